@@ -1,0 +1,1 @@
+//! Ports, use cases and the loops of projector and composer.

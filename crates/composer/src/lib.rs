@@ -1,0 +1,1 @@
+//! Figures, news and a template become a document.

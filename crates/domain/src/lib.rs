@@ -1,0 +1,1 @@
+//! The rules of a service hall and its weekly issue.

@@ -1,0 +1,1 @@
+//! Read-model rules: what each event does to each table.

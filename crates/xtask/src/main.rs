@@ -1,0 +1,2 @@
+//! Set-up, demo and test runs on a bare machine.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The record-keeping backend of a government service hall.
+fn main() {}
