@@ -1,1 +1,6 @@
-//! Ports, use cases and the loops of projector and composer.
+//! Ports, use cases and the loops of projector and composer: what HTTP and the command line both call.
+//!
+//! Ports are traits with an in-memory adapter here and a conformance suite each (feature `conformance`);
+//! real adapters are crates of their own and never depend on each other.
+
+pub mod journal;

@@ -1,0 +1,247 @@
+//! The catalogue of stable codes: what went wrong, what it means, what to do. Once shipped a code keeps its meaning.
+
+use std::fmt;
+
+/// How heavy a code is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weight {
+    /// `E.`: blocks a command, flags or quarantines a fact.
+    Error,
+    /// `W.`: needs a look, counts all the same.
+    Warning,
+}
+
+macro_rules! codes {
+    ($($name:ident = $text:literal, $title:literal, $cause:literal, $fix:literal, $example:literal;)+) => {
+        /// A stable code such as `E.103`.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum Code { $(#[doc = $title] $name,)+ }
+
+        impl Code {
+            /// Every code, in order.
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            /// The code as printed, stored and searched for.
+            #[must_use]
+            pub fn text(self) -> &'static str {
+                match self { $(Self::$name => $text),+ }
+            }
+
+            /// The code of a text, if there is one.
+            #[must_use]
+            pub fn from_text(text: &str) -> Option<Self> {
+                match text { $($text => Some(Self::$name),)+ _ => None }
+            }
+
+            /// One line: what is wrong.
+            #[must_use]
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$name => $title),+ }
+            }
+
+            /// Why it happens and what the product did.
+            #[must_use]
+            pub fn cause(self) -> &'static str {
+                match self { $(Self::$name => $cause),+ }
+            }
+
+            /// What to do.
+            #[must_use]
+            pub fn fix(self) -> &'static str {
+                match self { $(Self::$name => $fix),+ }
+            }
+
+            /// An example.
+            #[must_use]
+            pub fn example(self) -> &'static str {
+                match self { $(Self::$name => $example),+ }
+            }
+        }
+    };
+}
+
+codes! {
+    UnknownHall = "E.100", "未知大厅 unknown hall",
+        "The event names a hall that is not the one of this journal. Nothing is stored.",
+        "Send the event to its own hall, or correct `hall.<code>` in its subject.",
+        "ce-source: hall.999999.terminal.w01 sent to hall 510000";
+    UnknownReference = "E.101", "未知窗口、部门或事项 unknown window, department or matter",
+        "The event names an id that the hall's set-up does not have. It is stored and flagged, and counts 0.",
+        "Add the entry with `zhoubao setup`, then release the event; or void it.",
+        "accepted for department `d99`, which was never set up";
+    Malformed = "E.102", "格式错误 malformed event",
+        "A required attribute or field is missing, the JSON cannot be read, or a value is impossible (30 February). At the edge it is refused and nothing is stored; in the journal it is quarantined.",
+        "Correct the named field and send again with the same number.",
+        "ce-time: 2023-02-30T09:00:00+08:00";
+    IllegalTransition = "E.103", "办件流程不符 the case cannot do this",
+        "颁发 or 流转 for a case that was never accepted, a second 受理 of one case, or a second 颁发. Stored and flagged, counts 0; of two, the lower position counts.",
+        "Check the case number. If it happened, let somebody with the right release it with a reason; otherwise void it.",
+        "颁发 of case 2023-0001, which no window accepted";
+    Fork = "E.104", "同号不同内容 one number, two contents",
+        "A terminal's number was used twice with other content: two devices share one identity, or a ledger was restored. The second is quarantined.",
+        "Find the second device, take it out of service and enrol it anew; then release or reject the quarantined event.",
+        "terminal.w03#17 with hash 3f… and again with hash 9a…";
+    FutureTime = "E.105", "时间在未来 time in the future",
+        "The event says it happened more than two minutes after the journal took it: the clock of the terminal is wrong. Stored and flagged, counts 0.",
+        "Set the clock, then correct the time of the event.",
+        "occurred 10:12, recorded 10:02";
+    BackDated = "E.106", "补录超期 back-dated beyond the limit",
+        "The event was typed in long after it happened, by somebody without the right of late entry. Stored and flagged, counts 0.",
+        "Let somebody with the right `late-entry` release it.",
+        "occurred on Monday, typed in on Friday";
+    SequenceGap = "E.107", "终端序号断档 gap in a terminal's numbers",
+        "A number beyond the next one arrived: earlier events of the terminal are missing. Held until they come.",
+        "Connect the terminal so that it sends what it still has; see `zhoubao doctor`.",
+        "terminal.w03#19 after #17";
+    BrokenChain = "E.108", "哈希链不接 previous hash does not match",
+        "The event's previous hash is not the hash of the event before it. Quarantined.",
+        "Compare the terminal's ledger with the journal; release or reject the event with a reason.",
+        "terminal.w03#18 names another #17";
+    UnknownTerminal = "E.109", "未知终端 unknown terminal",
+        "The terminal is not in the hall's set-up, or out of service. Quarantined.",
+        "Set the terminal up with its window, then release the event.",
+        "terminal.w77, never set up";
+    NotAuthorised = "E.110", "该日未获授权 department not authorised on that day",
+        "The department was not authorised (or the matter not included) on the day of the acceptance. Stored and flagged, counts 0.",
+        "Check the day and the authorization register; correct the event or release it.",
+        "withdrawn from 8 February, accepted on 8 February";
+    NoRight = "E.111", "无此权限 the person lacks the right",
+        "The person named in the event may not do this. A command is refused; a recorded fact is flagged.",
+        "Let somebody with the right do it, or grant the right by set-up.",
+        "a clerk corrects another window's event of last week";
+    NotFound = "E.112", "原事件不存在 the named event is not there",
+        "A correction, voiding or release names an event that is not in the journal or cannot be amended.",
+        "Check stream and number, such as terminal.w01#17.",
+        "更正 of terminal.w01#9999";
+    OutOfRange = "E.114", "数值超出范围 amount out of range",
+        "A consultation of 0 people or of more than 9,999. At the edge it is refused and nothing is stored; in the journal it is quarantined.",
+        "Enter the number of people advised, at least 1.",
+        "咨询 0 人次";
+    NoReason = "E.120", "缺少原因 no reason given",
+        "A correction, voiding, return or release needs a reason.",
+        "Give the reason in a few words.",
+        "撤销 with an empty reason";
+    TooLarge = "E.121", "内容过大 too large",
+        "The event is larger than the journal takes (32 KB), or a submission longer than 24 KB. Nothing is stored.",
+        "Shorten the text; put pictures and scans into attachments.",
+        "a submission of 40 KB";
+    UnknownKind = "E.130", "未知事件类型 kind not understood yet",
+        "The event's type or one of its enumerated values is newer than this program. Held, not skipped.",
+        "Update the program and rebuild: the event is then read.",
+        "ce-type: cn.zhoubao.Accepted.v2";
+    ClockSkew = "W.130", "时钟偏差 clock skew",
+        "The terminal's clock is off by more than 30 seconds. The event counts.",
+        "Set the clock.",
+        "offset 47 s";
+    UnknownCaseAllowed = "W.131", "期初前受理 case unknown, counted",
+        "颁发 or 流转 for a case that is not in the record, in a year that began with opening figures: it was accepted before the hall used this system. Counted.",
+        "Nothing, if the case is an old one.",
+        "颁发 in March of a case accepted in January, opening figures through February";
+    DayTallyDiffers = "W.140", "日结数与系统不符 day tally differs",
+        "The tally that the window closed its day with is not the one that counts now (late entries, corrections, flags).",
+        "Compare the window's list of the day with `zhoubao stats --by window`.",
+        "日结 受理 5, counted 4";
+    Schedule = "E.210", "工作日历有误 wrong calendar file",
+        "A calendar has a date of another year, a day twice, or a make-up day that is no weekend day. Nothing is stored.",
+        "Compare with the notice of the State Council office and correct the file.",
+        "work: 2023-02-06, a Monday";
+    NoSchedule = "E.211", "缺少该年工作日历 no calendar for the year",
+        "A day of a year without a published calendar was asked for. It is never guessed.",
+        "Publish the year's calendar: `zhoubao setup calendar FILE`.",
+        "period proposed for January 2027";
+    Template = "E.220", "模板有误 wrong template",
+        "A template cannot be read or names an unknown figure, section or value. Nothing is stored.",
+        "Correct the named place of the file.",
+        "figure('handled','week')";
+    Setup = "E.221", "设置有误 wrong set-up entry",
+        "A set-up file or entry is incomplete or contradicts itself. Nothing is stored.",
+        "Correct the named field.",
+        "a terminal without a window";
+    EmptySection = "E.301", "栏目缺稿 section without content",
+        "A section that the template requires has nothing to print.",
+        "Adopt a submission for it, or mark it optional in the template.",
+        "二、 without platform figures";
+    SumsDiffer = "E.302", "勾稽不平 sums do not come out",
+        "A figure and the sum of its parts differ: a read model was changed or is damaged. Nothing is composed.",
+        "Run `zhoubao rebuild --verify`; it builds the read models anew from the journal and names the differences.",
+        "受理 94 ≠ Σ windows 93";
+    ChainBroken = "E.303", "累计断档 year-to-date does not continue",
+        "累计 ≠ 上期累计 + 期间外 + 本周 ± 调整, or the previous issue is not frozen.",
+        "Freeze the previous issue first; if it is, run `zhoubao rebuild --verify`.",
+        "1040 ≠ 946 + 0 + 93";
+    HeadsDiffer = "E.304", "冻结与日志不符 the freeze does not match the journal",
+        "The freeze names a last number of a terminal that the journal does not have at that position.",
+        "Freeze again.",
+        "w03: named 18, journal 17";
+    CoverageHole = "E.305", "有窗口未日结 days not closed",
+        "A window did not close a working day of the period, so 「无变化」 cannot be claimed.",
+        "Let the window close the day; a zero day is a report too.",
+        "window w07, 9 February";
+    ReleasedLate = "E.306", "签发数据已变 rebuilt figures differ from the signed ones",
+        "A rebuild computes other figures than those that were signed. The signed ones are kept.",
+        "Show both to the auditor; find the event that differs with `zhoubao stats --as-of`.",
+        "signed 94, rebuilt 95";
+    NoInspection = "E.401", "未开展巡查 no inspection held",
+        "「总体情况良好」 is a claim: it is printed only where a round was held. The issue says 本周未开展巡查.",
+        "Hold the round, or sign the issue with that sentence.",
+        "no round between 6 and 10 February";
+    IssueState = "E.500", "期刊状态不允许 the issue is not in a state for this",
+        "The step does not follow from the issue's state: not open, not frozen, not submitted, or already signed.",
+        "See the state with `zhoubao issue show`; do the missing step first.",
+        "sign off before submitting";
+    FourEyes = "E.501", "起草与签发须为两人 drafting and signing off are two people",
+        "The person who signs also opened, froze or submitted the issue.",
+        "Let another person with the right `sign` do it.",
+        "opened by u100, signed by u100";
+    NumberCollision = "E.601", "期号冲突 number or issue collision",
+        "Another command was decided first, or the period overlaps another issue's.",
+        "Look at the issues again and repeat the command.",
+        "two issues for 6–10 February";
+    IssueOrder = "E.603", "须按期次顺序 issues go in order",
+        "An earlier issue is not yet frozen or signed, or a later one is already frozen.",
+        "Finish the earlier issue first.",
+        "sign the 6th before the 5th";
+    UnsafeBroker = "E.701", "消息服务器配置不安全 unsafe broker",
+        "The NATS server would lose acknowledged events, is too old, or its stream is set up wrongly. Nothing is written.",
+        "Put the line named in the message into the server's configuration and restart it.",
+        "jetstream { sync_interval: always }";
+    JournalGap = "E.702", "日志缺号 gap in the journal",
+        "A sequence is missing in a journal that never deletes. The projector stops.",
+        "Restore the journal from its archive; do not skip.",
+        "4711 after 4709";
+    OtherJournal = "E.703", "不是同一日志 another journal",
+        "The journal's incarnation is not the one that the read models were built from.",
+        "Connect the right journal, or rebuild the read models from this one: `zhoubao rebuild`.",
+        "incarnation 7c… instead of 1f…";
+    JournalWentBack = "E.704", "日志倒退 the journal went backwards",
+        "The journal ends before the read models' checkpoint, or holds another event there: an older copy was restored.",
+        "Restore the newer journal or recover from the terminals; then rebuild.",
+        "checkpoint 22705, journal ends at 20889";
+    Unavailable = "E.705", "服务不可用，等待恢复 a server is down",
+        "The journal or the store does not answer, or its disk is full. Nothing is lost: the work waits and goes on by itself.",
+        "Bring the server back or free space; see `zhoubao doctor`.",
+        "connection refused";
+    Fenced = "E.706", "已被另一投影进程接管 another projector took over",
+        "Two projectors ran for one hall; this one was fenced and wrote nothing more.",
+        "Nothing, if the other one is meant to run.",
+        "lease epoch 7, mine 6";
+    Configuration = "E.780", "配置错误 wrong configuration",
+        "A setting is unknown or has an impossible value.",
+        "The message names the nearest known setting; correct it.",
+        "jurnal = \"nats://…\" — did you mean `journal`?";
+}
+
+impl Code {
+    /// Whether the code blocks or only warns.
+    #[must_use]
+    pub fn weight(self) -> Weight {
+        if self.text().starts_with('W') { Weight::Warning } else { Weight::Error }
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}

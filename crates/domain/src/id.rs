@@ -1,0 +1,356 @@
+//! Names of things: short ASCII tokens in subjects, never display names (names change and have aliases).
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A text that is not an id of the wanted kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not {expected}")]
+pub struct ParseIdError {
+    text: String,
+    expected: &'static str,
+}
+
+fn is_token(text: &str, length_max: usize) -> bool {
+    (1..=length_max).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
+macro_rules! token {
+    ($(#[$doc:meta])* $name:ident, $expected:literal, $valid:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The id as it is spelled in subjects, files and rows.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ParseIdError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Self::try_from(text.to_owned())
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = ParseIdError;
+
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                let valid: fn(&str) -> bool = $valid;
+                if valid(&text) {
+                    Ok(Self(text))
+                } else {
+                    Err(ParseIdError { text, expected: $expected })
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+token!(
+    /// A hall's code: its administrative division, six digits (GB/T 2260; `510000` = Sichuan).
+    HallCode,
+    "a hall code, expected six digits such as 510000",
+    |it| it.len() == 6 && it.bytes().all(|b| b.is_ascii_digit())
+);
+token!(
+    /// A device on a window; it owns one gapless sequence of events.
+    TerminalId,
+    "a terminal id, expected 1 to 32 ASCII letters, digits, `-` or `_`",
+    |it| is_token(it, 32)
+);
+token!(
+    /// A counter (窗口) of the hall.
+    WindowId,
+    "a window id, expected 1 to 32 ASCII letters, digits, `-` or `_`",
+    |it| is_token(it, 32)
+);
+token!(
+    /// A department (部门, 单位) that sends its matters to the hall.
+    DepartmentId,
+    "a department id, expected 1 to 32 ASCII letters, digits, `-` or `_`",
+    |it| is_token(it, 32)
+);
+token!(
+    /// A matter (事项) that people apply for.
+    MatterId,
+    "a matter id, expected 1 to 64 ASCII letters, digits, `-` or `_`",
+    |it| is_token(it, 64)
+);
+token!(
+    /// A person of the hall, by work number (工号); never a name (design §3.10).
+    UserId,
+    "a work number, expected 1 to 32 ASCII letters, digits, `-` or `_`",
+    |it| is_token(it, 32)
+);
+token!(
+    /// Any other thing with a subject of its own: an issue, a submission, an inspection, a template.
+    ObjectId,
+    "an id, expected 1 to 64 ASCII letters, digits, `-` or `_`",
+    |it| is_token(it, 64)
+);
+token!(
+    /// A case number (办件编号): opaque, 1 to 64 printable characters, never parsed (provinces differ).
+    CaseId,
+    "a case number, expected 1 to 64 characters without spaces or control characters",
+    |it| (1..=64).contains(&it.chars().count())
+        && it.len() <= 256
+        && it.chars().all(|c| !c.is_whitespace() && !c.is_control())
+);
+
+/// The kind of set-up entry, the token after `setup` in its subject.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SetupTopic {
+    /// The hall itself: names printed in the masthead.
+    Hall,
+    /// A counter.
+    Window,
+    /// A device.
+    Terminal,
+    /// A department with its names.
+    Department,
+    /// A matter.
+    Matter,
+    /// An inspection checklist.
+    Checklist,
+    /// A template of an issue.
+    Template,
+    /// The working calendar of one year.
+    Calendar,
+    /// A person with rights.
+    User,
+    /// Definitions of the printed figures.
+    Figures,
+    /// Severities and limits of the counting rules.
+    Rules,
+}
+
+/// The kind of desk entry, the token after `desk` in its subject.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DeskTopic {
+    /// News filed by a department.
+    Submission,
+    /// A round over the checklist.
+    Inspection,
+    /// Figures imported from the provincial platform.
+    Statistics,
+}
+
+macro_rules! words {
+    ($name:ident { $($variant:ident => $word:literal),+ $(,)? }) => {
+        impl $name {
+            /// The ASCII word of this variant on the wire and in rows.
+            #[must_use]
+            pub fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+
+            /// The variant of a word, if it is one.
+            #[must_use]
+            pub fn from_word(word: &str) -> Option<Self> {
+                match word { $($word => Some(Self::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+pub(crate) use words;
+
+words!(SetupTopic {
+    Hall => "hall", Window => "window", Terminal => "terminal", Department => "department",
+    Matter => "matter", Checklist => "checklist", Template => "template", Calendar => "calendar",
+    User => "user", Figures => "figures", Rules => "rules",
+});
+words!(DeskTopic { Submission => "submission", Inspection => "inspection", Statistics => "statistics" });
+
+/// One writer's or aggregate's line of events in the hall's journal (design §4).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stream {
+    /// `terminal.<terminal>`
+    Terminal(TerminalId),
+    /// `authorization.<department>`
+    Authorization(DepartmentId),
+    /// `desk.<topic>.<id>`
+    Desk(DeskTopic, ObjectId),
+    /// `issues`: all life cycles of a hall's issues, so that one append decides.
+    Issues,
+    /// `setup.<topic>.<id>`
+    Setup(SetupTopic, ObjectId),
+    /// `quarantine`: releases and rejections by a person.
+    Quarantine,
+    /// `audit`
+    Audit,
+}
+
+/// The exact subject of a stream: `hall.<code>.<stream>`; it is also the `ce-source` of its events.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Subject {
+    /// The hall whose journal this is.
+    pub hall: HallCode,
+    /// The line of events within it.
+    pub stream: Stream,
+}
+
+impl Subject {
+    /// The subject of one stream of a hall.
+    #[must_use]
+    pub fn new(hall: HallCode, stream: Stream) -> Self {
+        Self { hall, stream }
+    }
+}
+
+impl fmt::Display for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Terminal(id) => write!(f, "terminal.{id}"),
+            Self::Authorization(id) => write!(f, "authorization.{id}"),
+            Self::Desk(topic, id) => write!(f, "desk.{}.{id}", topic.word()),
+            Self::Issues => f.write_str("issues"),
+            Self::Setup(topic, id) => write!(f, "setup.{}.{id}", topic.word()),
+            Self::Quarantine => f.write_str("quarantine"),
+            Self::Audit => f.write_str("audit"),
+        }
+    }
+}
+
+impl FromStr for Stream {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || ParseIdError { text: text.to_owned(), expected: "a stream of a hall" };
+        let mut tokens = text.split('.');
+        let (first, second, third) = (tokens.next(), tokens.next(), tokens.next());
+        if tokens.next().is_some() {
+            return Err(wrong());
+        }
+        Ok(match (first, second, third) {
+            (Some("terminal"), Some(id), None) => Self::Terminal(id.parse()?),
+            (Some("authorization"), Some(id), None) => Self::Authorization(id.parse()?),
+            (Some("desk"), Some(topic), Some(id)) => {
+                Self::Desk(DeskTopic::from_word(topic).ok_or_else(wrong)?, id.parse()?)
+            }
+            (Some("setup"), Some(topic), Some(id)) => {
+                Self::Setup(SetupTopic::from_word(topic).ok_or_else(wrong)?, id.parse()?)
+            }
+            (Some("issues"), None, None) => Self::Issues,
+            (Some("quarantine"), None, None) => Self::Quarantine,
+            (Some("audit"), None, None) => Self::Audit,
+            _ => return Err(wrong()),
+        })
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "hall.{}.{}", self.hall, self.stream)
+    }
+}
+
+impl FromStr for Subject {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || ParseIdError {
+            text: text.to_owned(),
+            expected: "a subject, expected the form hall.510000.terminal.w01",
+        };
+        let rest = text.strip_prefix("hall.").ok_or_else(wrong)?;
+        let (hall, stream) = rest.split_once('.').ok_or_else(wrong)?;
+        Ok(Self { hall: hall.parse()?, stream: stream.parse()? })
+    }
+}
+
+/// The identity of an event: the stream and the number in it. There is no second id (design §3.3).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventRef {
+    /// The writer's line.
+    pub stream: Stream,
+    /// 1, 2, 3, … without a gap.
+    pub number: u64,
+}
+
+impl fmt::Display for EventRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}", self.stream, self.number)
+    }
+}
+
+impl FromStr for EventRef {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || ParseIdError {
+            text: text.to_owned(),
+            expected: "an event, expected the form terminal.w01#17",
+        };
+        let (stream, number) = text.split_once('#').ok_or_else(wrong)?;
+        let number = number.parse().ok().filter(|it| *it > 0).ok_or_else(wrong)?;
+        Ok(Self { stream: stream.parse()?, number })
+    }
+}
+
+/// A SHA-256 digest.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// The digest with these bytes.
+    #[must_use]
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its 32 bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Digest({self})")
+    }
+}
+
+impl FromStr for Digest {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || ParseIdError {
+            text: text.to_owned(),
+            expected: "a SHA-256 digest, expected 64 lower-case hexadecimal digits",
+        };
+        let digit = |byte: u8| match byte {
+            b'0'..=b'9' => Some(byte - b'0'),
+            b'a'..=b'f' => Some(byte - b'a' + 10),
+            _ => None,
+        };
+        let text = text.as_bytes();
+        if text.len() != 64 {
+            return Err(wrong());
+        }
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
+            *byte = digit(pair[0]).zip(digit(pair[1])).map(|(h, l)| h * 16 + l).ok_or_else(wrong)?;
+        }
+        Ok(Self(bytes))
+    }
+}
