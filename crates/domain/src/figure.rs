@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 
+use crate::calendar::{Period, days_outside};
 use crate::event::Kind;
 use crate::id::words;
+use crate::issue::Opening;
 
 /// The definition of a printed figure. Definitions are data of the hall, versioned by digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +33,8 @@ pub enum Span {
     WeekOfYear,
     /// 期间外: days of the year between the previous period and this one.
     Outside,
+    /// 期间外 of the year before: days between the two periods that lie before New Year; in no 累计.
+    OutsideEarlier,
     /// 调整: later facts about days up to the previous period's end, since its freeze.
     Adjustment,
     /// 上期累计: the year-to-date figure that the previous issue carried, or the opening figure.
@@ -39,8 +43,21 @@ pub enum Span {
     Year,
 }
 
+impl Span {
+    /// All spans.
+    pub const ALL: [Self; 7] = [
+        Self::Week,
+        Self::WeekOfYear,
+        Self::Outside,
+        Self::OutsideEarlier,
+        Self::Adjustment,
+        Self::Carried,
+        Self::Year,
+    ];
+}
+
 words!(Span {
-    Week => "week", WeekOfYear => "week-of-year", Outside => "outside",
+    Week => "week", WeekOfYear => "week-of-year", Outside => "outside", OutsideEarlier => "outside-earlier",
     Adjustment => "adjustment", Carried => "carried", Year => "year",
 });
 
@@ -107,3 +124,154 @@ pub struct TallyValue {
     /// Number of events (a voiding takes one away).
     pub events: i64,
 }
+
+/// A later fact about a day of an already frozen period.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adjustment {
+    /// Position at which it took effect.
+    pub position: u64,
+    /// The day that it is about.
+    pub day: Date,
+    /// What.
+    pub kind: Kind,
+    /// Change of the amount, negative for a voiding.
+    pub amount: i64,
+    /// Change of the number of events.
+    pub events: i64,
+    /// Why it came late.
+    pub cause: Cause,
+}
+
+/// Why a fact about a frozen period came later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Cause {
+    /// It arrived after the freeze (补计).
+    Late,
+    /// A correction (更正).
+    Correction,
+    /// A voiding (撤销).
+    Voiding,
+    /// A release of a flagged, held or quarantined event (放行).
+    Release,
+}
+
+words!(Cause {
+    Late => "late", Correction => "correction", Voiding => "voiding", Release => "release",
+});
+
+/// What the figures of an issue are computed from, all as of the freeze's cut.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'a> {
+    /// Definitions in force.
+    pub definitions: &'a [Definition],
+    /// The issue's period.
+    pub period: Period,
+    /// Opening figures of the hall.
+    pub opening: Option<&'a Opening>,
+    /// Period end and frozen figures of the previous issue.
+    pub previous: Option<(Date, &'a Figures)>,
+    /// Sums of counted acts; at least every day from [`first_day`] to the period's end.
+    pub cells: &'a BTreeMap<TallyCell, TallyValue>,
+    /// Adjustments after the previous issue's cut and up to this one's.
+    pub adjustments: &'a [Adjustment],
+}
+
+/// The first day whose sums [`take`] needs: 1 January of the issue's year or an earlier start of its period or
+/// of the days outside before it.
+#[must_use]
+pub fn first_day(period: Period, previous_last: Option<Date>) -> Date {
+    let new_year = Date::constant(period.year(), 1, 1);
+    let outside = days_outside(previous_last, period.first()).next();
+    [Some(new_year), Some(period.first()), outside].into_iter().flatten().min().unwrap_or(new_year)
+}
+
+/// Takes the figures of one issue.
+///
+/// 累计 is summed on its own from the days of the year; carried, outside, week and adjustment are summed apart
+/// from it, so that [`crate::reconcile::chain`] compares two independent ways to one number.
+#[must_use]
+pub fn take(source: Source<'_>) -> Figures {
+    let Source { definitions, period, opening, previous, cells, adjustments } = source;
+    let year = period.year();
+    let opening = opening.filter(|it| it.through.year() == year);
+    let counted_from = opening.map_or(Date::constant(year, 1, 1), |it| {
+        it.through.tomorrow().unwrap_or(it.through)
+    });
+    let previous_last = match (previous.map(|(last, _)| last), opening.map(|it| it.through)) {
+        (Some(last), _) => Some(last),
+        (None, through) => through,
+    };
+    let outside: Vec<Date> = days_outside(previous_last, period.first()).collect();
+    let mut figures = Figures::new();
+    for definition in definitions {
+        let mut add = |span, partition, part: String, value: TallyValue| {
+            let key = FigureKey { definition: definition.key.clone(), span, partition, part };
+            let figure = figures.entry(key).or_default();
+            figure.amount += value.amount;
+            figure.events += value.events;
+        };
+        for span in Span::ALL {
+            add(span, Partition::Total, String::new(), TallyValue::default());
+        }
+        for (cell, value) in cells.iter().filter(|(cell, _)| definition.kinds.contains(&cell.kind)) {
+            let mut split = |span| {
+                add(span, Partition::Total, String::new(), *value);
+                add(span, Partition::Day, cell.day.to_string(), *value);
+                if matches!(span, Span::Week | Span::Year) {
+                    add(span, Partition::Window, cell.window.clone(), *value);
+                    add(span, Partition::Department, cell.department.clone(), *value);
+                }
+            };
+            let of_year = cell.day.year() == year && cell.day >= counted_from;
+            if period.contains(cell.day) {
+                split(Span::Week);
+                if of_year {
+                    split(Span::WeekOfYear);
+                }
+            }
+            if of_year && cell.day <= period.last() {
+                split(Span::Year);
+            }
+            if outside.contains(&cell.day) {
+                split(if of_year { Span::Outside } else { Span::OutsideEarlier });
+            }
+        }
+        if let Some(opening) = opening {
+            let amount = definition.kinds.iter().map(|kind| opening.year_to_date.get(*kind)).sum();
+            let value = TallyValue { amount, events: 0 };
+            for partition in [Partition::Total, Partition::Day, Partition::Window, Partition::Department] {
+                let part = if partition == Partition::Total { "" } else { OPENING_PART };
+                add(Span::Year, partition, part.to_owned(), value);
+            }
+            if previous.is_none_or(|(last, _)| last.year() != year) {
+                add(Span::Carried, Partition::Total, String::new(), value);
+            }
+        }
+        if let Some((last, carried)) = previous.filter(|(last, _)| last.year() == year) {
+            let key = FigureKey {
+                definition: definition.key.clone(),
+                span: Span::Year,
+                partition: Partition::Total,
+                part: String::new(),
+            };
+            let carried = carried.get(&key).copied().unwrap_or_default();
+            let value = TallyValue { amount: carried.amount, events: carried.events };
+            add(Span::Carried, Partition::Total, String::new(), value);
+            let later = adjustments.iter().filter(|it| {
+                definition.kinds.contains(&it.kind)
+                    && it.day.year() == year
+                    && it.day >= counted_from
+                    && it.day <= last
+            });
+            for it in later {
+                let value = TallyValue { amount: it.amount, events: it.events };
+                add(Span::Adjustment, Partition::Total, String::new(), value);
+                add(Span::Adjustment, Partition::Day, it.day.to_string(), value);
+            }
+        }
+    }
+    figures
+}
+
+/// The part under which opening figures stand in every partition of the year.
+pub const OPENING_PART: &str = "opening";
