@@ -1,2 +1,64 @@
 //! Set-up, demo and test runs on a bare machine.
-fn main() {}
+//!
+//! `cargo xtask help` lists the commands. The only things needed beforehand are a Rust toolchain, `python3` and, where
+//! PostgreSQL is not installed, the right to install it.
+//!
+//! # Rules of this crate
+//!
+//! - No dependencies: this is built before everything else, and must be ready in seconds.
+//! - What is there already is used as it is; only what is missing is fetched, at a fixed version and checksum.
+//! - Progress goes to standard error, one line a step; results go to standard output.
+#![expect(clippy::print_stdout, reason = "a command line tool prints its results")]
+
+mod demo;
+mod run;
+mod setup;
+mod sqlx;
+mod test;
+
+use std::process::ExitCode;
+
+use crate::run::Result;
+
+const HELP: &str = "\
+Set-up, demo and test runs.
+
+Usage: cargo xtask <command>
+
+  setup [nats|postgres]  find or install the servers that tests and demo need
+  demo [arguments…]      run the demo; the arguments are those of `zhoubao demo`
+  test [--fast]          everything that CI checks; --fast runs the tests only
+  lint                   formatting and clippy
+  sqlx [--check]         write the checked queries' data anew, or only compare
+  help                   this text";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match dispatch(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(words: &[&str]) -> Result<()> {
+    match words {
+        [] | ["help" | "--help" | "-h"] => {
+            println!("{HELP}");
+            Ok(())
+        }
+        ["setup"] => setup::all(),
+        ["setup", "nats"] => setup::nats().map(drop),
+        ["setup", "postgres"] => setup::postgres().map(drop),
+        ["demo", arguments @ ..] => demo::run(arguments),
+        ["test"] => test::all(),
+        ["test", "--fast"] => test::fast(),
+        ["lint"] => test::lint(),
+        ["sqlx"] => sqlx::write(),
+        ["sqlx", "--check"] => sqlx::check(),
+        _ => Err(format!("unknown command `{}`\n\n{HELP}", words.join(" "))),
+    }
+}
