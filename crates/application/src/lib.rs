@@ -3,4 +3,13 @@
 //! Ports are traits with an in-memory adapter here and a conformance suite each (feature `conformance`);
 //! real adapters are crates of their own and never depend on each other.
 
+pub mod clock;
 pub mod journal;
+pub mod follow;
+pub mod memory;
+
+/// One suite for each port: what every adapter must do.
+#[cfg(feature = "conformance")]
+pub mod conformance {
+    pub mod journal;
+}

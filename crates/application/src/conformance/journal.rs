@@ -1,0 +1,1 @@
+//! What every adapter of the journal port must do.
