@@ -74,12 +74,13 @@ impl Drop for Scratch {
     }
 }
 
-/// The command as a person would type it.
+/// The command as a person would type it, without the scripts among its arguments.
 pub(crate) fn text(command: &Command) -> String {
     let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
     std::iter::once(program)
         .chain(command.get_args())
-        .map(|word| word.to_string_lossy().into_owned())
+        .map(|word| word.to_string_lossy())
+        .map(|word| if word.contains('\n') { "…".to_owned() } else { word.into_owned() })
         .collect::<Vec<_>>()
         .join(" ")
 }

@@ -179,7 +179,14 @@ fn apt_install(package: &str) -> Result<()> {
     };
     say(&format!("installing the package `{package}`"));
     apt(&["update", "--quiet=2"])?;
-    apt(&["install", "--quiet=2", "--yes", "--no-install-recommends", package])
+    apt(&[
+        "install",
+        "--quiet=2",
+        "--option=Dpkg::Use-Pty=0",
+        "--yes",
+        "--no-install-recommends",
+        package,
+    ])
 }
 
 /// The one entry of a folder whose name fits.

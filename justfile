@@ -1,0 +1,41 @@
+# A menu: every recipe is one command, which works as well without `just`.
+
+# Show this menu.
+default:
+    @just --list
+
+# Find or install the servers that the tests need.
+setup:
+    cargo xtask setup
+
+# Run the demo, for example `just demo --journal nats`.
+demo *arguments:
+    cargo xtask demo {{ arguments }}
+
+# Check everything that CI checks.
+test:
+    cargo xtask test
+
+# Run the tests only.
+fast:
+    cargo xtask test --fast
+
+# Check formatting and lints.
+lint:
+    cargo xtask lint
+
+# Format the code.
+fmt:
+    cargo fmt --all
+
+# Write the data of the checked queries anew.
+sqlx:
+    cargo xtask sqlx
+
+# Check licences, sources and advisories of the dependencies (needs `cargo install cargo-deny`).
+deny:
+    cargo deny check
+
+# Read the documentation of the crates in the browser.
+doc:
+    cargo doc --workspace --no-deps --document-private-items --open
