@@ -1,0 +1,30 @@
+//! Compiles `proto/` without `protoc`: protox reads it, prost writes the types, pbjson their JSON.
+
+use std::error::Error;
+
+const FILES: [&str; 6] = [
+    "zhoubao/v1/window.proto",
+    "zhoubao/v1/authorization.proto",
+    "zhoubao/v1/desk.proto",
+    "zhoubao/v1/issue.proto",
+    "zhoubao/v1/setup.proto",
+    "zhoubao/v1/quarantine.proto",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../proto");
+    println!("cargo::rerun-if-changed={root}");
+    println!("cargo::rerun-if-changed=build.rs");
+
+    let mut compiler = protox::Compiler::new([root])?;
+    compiler.include_source_info(true).include_imports(true).open_files(FILES)?;
+
+    let descriptors = compiler.encode_file_descriptor_set();
+    prost_build::Config::new().compile_fds(compiler.file_descriptor_set())?;
+    pbjson_build::Builder::new()
+        .register_descriptors(&descriptors)?
+        // A new field must be ignorable (design §4), so that an old reader goes on reading.
+        .ignore_unknown_fields()
+        .build(&[".zhoubao.v1"])?;
+    Ok(())
+}

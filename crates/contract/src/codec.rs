@@ -1,0 +1,239 @@
+//! Messages to and from the domain.
+
+use jiff::Timestamp;
+use zhoubao_domain::code::Code;
+use zhoubao_domain::event::{Event, Recorded};
+use zhoubao_domain::id::{Digest, EventRef, HallCode, Stream, Subject, UserId};
+use zhoubao_domain::time::rfc3339;
+
+use crate::body::{self, Fault};
+use crate::message::{Attributes, CONTENT_TYPE, Message, SPEC_VERSION, Stored, hash, hex};
+use crate::text;
+
+/// Longest idempotency key, in bytes.
+pub const COMMAND_BYTES_MAX: usize = 128;
+
+/// An event that is to be written, complete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// The exact subject.
+    pub subject: Subject,
+    /// Its number in the line, from 1.
+    pub number: u64,
+    /// Hash of the event before it in its line.
+    pub previous: Option<Digest>,
+    /// When it happened.
+    pub occurred_at: Timestamp,
+    /// When it was typed in, if that was not when it happened.
+    pub entered_at: Option<Timestamp>,
+    /// Who.
+    pub actor: Option<UserId>,
+    /// Idempotency key of the command; not empty, no control characters, at most [`COMMAND_BYTES_MAX`].
+    pub command: Option<String>,
+    /// What happened.
+    pub event: Event,
+}
+
+/// Writes an event with all its attributes, its hash among them.
+///
+/// What the domain made is read back by [`decode`] as it was. What the domain refuses (an acceptance without a
+/// case, a negative tally, an empty reason) is written as it is, and refused when read.
+#[must_use]
+pub fn encode(draft: &Draft) -> Message {
+    let (kind, body) = body::event_to_json(&draft.event);
+    let subject = draft.subject.to_string();
+    let attributes = Attributes {
+        specversion: Some(SPEC_VERSION.to_owned()),
+        id: Some(draft.number.to_string()),
+        source: Some(subject.clone()),
+        kind: Some(kind.to_owned()),
+        time: Some(rfc3339(draft.occurred_at)),
+        datacontenttype: Some(CONTENT_TYPE.to_owned()),
+        prevhash: draft.previous.as_ref().map(hex),
+        actor: draft.actor.as_ref().map(ToString::to_string),
+        command: draft.command.clone(),
+        enteredat: draft.entered_at.map(rfc3339),
+        ..Attributes::default()
+    };
+    let mut message = Message { subject, attributes, body };
+    message.attributes.hash = Some(hex(&hash(&message)));
+    message
+}
+
+/// Why a stored message is no event that counts, and what could be read of it all the same.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{detail} ({code})")]
+pub struct DecodeError {
+    /// The stable code.
+    pub code: Code,
+    /// True: kept for a newer program ([`Code::UnknownKind`]); false: quarantined.
+    pub hold: bool,
+    /// One sentence with the offending value.
+    pub detail: String,
+    /// Line and number, where the subject is one of this hall and `ce-id` a number.
+    pub identity: Option<EventRef>,
+    /// The computed hash, where there is an identity. Equal to what the next event of the line should name.
+    pub hash: Option<Digest>,
+    /// Hash of the event before it in its line, where the writer gave one.
+    pub previous: Option<Digest>,
+    /// When it happened, where that could be read.
+    pub occurred_at: Option<Timestamp>,
+}
+
+/// Reads a message of the journal.
+///
+/// # Errors
+///
+/// [`DecodeError`]: `UnknownKind` (to be held), `Malformed`, `UnknownHall`, `OutOfRange`, `TooLarge`, `NoReason`,
+/// and `BrokenChain` for a `ce-hash` that is not the hash of the bytes.
+pub fn decode(stored: &Stored, hall: &HallCode) -> Result<Recorded, Box<DecodeError>> {
+    let mut known = Known::default();
+    read(stored, hall, &mut known).map_err(|fault| {
+        Box::new(DecodeError {
+            code: fault.code,
+            hold: fault.hold,
+            detail: fault.detail,
+            identity: known.identity,
+            hash: known.hash,
+            previous: known.previous,
+            occurred_at: known.occurred_at,
+        })
+    })
+}
+
+/// What has been read so far.
+#[derive(Default)]
+struct Known {
+    identity: Option<EventRef>,
+    hash: Option<Digest>,
+    previous: Option<Digest>,
+    occurred_at: Option<Timestamp>,
+}
+
+fn read(stored: &Stored, hall: &HallCode, known: &mut Known) -> Result<Recorded, Fault> {
+    let message = &stored.message;
+    let attributes = &message.attributes;
+
+    // Identity first, whatever else is wrong: the head of the line must move.
+    let stream = stream_of(&message.subject, hall)?;
+    known.previous = attributes.prevhash.as_deref().and_then(text::digest);
+    known.occurred_at = attributes.time.as_deref().and_then(text::instant);
+    let number = attributes.id.as_deref().and_then(text::number);
+    let computed = hash(message);
+    if let Some(number) = number {
+        known.identity = Some(EventRef { stream: stream.clone(), number });
+        known.hash = Some(computed);
+    }
+
+    if let Some(detail) = attributes.fault() {
+        return Err(Fault::malformed(detail));
+    }
+    require(&attributes.specversion, "specversion", |it| (it == SPEC_VERSION).then_some(()))?;
+    let number = require(&attributes.id, "id", |_| number)?;
+    let source = require(&attributes.source, "source", Some)?;
+    if *source != message.subject {
+        return Err(wrong_source(source, &message.subject, hall));
+    }
+    let kind = require(&attributes.kind, "type", |it| (!it.is_empty()).then_some(it))?;
+    let occurred_at = require(&attributes.time, "time", |_| known.occurred_at)?;
+    allow(&attributes.datacontenttype, "datacontenttype", |it| is_json(it).then_some(()))?;
+    let previous = allow(&attributes.prevhash, "prevhash", |_| known.previous)?;
+    let entered_at = allow(&attributes.enteredat, "enteredat", text::instant)?;
+    let actor = allow(&attributes.actor, "actor", |it| it.parse::<UserId>().ok())?;
+    let command =
+        allow(&attributes.command, "command", |it| is_command(it).then(|| it.to_owned()))?;
+
+    if let Some(claimed) = &attributes.hash
+        && text::digest(claimed) != Some(computed)
+    {
+        return Err(Fault {
+            code: Code::BrokenChain,
+            hold: false,
+            detail: format!(
+                "attribute `hash` is `{}`, but the event hashes to {computed}",
+                text::excerpt(claimed)
+            ),
+        });
+    }
+
+    let event = body::event_in(kind, &message.body, &stream)?;
+    Ok(Recorded {
+        position: stored.position,
+        recorded_at: stored.recorded_at,
+        identity: EventRef { stream, number },
+        hash: computed,
+        previous,
+        occurred_at,
+        entered_at,
+        actor,
+        command,
+        event,
+    })
+}
+
+/// The stream of a subject of this hall.
+pub(crate) fn stream_of(subject: &str, hall: &HallCode) -> Result<Stream, Fault> {
+    let parts = subject.strip_prefix("hall.").and_then(|it| it.split_once('.'));
+    match parts {
+        Some((code, stream)) if code == hall.as_str() => stream
+            .parse()
+            .map_err(|error| Fault::malformed(format!("subject `{subject}`: {error}"))),
+        _ => match subject.parse::<Subject>() {
+            Ok(other) => Err(other_hall(&other, hall)),
+            Err(error) => Err(Fault::malformed(error.to_string())),
+        },
+    }
+}
+
+fn other_hall(subject: &Subject, hall: &HallCode) -> Fault {
+    Fault {
+        code: Code::UnknownHall,
+        hold: false,
+        detail: format!("`{subject}` is of another hall, this is {hall}"),
+    }
+}
+
+fn wrong_source(source: &str, subject: &str, hall: &HallCode) -> Fault {
+    match source.parse::<Subject>() {
+        Ok(other) if other.hall != *hall => other_hall(&other, hall),
+        _ => Fault::malformed(format!(
+            "attribute `source` is `{}`, but the subject is `{subject}`",
+            text::excerpt(source)
+        )),
+    }
+}
+
+fn allow<'a, T>(
+    value: &'a Option<String>,
+    name: &str,
+    read: impl FnOnce(&'a str) -> Option<T>,
+) -> Result<Option<T>, Fault> {
+    let Some(value) = value else { return Ok(None) };
+    match read(value) {
+        Some(it) => Ok(Some(it)),
+        None => Err(Fault::malformed(format!(
+            "attribute `{name}` has the impossible value `{}`",
+            text::excerpt(value)
+        ))),
+    }
+}
+
+fn require<'a, T>(
+    value: &'a Option<String>,
+    name: &str,
+    read: impl FnOnce(&'a str) -> Option<T>,
+) -> Result<T, Fault> {
+    allow(value, name, read)?
+        .ok_or_else(|| Fault::malformed(format!("attribute `{name}` is missing")))
+}
+
+/// Whether a content type is JSON, with or without parameters.
+pub(crate) fn is_json(value: &str) -> bool {
+    value == CONTENT_TYPE
+        || value.split(';').next().is_some_and(|it| it.trim().eq_ignore_ascii_case(CONTENT_TYPE))
+}
+
+/// Whether a text can be an idempotency key.
+pub(crate) fn is_command(value: &str) -> bool {
+    (1..=COMMAND_BYTES_MAX).contains(&value.len()) && !value.chars().any(char::is_control)
+}

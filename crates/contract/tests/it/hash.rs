@@ -1,0 +1,69 @@
+//! The hash is a promise to programs that share no code with this one.
+//!
+//! Both vectors were computed by this Python (standard library only):
+//!
+//! ```python
+//! import hashlib, struct
+//! def h(source, number, prev, type, time, entered, actor, command, body):
+//!     f = lambda s: struct.pack('>I', len(s)) + s
+//!     e = lambda s: f(s.encode())
+//!     return hashlib.sha256(b'\x01' + e(source) + struct.pack('>Q', number) + bytes.fromhex(prev or '00' * 32)
+//!         + e(type) + e(time) + e(entered) + e(actor) + e(command) + f(body)).hexdigest()
+//! a = h('hall.510000.terminal.w01', 1, None, 'cn.zhoubao.Accepted.v1', '2023-02-06T09:10:00+08:00', '', '', '',
+//!     b'{"department":"d01","case":"2023-0001"}')
+//! b = h('hall.510000.terminal.w01', 2, a, 'cn.zhoubao.Consulted.v1', '2023-02-06T09:12:30+08:00',
+//!     '2023-02-07T08:30:00+08:00', 'u100', '窗口12 "a"', b'{"people":3,"department":"d01"}')
+//! ```
+
+use jiff::Timestamp;
+use zhoubao_contract::{Draft, Stored, decode, encode, hash};
+use zhoubao_domain::event::{Act, Event, Kind};
+use zhoubao_domain::id::HallCode;
+
+const FIRST: &str = "723c85e932988225f9f74b60bee8772a2a548efc37f59691864d96d1331f121e";
+const SECOND: &str = "0ce7bf9c2701af4770caa787a7550ff5b1379512b10b1599083748b28bf7a3b8";
+
+#[test]
+fn the_hash_is_the_one_that_another_program_computes() {
+    let hall: HallCode = "510000".parse().unwrap();
+    let first = Draft {
+        subject: "hall.510000.terminal.w01".parse().unwrap(),
+        number: 1,
+        previous: None,
+        occurred_at: "2023-02-06T09:10:00+08:00".parse().unwrap(),
+        entered_at: None,
+        actor: None,
+        command: None,
+        event: Event::Act(Act {
+            kind: Kind::Accepted,
+            amount: 1,
+            department: Some("d01".parse().unwrap()),
+            matter: None,
+            case: Some("2023-0001".parse().unwrap()),
+        }),
+    };
+    let second = Draft {
+        number: 2,
+        previous: Some(FIRST.parse().unwrap()),
+        occurred_at: "2023-02-06T09:12:30+08:00".parse().unwrap(),
+        entered_at: Some("2023-02-07T08:30:00+08:00".parse().unwrap()),
+        actor: Some("u100".parse().unwrap()),
+        command: Some("窗口12 \"a\"".to_owned()),
+        event: Event::Act(Act {
+            kind: Kind::Consulted,
+            amount: 3,
+            department: Some("d01".parse().unwrap()),
+            matter: None,
+            case: None,
+        }),
+        ..first.clone()
+    };
+
+    for (draft, expected) in [(first, FIRST), (second, SECOND)] {
+        let message = encode(&draft);
+        assert_eq!(hash(&message).to_string(), expected);
+        assert_eq!(message.attributes.hash.as_deref(), Some(expected));
+        let stored = Stored { position: 7, recorded_at: Timestamp::UNIX_EPOCH, message };
+        assert_eq!(decode(&stored, &hall).unwrap().hash.to_string(), expected);
+    }
+}

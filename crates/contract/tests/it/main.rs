@@ -1,0 +1,3 @@
+//! The contract, seen from outside the crate.
+
+mod hash;
