@@ -13,3 +13,4 @@ pub mod memory;
 pub mod conformance {
     pub mod journal;
 }
+pub mod store;

@@ -178,7 +178,7 @@ codes! {
         "A window did not close a working day of the period, so 「无变化」 cannot be claimed.",
         "Let the window close the day; a zero day is a report too.",
         "window w07, 9 February";
-    ReleasedLate = "E.306", "签发数据已变 rebuilt figures differ from the signed ones",
+    SignedFiguresDiffer = "E.306", "签发数据已变 rebuilt figures differ from the signed ones",
         "A rebuild computes other figures than those that were signed. The signed ones are kept.",
         "Show both to the auditor; find the event that differs with `zhoubao stats --as-of`.",
         "signed 94, rebuilt 95";

@@ -1,0 +1,849 @@
+//! The fold of one hall: what the projector keeps in memory, and what each message changes.
+
+use std::collections::{HashMap, HashSet};
+
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+use zhoubao_contract::{DecodeError, Stored};
+use zhoubao_domain::authorization::{self, Register};
+use zhoubao_domain::case::Case;
+use zhoubao_domain::code::Code;
+use zhoubao_domain::counting::{self, Candidate, Knowledge, Verdict};
+use zhoubao_domain::event::{
+    Act, Event, IssueEvent, Recorded, Refusal, Replacement, Right, Setup,
+};
+use zhoubao_domain::figure::{Adjustment, Cause, Definition};
+use zhoubao_domain::id::{CaseId, Digest, EventRef, HallCode, Stream, UserId, WindowId};
+use zhoubao_domain::issue::IssueBook;
+use zhoubao_domain::registry::Registry;
+use zhoubao_domain::time::hall_day;
+
+use crate::entry::Entry;
+use crate::recount;
+use crate::rows::{
+    AmendmentRow, CaseRow, Changes, Checkpoint, Counts, DayCloseRow, ExceptionRow, FactRow, Found,
+    Head, Needs, Original, SEGMENT_NUMBERS, SegmentRow, Standing,
+};
+
+/// Cases kept in memory: two generations of this many, so that memory does not grow with the journal.
+const CASES_KEPT: usize = 40_000;
+
+/// A message as read: decoded once, by whoever has time for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incoming {
+    /// Its position.
+    pub position: u64,
+    /// When the journal took it.
+    pub recorded_at: Timestamp,
+    /// Its hash.
+    pub hash: Digest,
+    /// What it says, or why that cannot be told.
+    pub outcome: Result<Recorded, Box<DecodeError>>,
+    /// Type and body of an event outside the windows' lines.
+    raw: Option<Raw>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Raw {
+    kind: String,
+    body: String,
+    digest: Digest,
+}
+
+impl Incoming {
+    /// Decodes a message of the journal of `hall`.
+    #[must_use]
+    pub fn read(stored: Stored, hall: &HallCode) -> Self {
+        let outcome = zhoubao_contract::decode(&stored, hall);
+        let hash = match &outcome {
+            Ok(recorded) => recorded.hash,
+            Err(error) => error.hash.unwrap_or_else(|| zhoubao_contract::hash(&stored.message)),
+        };
+        let keeps_raw = outcome.as_ref().is_ok_and(|it| {
+            !matches!(it.stream(), Stream::Terminal(_))
+                || matches!(it.event, Event::AuthorizationChanged { .. })
+        });
+        let raw = keeps_raw.then(|| Raw {
+            kind: stored.message.attributes.kind.clone().unwrap_or_default(),
+            digest: Digest::new(Sha256::digest(&stored.message.body).into()),
+            body: String::from_utf8_lossy(&stored.message.body).into_owned(),
+        });
+        Self { position: stored.position, recorded_at: stored.recorded_at, hash, outcome, raw }
+    }
+
+    fn identity(&self) -> Option<&EventRef> {
+        match &self.outcome {
+            Ok(recorded) => Some(&recorded.identity),
+            Err(error) => error.identity.as_ref(),
+        }
+    }
+
+    /// Whether this message must be folded by itself, because figures are read with it ([`crate::freeze`]).
+    #[must_use]
+    pub fn stands_alone(&self) -> bool {
+        matches!(
+            self.outcome.as_ref().map(|it| &it.event),
+            Ok(Event::Issue(IssueEvent::Frozen { .. } | IssueEvent::SignedOff { .. }))
+        )
+    }
+}
+
+#[derive(Debug, Default)]
+struct Cases {
+    young: HashMap<CaseId, Case>,
+    old: HashMap<CaseId, Case>,
+}
+
+impl Cases {
+    fn contains(&self, id: &CaseId) -> bool {
+        self.young.contains_key(id) || self.old.contains_key(id)
+    }
+
+    fn get(&self, id: &CaseId) -> Option<&Case> {
+        self.young.get(id).or_else(|| self.old.get(id))
+    }
+
+    fn get_mut(&mut self, id: &CaseId) -> &mut Case {
+        if !self.young.contains_key(id) {
+            let case = self.old.remove(id).unwrap_or_default();
+            self.young.insert(id.clone(), case);
+        }
+        self.young.entry(id.clone()).or_default()
+    }
+
+    fn age(&mut self) {
+        if self.young.len() > CASES_KEPT {
+            self.old = std::mem::take(&mut self.young);
+        }
+    }
+}
+
+/// A fact in the store that cannot be read any more: the store was changed from outside.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the fact at position {position} cannot be read")]
+pub struct SeedError {
+    position: u64,
+    source: Refusal,
+}
+
+/// Everything the fold of one hall knows.
+#[derive(Debug)]
+pub struct Model {
+    hall: HallCode,
+    /// The hall's set-up.
+    pub registry: Registry,
+    /// The authorization register.
+    pub register: Register,
+    /// The hall's issues.
+    pub book: IssueBook,
+    definitions: HashMap<Digest, Vec<Definition>>,
+    heads: HashMap<Stream, Head>,
+    cases: Cases,
+    originals: HashMap<EventRef, Original>,
+    hashes: HashMap<EventRef, Digest>,
+    wanted: HashSet<EventRef>,
+    checkpoint: Option<Checkpoint>,
+    counts: Counts,
+    pub(crate) changes: Changes,
+}
+
+impl Model {
+    /// The state after everything up to `checkpoint`, from the facts and heads that the store kept.
+    ///
+    /// # Errors
+    ///
+    /// When a fact that once was read cannot be read any more: the store was changed from outside.
+    pub fn seed(
+        hall: HallCode,
+        checkpoint: Option<Checkpoint>,
+        facts: &[FactRow],
+        heads: Vec<(Stream, Head)>,
+    ) -> Result<Self, SeedError> {
+        let counts = checkpoint.as_ref().map(|it| it.counts).unwrap_or_default();
+        let mut model = Self {
+            hall,
+            registry: Registry::default(),
+            register: Register::default(),
+            book: IssueBook::default(),
+            definitions: HashMap::new(),
+            heads: heads.into_iter().collect(),
+            cases: Cases::default(),
+            originals: HashMap::new(),
+            hashes: HashMap::new(),
+            wanted: HashSet::new(),
+            checkpoint,
+            counts,
+            changes: Changes::default(),
+        };
+        for fact in facts.iter().filter(|it| it.counted) {
+            let event =
+                zhoubao_contract::event_from_json(&fact.kind, fact.body.as_bytes(), &fact.stream)
+                    .map_err(|source| SeedError { position: fact.position, source })?;
+            let actor = fact.actor.as_deref().and_then(|it| it.parse().ok());
+            model.learn(&event, &fact.stream, fact.position, actor.as_ref(), fact.digest);
+        }
+        Ok(model)
+    }
+
+    /// How far the fold has come, changes not yet taken included.
+    #[must_use]
+    pub fn checkpoint(&self) -> Option<&Checkpoint> {
+        self.checkpoint.as_ref()
+    }
+
+    /// The hall whose journal is folded.
+    #[must_use]
+    pub fn hall(&self) -> &HallCode {
+        &self.hall
+    }
+
+    /// The last event of a line.
+    #[must_use]
+    pub fn head(&self, stream: &Stream) -> Option<&Head> {
+        self.heads.get(stream)
+    }
+
+    /// The heads of all terminals.
+    pub fn terminal_heads(&self) -> impl Iterator<Item = (&zhoubao_domain::id::TerminalId, &Head)> {
+        self.heads.iter().filter_map(|(stream, head)| match stream {
+            Stream::Terminal(terminal) => Some((terminal, head)),
+            _ => None,
+        })
+    }
+
+    /// Figure definitions by digest.
+    #[must_use]
+    pub fn definitions(&self, digest: &Digest) -> Option<&[Definition]> {
+        self.definitions.get(digest).map(Vec::as_slice)
+    }
+
+    /// What must be looked up before these messages can be folded.
+    #[must_use]
+    pub fn needs(&mut self, page: &[Incoming]) -> Needs {
+        let mut needs = Needs::default();
+        let mut cases = HashSet::new();
+        let mut ahead: HashMap<&Stream, u64> = HashMap::new();
+        self.wanted.clear();
+        for incoming in page {
+            let Some(identity) = incoming.identity() else { continue };
+            let last = ahead.entry(&identity.stream).or_insert_with(|| {
+                self.heads.get(&identity.stream).map_or(0, |it| it.number)
+            });
+            if identity.number <= *last {
+                self.wanted.insert(identity.clone());
+                needs.repeats.push(identity.clone());
+            } else if identity.number == *last + 1 {
+                *last += 1;
+            }
+            let Ok(recorded) = &incoming.outcome else { continue };
+            match &recorded.event {
+                Event::Act(Act { case: Some(case), .. })
+                    if !self.cases.contains(case) && cases.insert(case) =>
+                {
+                    needs.cases.push(case.clone());
+                }
+                Event::Corrected { original, .. }
+                | Event::Voided { original, .. }
+                | Event::Released { original, .. }
+                | Event::Rejected { original, .. } => {
+                    self.wanted.insert(original.clone());
+                    needs.originals.push(original.clone());
+                }
+                _ => {}
+            }
+        }
+        needs
+    }
+
+    /// Cases that found originals name and that are not in memory: a second look-up.
+    #[must_use]
+    pub fn cases_of(&self, found: &Found) -> Vec<CaseId> {
+        found
+            .originals
+            .iter()
+            .filter_map(|(_, it)| it.entry.act.as_ref()?.case.clone())
+            .filter(|it| !self.cases.contains(it))
+            .collect()
+    }
+
+    /// Takes what was found.
+    pub fn supply(&mut self, found: Found) {
+        self.cases.age();
+        self.cases.young.extend(found.cases);
+        self.originals = found.originals.into_iter().collect();
+        self.hashes = found.hashes.into_iter().collect();
+    }
+
+    /// The changes since the last take, with the checkpoint that they lead to.
+    #[must_use]
+    pub fn take(&mut self) -> (Changes, Option<Checkpoint>) {
+        (std::mem::take(&mut self.changes), self.checkpoint.clone())
+    }
+
+    /// Folds one message. Nothing is ever skipped: it counts, is flagged, held, quarantined, or repeats another.
+    pub fn fold(&mut self, incoming: Incoming, incarnation: &str) {
+        self.counts.stored += 1;
+        let before = self.counts;
+        self.place(&incoming);
+        debug_assert_eq!(
+            self.counts.stored,
+            self.counts.counted
+                + self.counts.flagged
+                + self.counts.quarantined
+                + self.counts.held
+                + self.counts.repeated,
+            "one message comes to exactly one thing: {before:?}"
+        );
+        self.checkpoint = Some(Checkpoint {
+            incarnation: incarnation.to_owned(),
+            sequence: incoming.position,
+            hash: incoming.hash,
+            counts: self.counts,
+        });
+    }
+
+    fn place(&mut self, incoming: &Incoming) {
+        let Some(identity) = incoming.identity().cloned() else {
+            let (code, detail) = trouble(incoming);
+            self.exception(incoming.position, None, Standing::Quarantined, code, detail);
+            return;
+        };
+        let last = self.heads.get(&identity.stream);
+        let number = last.map_or(0, |it| it.number);
+        if identity.number <= number {
+            let first = self.hashes.get(&identity).copied();
+            let first = first.or_else(|| last.filter(|it| it.number == identity.number).map(|it| it.hash));
+            if first == Some(incoming.hash) {
+                self.counts.repeated += 1;
+            } else {
+                let detail = format!("{identity} 已有另一内容 was used before with other content");
+                self.exception(incoming.position, Some(&identity), Standing::Quarantined, Code::Fork, detail);
+            }
+            return;
+        }
+        if identity.number > number + 1 {
+            let detail = format!("{identity} 之前缺少 {} 条 events are missing", identity.number - number - 1);
+            self.exception(incoming.position, Some(&identity), Standing::Held, Code::SequenceGap, detail);
+            return;
+        }
+        let previous = match &incoming.outcome {
+            Ok(recorded) => recorded.previous,
+            Err(error) => error.previous,
+        };
+        let untrusted = incoming.outcome.as_ref().err().is_some_and(|it| it.code == Code::BrokenChain);
+        let breaks = match (previous, last) {
+            (Some(previous), Some(last)) => previous != last.hash,
+            (Some(previous), None) => previous != Digest::new([0; 32]),
+            (None, _) => false,
+        };
+        if breaks || untrusted {
+            let detail = format!("{identity} 与前一条哈希不接 does not follow the event before it");
+            self.exception(incoming.position, Some(&identity), Standing::Quarantined, Code::BrokenChain, detail);
+            return;
+        }
+        self.advance(incoming, &identity);
+        match &incoming.outcome {
+            Ok(recorded) => self.apply(recorded, incoming.raw.as_ref()),
+            Err(error) => {
+                let standing = if error.hold { Standing::Held } else { Standing::Quarantined };
+                self.exception(incoming.position, Some(&identity), standing, error.code, error.detail.clone());
+                let entry = Entry {
+                    number: identity.number,
+                    position: incoming.position,
+                    occurred_at: incoming.recorded_at,
+                    act: None,
+                    window: None,
+                    sign: 0,
+                    code: Some(error.code),
+                    amends: None,
+                };
+                self.record(&identity, entry, None);
+            }
+        }
+    }
+
+    fn advance(&mut self, incoming: &Incoming, identity: &EventRef) {
+        let head = Head {
+            number: identity.number,
+            hash: incoming.hash,
+            position: incoming.position,
+            recorded_at: incoming.recorded_at,
+        };
+        if self.wanted.contains(identity) {
+            self.hashes.insert(identity.clone(), incoming.hash);
+        }
+        self.changes.heads.insert(identity.stream.to_string(), head.clone());
+        self.heads.insert(identity.stream.clone(), head);
+    }
+
+    fn apply(&mut self, recorded: &Recorded, raw: Option<&Raw>) {
+        let outcome = match (&recorded.event, recorded.stream()) {
+            (_, Stream::Terminal(terminal)) => {
+                let window = self
+                    .registry
+                    .terminals
+                    .get(terminal)
+                    .filter(|it| it.active)
+                    .map(|it| it.window.clone());
+                match window {
+                    Some(window) => self.of_window(recorded, window),
+                    None => self.of_stranger(recorded),
+                }
+            }
+            (Event::Released { original, reason } | Event::Rejected { original, reason }, _) => {
+                self.settle(recorded, original, reason)
+            }
+            (Event::AuthorizationChanged { .. }, _)
+                if !self.registry.may(recorded.actor.as_ref(), Right::Authorize) =>
+            {
+                self.flag(recorded, Code::NoRight, "授权变更须由有权人员录入 needs the right `authorize`".into())
+            }
+            _ => {
+                self.counts.counted += 1;
+                true
+            }
+        };
+        if let Some(raw) = raw {
+            self.changes.facts.push(FactRow {
+                position: recorded.position,
+                stream: recorded.stream().clone(),
+                number: recorded.identity.number,
+                kind: raw.kind.clone(),
+                occurred_at: recorded.occurred_at,
+                recorded_at: recorded.recorded_at,
+                actor: recorded.actor.as_ref().map(|it| it.as_str().to_owned()),
+                command: recorded.command.clone(),
+                counted: outcome,
+                digest: raw.digest,
+                body: raw.body.clone(),
+            });
+            if outcome {
+                let event = &recorded.event;
+                self.learn(event, recorded.stream(), recorded.position, recorded.actor.as_ref(), raw.digest);
+            }
+        }
+    }
+
+    /// Folds a fact into the set-up, the register and the issues.
+    fn learn(
+        &mut self,
+        event: &Event,
+        stream: &Stream,
+        position: u64,
+        actor: Option<&UserId>,
+        digest: Digest,
+    ) {
+        match event {
+            Event::Setup(setup) => {
+                if let Stream::Setup(_, id) = stream {
+                    self.registry.evolve(id, setup);
+                }
+                if let Setup::Figures { definitions } = setup {
+                    self.definitions.insert(digest, definitions.clone());
+                }
+            }
+            Event::AuthorizationChanged { department, effective, change } => {
+                self.register.evolve(authorization::Entry {
+                    effective: *effective,
+                    position,
+                    department: department.clone(),
+                    change: change.clone(),
+                });
+            }
+            Event::Issue(event) => self.book.evolve(event, actor),
+            _ => {}
+        }
+    }
+
+    fn of_stranger(&mut self, recorded: &Recorded) -> bool {
+        let detail = format!("终端未登记或已停用 {} is not in service", recorded.identity.stream);
+        self.exception(
+            recorded.position,
+            Some(&recorded.identity),
+            Standing::Quarantined,
+            Code::UnknownTerminal,
+            detail,
+        );
+        let mut entry = marker(recorded);
+        if let Event::Act(act) = &recorded.event {
+            entry.act = Some(act.clone());
+        }
+        entry.code = Some(Code::UnknownTerminal);
+        self.record(&recorded.identity, entry, None);
+        false
+    }
+
+    fn of_window(&mut self, recorded: &Recorded, window: WindowId) -> bool {
+        match &recorded.event {
+            Event::Act(act) => {
+                let case = act.case.as_ref().and_then(|it| self.cases.get(it));
+                let verdict = self.judge(recorded, act, recorded.occurred_at, recorded.entered_at, case, None);
+                let mut entry = marker(recorded);
+                entry.act = Some(act.clone());
+                entry.window = Some(window);
+                let counts = self.pronounce(recorded, verdict, &mut entry);
+                self.record(&recorded.identity, entry, Some(Cause::Late));
+                counts
+            }
+            Event::DayClosed { day, tally } => {
+                let mut entry = marker(recorded);
+                entry.window = Some(window.clone());
+                let today = hall_day(recorded.recorded_at);
+                let counts = if *day > today {
+                    entry.code = Some(Code::FutureTime);
+                    self.flag(recorded, Code::FutureTime, format!("{day} 尚未到来 is in the future"))
+                } else {
+                    let row =
+                        DayCloseRow { window: window.clone(), day: *day, tally: *tally, position: recorded.position };
+                    self.changes.day_closes.insert((window, *day), row);
+                    self.counts.counted += 1;
+                    true
+                };
+                self.record(&recorded.identity, entry, None);
+                counts
+            }
+            Event::Corrected { original, replacement, reason } => {
+                self.amend(recorded, &window, original, Some(replacement), reason)
+            }
+            Event::Voided { original, reason } => self.amend(recorded, &window, original, None, reason),
+            Event::AuthorizationChanged { .. } => {
+                let mut entry = marker(recorded);
+                entry.window = Some(window);
+                let counts = self.registry.may(recorded.actor.as_ref(), Right::Authorize);
+                if counts {
+                    self.counts.counted += 1;
+                } else {
+                    entry.code = Some(Code::NoRight);
+                    self.flag(recorded, Code::NoRight, "授权变更须由有权人员录入 needs the right `authorize`".into());
+                }
+                self.record(&recorded.identity, entry, None);
+                counts
+            }
+            _ => {
+                // The contract lets no other kind into a terminal's line; a newer one may.
+                let mut entry = marker(recorded);
+                entry.code = Some(Code::UnknownKind);
+                let detail = "终端不能记录此类事件 not a window's kind of event".to_owned();
+                self.exception(recorded.position, Some(&recorded.identity), Standing::Held, Code::UnknownKind, detail);
+                self.record(&recorded.identity, entry, None);
+                false
+            }
+        }
+    }
+
+    fn judge(
+        &self,
+        recorded: &Recorded,
+        act: &Act,
+        occurred_at: Timestamp,
+        entered_at: Option<Timestamp>,
+        case: Option<&Case>,
+        replaces: Option<&EventRef>,
+    ) -> Verdict {
+        let candidate = Candidate {
+            act,
+            occurred_at,
+            entered_at,
+            recorded_at: recorded.recorded_at,
+            actor: recorded.actor.as_ref(),
+            replaces,
+        };
+        let known = Knowledge {
+            registry: &self.registry,
+            register: &self.register,
+            case,
+            opening_through: self.book.opening.as_ref().map(|it| it.through),
+        };
+        counting::judge(candidate, known)
+    }
+
+    /// Writes the verdict into the entry and the exceptions; answers whether the event counts.
+    fn pronounce(&mut self, recorded: &Recorded, verdict: Verdict, entry: &mut Entry) -> bool {
+        match verdict {
+            Verdict::Counted(warning) => {
+                entry.sign = 1;
+                entry.code = warning;
+                self.counts.counted += 1;
+                if let Some(code) = warning {
+                    self.changes.exceptions.push(ExceptionRow {
+                        position: recorded.position,
+                        stream: recorded.identity.stream.to_string(),
+                        number: recorded.identity.number,
+                        standing: Standing::Warned,
+                        code,
+                        detail: code.title().to_owned(),
+                        settled: None,
+                    });
+                }
+                true
+            }
+            Verdict::Flagged(code, detail) => {
+                entry.code = Some(code);
+                self.flag(recorded, code, detail)
+            }
+        }
+    }
+
+    fn amend(
+        &mut self,
+        recorded: &Recorded,
+        window: &WindowId,
+        original: &EventRef,
+        replacement: Option<&Replacement>,
+        reason: &str,
+    ) -> bool {
+        let mut refused = marker(recorded);
+        refused.window = Some(window.clone());
+        refused.amends = Some(original.clone());
+        let known = self.originals.get(original).cloned();
+        let Some((known, act)) = known.and_then(|it| it.entry.act.clone().map(|act| (it, act))) else {
+            return self.refuse(recorded, refused, Code::NotFound, format!("{original} 不存在或不能更改 cannot be amended"));
+        };
+        let current = known.current.clone().unwrap_or_else(|| known.entry.clone());
+        let own = known.entry.window.as_ref() == Some(window)
+            && hall_day(known.entry.occurred_at) == hall_day(recorded.entered_at.unwrap_or(recorded.occurred_at));
+        if reason.trim().is_empty() {
+            return self.refuse(recorded, refused, Code::NoReason, "更正须填写原因 a reason is required".into());
+        }
+        if !own && !self.registry.may(recorded.actor.as_ref(), Right::Correct) {
+            let detail = format!("更正 {original} 须有更正权 needs the right `correct`");
+            return self.refuse(recorded, refused, Code::NoRight, detail);
+        }
+        if current.sign == 0 && current.code.is_none() {
+            return self.refuse(recorded, refused, Code::NotFound, format!("{original} 已撤销 is voided"));
+        }
+        let mut next = Entry {
+            number: recorded.identity.number,
+            position: recorded.position,
+            amends: Some(original.clone()),
+            ..known.entry.clone()
+        };
+        next.sign = 0;
+        next.code = None;
+        let (cause, counts) = match replacement {
+            None => {
+                self.counts.counted += 1;
+                (Cause::Voiding, true)
+            }
+            Some(replacement) => {
+                let act = patched(act, replacement);
+                next.occurred_at = replacement.occurred_at.unwrap_or(next.occurred_at);
+                next.act = Some(act.clone());
+                let case = act.case.as_ref().and_then(|it| self.cases.get(it));
+                let verdict = self.judge(recorded, &act, next.occurred_at, None, case, Some(original));
+                (Cause::Correction, self.pronounce(recorded, verdict, &mut next))
+            }
+        };
+        if current.sign == 1 {
+            let back = Entry {
+                number: recorded.identity.number,
+                position: recorded.position,
+                sign: -1,
+                code: None,
+                amends: Some(original.clone()),
+                ..current
+            };
+            self.record(&recorded.identity, back, Some(cause));
+        }
+        self.replace(original, &known, next.clone());
+        self.record(&recorded.identity, next, Some(cause));
+        self.settle_exceptions(original, recorded.position);
+        counts
+    }
+
+    fn replace(&mut self, original: &EventRef, known: &Original, next: Entry) {
+        let current = Entry { number: original.number, amends: None, ..next };
+        self.changes.amendments.insert(
+            original.clone(),
+            AmendmentRow { original: original.clone(), current: current.clone() },
+        );
+        let replaced = Original { entry: known.entry.clone(), current: Some(current) };
+        self.originals.insert(original.clone(), replaced);
+    }
+
+    fn settle(&mut self, recorded: &Recorded, original: &EventRef, reason: &str) -> bool {
+        if reason.trim().is_empty() {
+            return self.flag(recorded, Code::NoReason, "放行或驳回须填写原因 a reason is required".into());
+        }
+        if !self.registry.may(recorded.actor.as_ref(), Right::Release) {
+            return self.flag(recorded, Code::NoRight, "须有放行权 needs the right `release`".into());
+        }
+        let known = self.originals.get(original).cloned();
+        let Some(known) = known.filter(|it| {
+            let current = it.current.as_ref().unwrap_or(&it.entry);
+            current.act.is_some() && current.sign == 0 && current.code.is_some()
+        }) else {
+            return self.flag(recorded, Code::NotFound, format!("{original} 无待处理 is not waiting"));
+        };
+        self.counts.counted += 1;
+        self.settle_exceptions(original, recorded.position);
+        if matches!(recorded.event, Event::Released { .. }) {
+            let mut next = Entry {
+                number: recorded.identity.number,
+                position: recorded.position,
+                sign: 1,
+                code: None,
+                amends: Some(original.clone()),
+                ..known.current.clone().unwrap_or_else(|| known.entry.clone())
+            };
+            if next.window.is_none()
+                && let Stream::Terminal(terminal) = &original.stream
+            {
+                next.window = self.registry.terminals.get(terminal).map(|it| it.window.clone());
+            }
+            self.replace(original, &known, next.clone());
+            self.record(&recorded.identity, next, Some(Cause::Release));
+        }
+        true
+    }
+
+    fn settle_exceptions(&mut self, original: &EventRef, position: u64) {
+        self.changes.settled.push((original.stream.to_string(), original.number, position));
+    }
+
+    fn refuse(&mut self, recorded: &Recorded, mut entry: Entry, code: Code, detail: String) -> bool {
+        entry.code = Some(code);
+        self.record(&recorded.identity, entry, None);
+        self.flag(recorded, code, detail)
+    }
+
+    pub(crate) fn flag(&mut self, recorded: &Recorded, code: Code, detail: String) -> bool {
+        self.exception(recorded.position, Some(&recorded.identity), Standing::Flagged, code, detail);
+        false
+    }
+
+    fn exception(
+        &mut self,
+        position: u64,
+        identity: Option<&EventRef>,
+        standing: Standing,
+        code: Code,
+        detail: String,
+    ) {
+        match standing {
+            Standing::Warned => {}
+            Standing::Flagged => self.counts.flagged += 1,
+            Standing::Held => self.counts.held += 1,
+            Standing::Quarantined => self.counts.quarantined += 1,
+        }
+        self.changes.exceptions.push(ExceptionRow {
+            position,
+            stream: identity.map_or_else(String::new, |it| it.stream.to_string()),
+            number: identity.map_or(0, |it| it.number),
+            standing,
+            code,
+            detail,
+            settled: None,
+        });
+    }
+
+    /// Adds an entry to the record: to its segment, the sums, its case, and the adjustments of a frozen period.
+    fn record(&mut self, identity: &EventRef, entry: Entry, cause: Option<Cause>) {
+        if self.wanted.contains(identity) && entry.amends.is_none() {
+            self.originals
+                .insert(identity.clone(), Original { entry: entry.clone(), current: None });
+        }
+        if entry.sign != 0
+            && let Some(cell) = recount::cell(&entry)
+        {
+            let (amount, events) = entry.effect();
+            if let Some((last, cut)) = self.book.last_frozen()
+                && let Some(cause) = cause
+                && cell.day <= last
+                && entry.position > cut
+            {
+                let adjustment = Adjustment {
+                    position: entry.position,
+                    day: cell.day,
+                    kind: cell.kind,
+                    amount,
+                    events,
+                    cause,
+                };
+                self.changes.adjustments.push((place_of(&entry), adjustment));
+            }
+            let value = self.changes.tallies.entry(cell).or_default();
+            value.amount += amount;
+            value.events += events;
+        }
+        if let Some(act) = &entry.act
+            && let Some(id) = &act.case
+        {
+            let subject = entry.amends.as_ref().unwrap_or(identity);
+            let case = self.cases.get_mut(id);
+            match entry.sign {
+                1 => case.count(act.kind, subject, act.department.as_ref()),
+                -1 => case.uncount(act.kind, subject),
+                _ => {}
+            }
+            let row = self.changes.cases.entry(id.clone()).or_insert_with(|| CaseRow {
+                id: id.clone(),
+                case: Case::default(),
+                events: String::new(),
+            });
+            row.case = case.clone();
+            use std::fmt::Write as _;
+            // Writing to a `String` cannot fail.
+            let _ = write!(row.events, "{identity} ");
+        }
+        let segment = (identity.number - 1) / SEGMENT_NUMBERS;
+        let (position, day) = (entry.position, entry.day());
+        let row = self
+            .changes
+            .segments
+            .entry((identity.stream.to_string(), segment))
+            .or_insert_with_key(|(stream, segment)| SegmentRow {
+                stream: stream.clone(),
+                segment: *segment,
+                first_position: position,
+                last_position: position,
+                first_day: day,
+                last_day: day,
+                entries: String::new(),
+            });
+        row.last_position = row.last_position.max(position);
+        row.first_day = row.first_day.min(day);
+        row.last_day = row.last_day.max(day);
+        entry.write(&mut row.entries);
+    }
+}
+
+/// At one position at most one entry takes back and one adds; the place keeps them apart whatever the pages were.
+pub(crate) fn place_of(entry: &Entry) -> u32 {
+    u32::from(entry.sign > 0)
+}
+
+fn trouble(incoming: &Incoming) -> (Code, String) {
+    match &incoming.outcome {
+        Ok(_) => (Code::Malformed, String::new()),
+        Err(error) => (error.code, error.detail.clone()),
+    }
+}
+
+fn marker(recorded: &Recorded) -> Entry {
+    Entry {
+        number: recorded.identity.number,
+        position: recorded.position,
+        occurred_at: recorded.occurred_at,
+        act: None,
+        window: None,
+        sign: 0,
+        code: None,
+        amends: None,
+    }
+}
+
+fn patched(mut act: Act, replacement: &Replacement) -> Act {
+    if let Some(people) = replacement.people
+        && act.kind == zhoubao_domain::event::Kind::Consulted
+    {
+        act.amount = people;
+    }
+    if let Some(department) = &replacement.department {
+        act.department = Some(department.clone());
+    }
+    if let Some(matter) = &replacement.matter {
+        act.matter = Some(matter.clone());
+    }
+    act
+}
