@@ -392,7 +392,7 @@ impl Follower {
     }
 
     /// Whether a message that should be there is not, asked only after several deaf cursors.
-    async fn is_missing(&self, sequence: u64) -> Result<bool, JournalError> {
+    async fn is_missing(&mut self, sequence: u64) -> Result<bool, JournalError> {
         Ok(self.deaf >= DEAF_MAX && answer(self.journal.get(sequence)).await?.is_none())
     }
 

@@ -1,0 +1,45 @@
+//! The memory journal passes the suite of its port.
+
+#![cfg(feature = "conformance")]
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use zhoubao_application::clock::SystemClock;
+use zhoubao_application::conformance::journal::{Fixture, fresh_incarnation, hall};
+use zhoubao_application::journal::Journal;
+use zhoubao_application::journal_conformance;
+use zhoubao_application::memory::MemoryJournal;
+
+struct Memory(MemoryJournal);
+
+async fn memory() -> Memory {
+    Memory(MemoryJournal::new(hall(), fresh_incarnation(), Arc::new(SystemClock)))
+}
+
+#[async_trait]
+impl Fixture for Memory {
+    async fn handle(&self) -> Arc<dyn Journal> {
+        Arc::new(self.0.clone())
+    }
+
+    async fn kill(&self) {
+        self.0.stop();
+    }
+
+    async fn start(&self) {
+        self.0.start();
+    }
+
+    async fn refuse_batches(&self) -> bool {
+        self.0.refuse_batches(true);
+        true
+    }
+
+    async fn lose(&self, sequence: u64) -> bool {
+        self.0.drop_sequence(sequence);
+        true
+    }
+}
+
+journal_conformance!(memory);
