@@ -31,6 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Waits until `condition` gives a value, and fails with `what` in the message after `limit`.
+///
+/// For the test itself: where the future must be [`Send`], the compiler may not see that one with such a closure is.
 pub async fn eventually<T>(
     what: &str,
     limit: Duration,
@@ -43,6 +45,23 @@ pub async fn eventually<T>(
         }
         if started.elapsed() > limit {
             bail!("waited {limit:?} in vain for {what}");
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// The same for a condition that needs no waiting of its own; its future is [`Send`].
+async fn until<T>(
+    what: &str,
+    mut condition: impl FnMut() -> anyhow::Result<Option<T>>,
+) -> anyhow::Result<T> {
+    let started = Instant::now();
+    loop {
+        if let Some(value) = condition()? {
+            return Ok(value);
+        }
+        if started.elapsed() > PATIENCE {
+            bail!("waited {PATIENCE:?} in vain for {what}");
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }

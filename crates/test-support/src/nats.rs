@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 
 use crate::process::{Ending, Process, output};
 use crate::scratch::Scratch;
-use crate::{PATIENCE, eventually, port};
+use crate::{port, until};
 
 /// Oldest server that the product supports: its fsync per append is cheap on three nodes.
 const OLDEST: (u32, u32) = (2, 15);
@@ -263,7 +263,7 @@ impl NatsServer {
         // The server writes this file when its streams are recovered and it listens. A connection would prove less:
         // somebody else might have answered it.
         let suffix = format!("_{}.ports", process.pid());
-        eventually("nats-server to start", PATIENCE, async || {
+        until("nats-server to start", || {
             process.check_running()?;
             let mut entries = std::fs::read_dir(dir)?;
             let announced = entries.any(|entry| {

@@ -8,7 +8,7 @@ use tokio::sync::OnceCell;
 
 use crate::process::{Account, Ending, Process, is_root, output};
 use crate::scratch::Scratch;
-use crate::{PATIENCE, eventually, port};
+use crate::{port, until};
 
 /// Oldest server that the product supports.
 const OLDEST: u32 = 15;
@@ -161,7 +161,7 @@ impl Postgres {
         let log = self.log_path();
         let mut process = Process::start(&postgres, &arguments, self.account, Ending::Quit, &log)?;
         // A connection would prove less: somebody else might have answered it.
-        eventually("PostgreSQL to start", PATIENCE, async || {
+        until("PostgreSQL to start", || {
             process.check_running()?;
             Ok(is_ready(&data, process.pid()).then_some(()))
         })

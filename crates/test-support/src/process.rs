@@ -9,7 +9,7 @@ use std::thread;
 
 use anyhow::{Context as _, anyhow, bail};
 
-use crate::{PATIENCE, eventually};
+use crate::until;
 
 /// Signal that ends a server with its test process.
 #[derive(Debug, Clone, Copy)]
@@ -100,7 +100,7 @@ impl Process {
     /// Waits until the server has ended by itself or by a signal.
     pub(crate) async fn ended(&mut self) -> anyhow::Result<ExitStatus> {
         let child = &mut self.child;
-        eventually("a server to end", PATIENCE, async || Ok(child.try_wait()?)).await
+        until("a server to end", || Ok(child.try_wait()?)).await
     }
 }
 

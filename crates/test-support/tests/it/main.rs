@@ -53,3 +53,17 @@ async fn announce_and_wait(to: &std::ffi::OsStr, line: String) -> anyhow::Result
     std::fs::write(to, line)?;
     std::future::pending().await
 }
+
+#[tokio::test]
+async fn servers_start_side_by_side_from_tasks() -> anyhow::Result<()> {
+    let nats = tokio::spawn(zhoubao_test_support::NatsServer::start());
+    let other = tokio::spawn(zhoubao_test_support::NatsServer::start());
+    let postgres = tokio::spawn(zhoubao_test_support::Postgres::start());
+    let (mut nats, other, mut postgres) = (nats.await??, other.await??, postgres.await??);
+    assert_ne!(nats.port(), other.port());
+    tokio::spawn(async move {
+        nats.restart().await?;
+        postgres.restart().await
+    })
+    .await?
+}
