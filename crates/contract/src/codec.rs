@@ -84,52 +84,79 @@ pub struct DecodeError {
 ///
 /// # Errors
 ///
-/// [`DecodeError`]: `UnknownKind` (to be held), `Malformed`, `UnknownHall`, `OutOfRange`, `TooLarge`, `NoReason`,
-/// and `BrokenChain` for a `ce-hash` that is not the hash of the bytes.
+/// [`DecodeError`]: `UnknownKind` (to be held), `Malformed`, `UnknownHall`, `OutOfRange`, `TooLarge`,
+/// `NoReason`, and `BrokenChain` for a `ce-hash` that is not the hash of the bytes.
 pub fn decode(stored: &Stored, hall: &HallCode) -> Result<Recorded, Box<DecodeError>> {
-    let mut known = Known::default();
-    read(stored, hall, &mut known).map_err(|fault| {
-        Box::new(DecodeError {
-            code: fault.code,
-            hold: fault.hold,
-            detail: fault.detail,
-            identity: known.identity,
-            hash: known.hash,
-            previous: known.previous,
-            occurred_at: known.occurred_at,
-        })
-    })
-}
-
-/// What has been read so far.
-#[derive(Default)]
-struct Known {
-    identity: Option<EventRef>,
-    hash: Option<Digest>,
-    previous: Option<Digest>,
-    occurred_at: Option<Timestamp>,
-}
-
-fn read(stored: &Stored, hall: &HallCode, known: &mut Known) -> Result<Recorded, Fault> {
     let message = &stored.message;
     let attributes = &message.attributes;
 
     // Identity first, whatever else is wrong: the head of the line must move.
-    let stream = stream_of(&message.subject, hall)?;
-    known.previous = attributes.prevhash.as_deref().and_then(text::digest);
-    known.occurred_at = attributes.time.as_deref().and_then(text::instant);
-    let number = attributes.id.as_deref().and_then(text::number);
-    let computed = hash(message);
-    if let Some(number) = number {
-        known.identity = Some(EventRef { stream: stream.clone(), number });
-        known.hash = Some(computed);
+    let known = Known {
+        number: attributes.id.as_deref().and_then(text::number),
+        hash: hash(message),
+        previous: attributes.prevhash.as_deref().and_then(text::digest),
+        occurred_at: attributes.time.as_deref().and_then(text::instant),
+    };
+    let fail = |fault: Fault, stream: Option<Stream>| {
+        let identity = stream.zip(known.number).map(|(stream, number)| EventRef { stream, number });
+        Box::new(DecodeError {
+            code: fault.code,
+            hold: fault.hold,
+            detail: fault.detail,
+            hash: identity.as_ref().map(|_| known.hash),
+            identity,
+            previous: known.previous,
+            occurred_at: known.occurred_at,
+        })
+    };
+    let stream = match stream_of(&message.subject, hall) {
+        Ok(stream) => stream,
+        Err(fault) => return Err(fail(fault, None)),
+    };
+    match read(stored, hall, &stream, &known) {
+        Ok(fields) => Ok(Recorded {
+            position: stored.position,
+            recorded_at: stored.recorded_at,
+            identity: EventRef { stream, number: fields.number },
+            hash: known.hash,
+            previous: known.previous,
+            occurred_at: fields.occurred_at,
+            entered_at: fields.entered_at,
+            actor: fields.actor,
+            command: fields.command,
+            event: fields.event,
+        }),
+        Err(fault) => Err(fail(fault, Some(stream))),
     }
+}
+
+/// What can be read of a message by itself, valid or not.
+struct Known {
+    number: Option<u64>,
+    hash: Digest,
+    previous: Option<Digest>,
+    occurred_at: Option<Timestamp>,
+}
+
+/// What only a valid message has.
+struct Fields {
+    number: u64,
+    occurred_at: Timestamp,
+    entered_at: Option<Timestamp>,
+    actor: Option<UserId>,
+    command: Option<String>,
+    event: Event,
+}
+
+fn read(stored: &Stored, hall: &HallCode, stream: &Stream, known: &Known) -> Result<Fields, Fault> {
+    let message = &stored.message;
+    let attributes = &message.attributes;
 
     if let Some(detail) = attributes.fault() {
         return Err(Fault::malformed(detail));
     }
     require(&attributes.specversion, "specversion", |it| (it == SPEC_VERSION).then_some(()))?;
-    let number = require(&attributes.id, "id", |_| number)?;
+    let number = require(&attributes.id, "id", |_| known.number)?;
     let source = require(&attributes.source, "source", Some)?;
     if *source != message.subject {
         return Err(wrong_source(source, &message.subject, hall));
@@ -137,38 +164,28 @@ fn read(stored: &Stored, hall: &HallCode, known: &mut Known) -> Result<Recorded,
     let kind = require(&attributes.kind, "type", |it| (!it.is_empty()).then_some(it))?;
     let occurred_at = require(&attributes.time, "time", |_| known.occurred_at)?;
     allow(&attributes.datacontenttype, "datacontenttype", |it| is_json(it).then_some(()))?;
-    let previous = allow(&attributes.prevhash, "prevhash", |_| known.previous)?;
+    allow(&attributes.prevhash, "prevhash", |_| known.previous)?;
     let entered_at = allow(&attributes.enteredat, "enteredat", text::instant)?;
     let actor = allow(&attributes.actor, "actor", |it| it.parse::<UserId>().ok())?;
     let command =
         allow(&attributes.command, "command", |it| is_command(it).then(|| it.to_owned()))?;
 
     if let Some(claimed) = &attributes.hash
-        && text::digest(claimed) != Some(computed)
+        && text::digest(claimed) != Some(known.hash)
     {
         return Err(Fault {
             code: Code::BrokenChain,
             hold: false,
             detail: format!(
-                "attribute `hash` is `{}`, but the event hashes to {computed}",
-                text::excerpt(claimed)
+                "attribute `hash` is `{}`, but the event hashes to {}",
+                text::excerpt(claimed),
+                known.hash
             ),
         });
     }
 
-    let event = body::event_in(kind, &message.body, &stream)?;
-    Ok(Recorded {
-        position: stored.position,
-        recorded_at: stored.recorded_at,
-        identity: EventRef { stream, number },
-        hash: computed,
-        previous,
-        occurred_at,
-        entered_at,
-        actor,
-        command,
-        event,
-    })
+    let event = body::event_in(kind, &message.body, stream)?;
+    Ok(Fields { number, occurred_at, entered_at, actor, command, event })
 }
 
 /// The stream of a subject of this hall.

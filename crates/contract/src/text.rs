@@ -59,24 +59,31 @@ pub(crate) fn number(text: &str) -> Option<u64> {
     plain.then(|| text.parse().ok()).flatten()
 }
 
-/// A digest, 64 lower-case hexadecimal digits. Twice a event, so without the parser's error text.
+/// Values of lower-case hexadecimal digits, [`NO_DIGIT`] elsewhere. A table, because the digits of a digest are
+/// random and a branch on them is guessed wrong half of the time.
+const NIBBLES: [u8; 256] = {
+    let mut nibbles = [NO_DIGIT; 256];
+    let digits = b"0123456789abcdef";
+    let mut value = 0;
+    while value < digits.len() {
+        nibbles[digits[value] as usize] = value as u8;
+        value += 1;
+    }
+    nibbles
+};
+const NO_DIGIT: u8 = 0xff;
+
+/// A digest, 64 lower-case hexadecimal digits. Two an event, so without the parser's error text.
 pub(crate) fn digest(text: &str) -> Option<Digest> {
-    fn nibble(byte: u8) -> Option<u8> {
-        match byte {
-            b'0'..=b'9' => Some(byte - b'0'),
-            b'a'..=b'f' => Some(byte - b'a' + 10),
-            _ => None,
-        }
-    }
-    let text = text.as_bytes();
-    if text.len() != 64 {
-        return None;
-    }
+    let text: &[u8; 64] = text.as_bytes().try_into().ok()?;
     let mut bytes = [0; 32];
+    let mut bad = 0;
     for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
+        let (high, low) = (NIBBLES[usize::from(pair[0])], NIBBLES[usize::from(pair[1])]);
+        bad |= high | low;
+        *byte = high << 4 | low & 0x0f;
     }
-    Some(Digest::new(bytes))
+    (bad & 0xf0 == 0).then(|| Digest::new(bytes))
 }
 
 /// The name of an event, `terminal.w01#17`, in its one spelling.

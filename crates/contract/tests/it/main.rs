@@ -1,3 +1,9 @@
 //! The contract, seen from outside the crate.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests, outside of test functions")]
+
+mod awkward;
+mod examples;
 mod hash;
+mod roundtrip;
+mod samples;
