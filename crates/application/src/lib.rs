@@ -4,13 +4,19 @@
 //! real adapters are crates of their own and never depend on each other.
 
 pub mod clock;
-pub mod journal;
+pub mod desk;
+pub mod emit;
 pub mod follow;
+pub mod journal;
+pub mod known;
 pub mod memory;
+pub mod projector;
+pub mod store;
+pub mod weekly;
+pub mod writer;
 
 /// One suite for each port: what every adapter must do.
 #[cfg(feature = "conformance")]
 pub mod conformance {
     pub mod journal;
 }
-pub mod store;

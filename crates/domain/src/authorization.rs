@@ -36,7 +36,11 @@ impl Register {
         entries.insert(place, entry);
     }
 
-    fn until(&self, department: &DepartmentId, day: Date) -> impl DoubleEndedIterator<Item = &Entry> {
+    fn until(
+        &self,
+        department: &DepartmentId,
+        day: Date,
+    ) -> impl DoubleEndedIterator<Item = &Entry> {
         let entries = self.departments.get(department).map_or(&[][..], Vec::as_slice);
         entries[..entries.partition_point(|it| it.effective <= day)].iter()
     }
@@ -57,7 +61,12 @@ impl Register {
     /// Whether the matter may be taken on `day`: the department is authorised and, where the register lists
     /// items for it, the matter is among them.
     #[must_use]
-    pub fn may_take(&self, department: &DepartmentId, matter: Option<&MatterId>, day: Date) -> bool {
+    pub fn may_take(
+        &self,
+        department: &DepartmentId,
+        matter: Option<&MatterId>,
+        day: Date,
+    ) -> bool {
         if !self.is_authorised(department, day) {
             return false;
         }
@@ -177,7 +186,8 @@ mod tests {
         assert!(!holder.is_scope());
         assert!(AuthorizationChange::DepartmentWithdrawn.is_scope());
         let period = Period::new(date(2023, 2, 6), date(2023, 2, 10)).unwrap();
-        let register = register(&[(8, 1, holder), (3, 2, AuthorizationChange::DepartmentAuthorised)]);
+        let register =
+            register(&[(8, 1, holder), (3, 2, AuthorizationChange::DepartmentAuthorised)]);
         assert_eq!(register.changes_in(period).len(), 1);
     }
 }

@@ -91,10 +91,15 @@ pub fn judge(candidate: Candidate<'_>, known: Knowledge<'_>) -> Verdict {
     let day = hall_day(occurred_at);
     let ahead = occurred_at.duration_since(recorded_at);
     if ahead > SignedDuration::from_secs(i64::from(rules.future_seconds_max)) {
-        let detail = format!("时间比系统快 {} 秒 {}s ahead of the journal", ahead.as_secs(), ahead.as_secs());
+        let detail = format!(
+            "时间比系统快 {} 秒 {}s ahead of the journal",
+            ahead.as_secs(),
+            ahead.as_secs()
+        );
         return Verdict::Flagged(Code::FutureTime, detail);
     }
-    let late = candidate.entered_at.map_or(SignedDuration::ZERO, |it| it.duration_since(occurred_at));
+    let late =
+        candidate.entered_at.map_or(SignedDuration::ZERO, |it| it.duration_since(occurred_at));
     if late > SignedDuration::from_hours(i64::from(rules.late_entry_hours_max))
         && !known.registry.may(candidate.actor, Right::LateEntry)
     {
@@ -108,12 +113,18 @@ pub fn judge(candidate: Candidate<'_>, known: Knowledge<'_>) -> Verdict {
     if let Some(department) = &act.department
         && !known.registry.departments.contains_key(department)
     {
-        return Verdict::Flagged(Code::UnknownReference, format!("未知部门 unknown department `{department}`"));
+        return Verdict::Flagged(
+            Code::UnknownReference,
+            format!("未知部门 unknown department `{department}`"),
+        );
     }
     if let Some(matter) = &act.matter
         && !known.registry.matters.contains_key(matter)
     {
-        return Verdict::Flagged(Code::UnknownReference, format!("未知事项 unknown matter `{matter}`"));
+        return Verdict::Flagged(
+            Code::UnknownReference,
+            format!("未知事项 unknown matter `{matter}`"),
+        );
     }
     if act.kind == Kind::Accepted
         && let Some(department) = &act.department

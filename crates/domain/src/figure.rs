@@ -194,9 +194,8 @@ pub fn take(source: Source<'_>) -> Figures {
     let Source { definitions, period, opening, previous, cells, adjustments } = source;
     let year = period.year();
     let opening = opening.filter(|it| it.through.year() == year);
-    let counted_from = opening.map_or(Date::constant(year, 1, 1), |it| {
-        it.through.tomorrow().unwrap_or(it.through)
-    });
+    let counted_from = opening
+        .map_or(Date::constant(year, 1, 1), |it| it.through.tomorrow().unwrap_or(it.through));
     let previous_last = match (previous.map(|(last, _)| last), opening.map(|it| it.through)) {
         (Some(last), _) => Some(last),
         (None, through) => through,
@@ -213,7 +212,8 @@ pub fn take(source: Source<'_>) -> Figures {
         for span in Span::ALL {
             add(span, Partition::Total, String::new(), TallyValue::default());
         }
-        for (cell, value) in cells.iter().filter(|(cell, _)| definition.kinds.contains(&cell.kind)) {
+        for (cell, value) in cells.iter().filter(|(cell, _)| definition.kinds.contains(&cell.kind))
+        {
             let mut split = |span| {
                 add(span, Partition::Total, String::new(), *value);
                 add(span, Partition::Day, cell.day.to_string(), *value);
@@ -239,7 +239,9 @@ pub fn take(source: Source<'_>) -> Figures {
         if let Some(opening) = opening {
             let amount = definition.kinds.iter().map(|kind| opening.year_to_date.get(*kind)).sum();
             let value = TallyValue { amount, events: 0 };
-            for partition in [Partition::Total, Partition::Day, Partition::Window, Partition::Department] {
+            for partition in
+                [Partition::Total, Partition::Day, Partition::Window, Partition::Department]
+            {
                 let part = if partition == Partition::Total { "" } else { OPENING_PART };
                 add(Span::Year, partition, part.to_owned(), value);
             }

@@ -349,7 +349,8 @@ impl FromStr for Digest {
         }
         let mut bytes = [0; 32];
         for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-            *byte = digit(pair[0]).zip(digit(pair[1])).map(|(h, l)| h * 16 + l).ok_or_else(wrong)?;
+            *byte =
+                digit(pair[0]).zip(digit(pair[1])).map(|(h, l)| h * 16 + l).ok_or_else(wrong)?;
         }
         Ok(Self(bytes))
     }

@@ -210,11 +210,19 @@ pub fn decide(
                 return Ok(vec![]);
             }
             if book.opening.is_some() || !book.issues.is_empty() {
-                return Err(state("期初数只能在第一期之前录入一次 opening figures are entered once, before the first issue"));
+                return Err(state(
+                    "期初数只能在第一期之前录入一次 opening figures are entered once, before the first issue",
+                ));
             }
             let tally = opening.year_to_date;
-            if [tally.consulted, tally.accepted, tally.issued, tally.transferred].iter().any(|it| *it < 0) {
-                return Err(Refusal::new(Code::OutOfRange, "期初数不能为负 opening figures cannot be negative"));
+            if [tally.consulted, tally.accepted, tally.issued, tally.transferred]
+                .iter()
+                .any(|it| *it < 0)
+            {
+                return Err(Refusal::new(
+                    Code::OutOfRange,
+                    "期初数不能为负 opening figures cannot be negative",
+                ));
             }
             Ok(vec![IssueEvent::OpeningFigures {
                 through: opening.through,
@@ -225,8 +233,13 @@ pub fn decide(
         }
         Command::Open { issue, period, template, checklist, figures, calendars } => {
             if let Some(it) = book.issues.get(&issue) {
-                let same = it.period == period && it.template == template && it.stage == Stage::Open;
-                return if same { Ok(vec![]) } else { Err(state(format!("期 {issue} 已开 is already opened"))) };
+                let same =
+                    it.period == period && it.template == template && it.stage == Stage::Open;
+                return if same {
+                    Ok(vec![])
+                } else {
+                    Err(state(format!("期 {issue} 已开 is already opened")))
+                };
             }
             book.check_period(None, period)?;
             Ok(vec![IssueEvent::Opened { issue, period, template, checklist, figures, calendars }])
@@ -265,13 +278,19 @@ pub fn decide(
             if let Some((other, previous)) = book.previous(it.period)
                 && previous.freeze.is_none()
             {
-                return Err(Refusal::new(Code::ChainBroken, format!("上期 {other} 尚未冻结 is not frozen")));
+                return Err(Refusal::new(
+                    Code::ChainBroken,
+                    format!("上期 {other} 尚未冻结 is not frozen"),
+                ));
             }
             let later = book.live().find(|(_, other)| {
                 other.period.first() > it.period.last() && other.freeze.is_some()
             });
             if let Some((other, _)) = later {
-                return Err(Refusal::new(Code::IssueOrder, format!("后一期 {other} 已冻结 is already frozen")));
+                return Err(Refusal::new(
+                    Code::IssueOrder,
+                    format!("后一期 {other} 已冻结 is already frozen"),
+                ));
             }
             Ok(vec![IssueEvent::Frozen { issue, cut, heads }])
         }
@@ -294,22 +313,35 @@ pub fn decide(
             }
             it.require(&issue, &[Stage::Submitted])?;
             if actor.is_some_and(|actor| it.drafters.contains(actor)) {
-                return Err(Refusal::new(Code::FourEyes, "起草与签发须为两人 drafting and signing off are two people"));
+                return Err(Refusal::new(
+                    Code::FourEyes,
+                    "起草与签发须为两人 drafting and signing off are two people",
+                ));
             }
             let unsigned = book.live().find(|(_, other)| {
                 other.period.last() < it.period.first() && other.sign_off.is_none()
             });
             if let Some((other, _)) = unsigned {
-                return Err(Refusal::new(Code::IssueOrder, format!("前一期 {other} 尚未签发 is not signed off")));
+                return Err(Refusal::new(
+                    Code::IssueOrder,
+                    format!("前一期 {other} 尚未签发 is not signed off"),
+                ));
             }
             if issued_on < it.period.last() {
-                let detail = format!("印发日期 {issued_on} 早于本期末 lies before the period's end");
+                let detail =
+                    format!("印发日期 {issued_on} 早于本期末 lies before the period's end");
                 return Err(Refusal::new(Code::OutOfRange, detail));
             }
             let year = it.period.year();
             let (number, running_number) = book.next_numbers(year);
             Ok(vec![IssueEvent::SignedOff {
-                issue, year, number, running_number, issued_on, figures, document,
+                issue,
+                year,
+                number,
+                running_number,
+                issued_on,
+                figures,
+                document,
             }])
         }
         Command::Publish(issue) => {
@@ -352,7 +384,9 @@ impl Issue {
 
 impl IssueBook {
     fn find(&self, issue: &ObjectId) -> Result<&Issue, Refusal> {
-        self.issues.get(issue).ok_or_else(|| state(format!("没有期 {issue} there is no such issue")))
+        self.issues
+            .get(issue)
+            .ok_or_else(|| state(format!("没有期 {issue} there is no such issue")))
     }
 
     /// Issues that are not voided.
@@ -371,9 +405,7 @@ impl IssueBook {
     /// End of the latest frozen period, and the freeze's cut: later facts about days up to it are adjustments.
     #[must_use]
     pub fn last_frozen(&self) -> Option<(Date, u64)> {
-        self.live()
-            .filter_map(|(_, it)| Some((it.period.last(), it.freeze.as_ref()?.cut)))
-            .max()
+        self.live().filter_map(|(_, it)| Some((it.period.last(), it.freeze.as_ref()?.cut))).max()
     }
 
     /// The year's next number and the next running number; numbers of voided issues stay taken.
@@ -407,7 +439,11 @@ impl IssueBook {
         };
         let of_year = before().filter(|(_, it)| it.period.year() == year).count();
         let in_all = before().count();
-        (year, number + u32::try_from(of_year).unwrap_or(0), running + u32::try_from(in_all).unwrap_or(0))
+        (
+            year,
+            number + u32::try_from(of_year).unwrap_or(0),
+            running + u32::try_from(in_all).unwrap_or(0),
+        )
     }
 
     fn check_period(&self, issue: Option<&ObjectId>, period: Period) -> Result<(), Refusal> {
@@ -440,7 +476,12 @@ impl IssueBook {
     pub fn evolve(&mut self, event: &IssueEvent, actor: Option<&UserId>) {
         let drafter = actor.cloned();
         match event {
-            IssueEvent::OpeningFigures { through, year_to_date, last_number, last_running_number } => {
+            IssueEvent::OpeningFigures {
+                through,
+                year_to_date,
+                last_number,
+                last_running_number,
+            } => {
                 if self.opening.is_none() {
                     self.opening = Some(Opening {
                         through: *through,
@@ -464,7 +505,9 @@ impl IssueBook {
                     drafters: drafter.into_iter().collect(),
                 });
             }
-            IssueEvent::PeriodSet { issue, period } => self.change(issue, drafter, |it| it.period = *period),
+            IssueEvent::PeriodSet { issue, period } => {
+                self.change(issue, drafter, |it| it.period = *period)
+            }
             IssueEvent::SubmissionAdopted { issue, submission, order } => {
                 self.change(issue, drafter, |it| {
                     it.submissions.retain(|(_, taken)| taken != submission);
@@ -483,7 +526,13 @@ impl IssueBook {
                 self.change(issue, None, |it| it.stage = Stage::Frozen);
             }
             IssueEvent::SignedOff {
-                issue, year, number, running_number, issued_on, figures, document,
+                issue,
+                year,
+                number,
+                running_number,
+                issued_on,
+                figures,
+                document,
             } => self.change(issue, None, |it| {
                 it.stage = Stage::SignedOff;
                 it.sign_off = Some(SignOff {
@@ -496,8 +545,12 @@ impl IssueBook {
                     by: drafter.clone(),
                 });
             }),
-            IssueEvent::Published { issue } => self.change(issue, None, |it| it.stage = Stage::Published),
-            IssueEvent::Voided { issue, .. } => self.change(issue, None, |it| it.stage = Stage::Voided),
+            IssueEvent::Published { issue } => {
+                self.change(issue, None, |it| it.stage = Stage::Published)
+            }
+            IssueEvent::Voided { issue, .. } => {
+                self.change(issue, None, |it| it.stage = Stage::Voided)
+            }
         }
     }
 

@@ -11,15 +11,15 @@
 //!
 //! Read [`event`] first, then [`counting`] and [`issue`].
 
-pub mod id;
-pub mod time;
-pub mod code;
-pub mod event;
-pub mod calendar;
 pub mod authorization;
-pub mod registry;
+pub mod calendar;
 pub mod case;
+pub mod code;
 pub mod counting;
+pub mod event;
 pub mod figure;
+pub mod id;
 pub mod issue;
 pub mod reconcile;
+pub mod registry;
+pub mod time;

@@ -46,7 +46,9 @@ pub fn partitions(definitions: &[Definition], figures: &Figures) -> Vec<Mismatch
                 continue;
             };
             let partitions: &[Partition] = match span {
-                Span::Week | Span::Year => &[Partition::Day, Partition::Window, Partition::Department],
+                Span::Week | Span::Year => {
+                    &[Partition::Day, Partition::Window, Partition::Department]
+                }
                 Span::WeekOfYear | Span::Outside | Span::OutsideEarlier | Span::Adjustment => {
                     &[Partition::Day]
                 }

@@ -114,7 +114,8 @@ impl Entry {
         let sign = next()?.parse().ok().filter(|it| (-1..=1).contains(it))?;
         let amount = next()?.parse().ok()?;
         let window = optional(next()?)?;
-        let (department, matter, case) = (optional(next()?)?, optional(next()?)?, optional(next()?)?);
+        let (department, matter, case) =
+            (optional(next()?)?, optional(next()?)?, optional(next()?)?);
         let code = match next()? {
             "" => None,
             text => Some(Code::from_text(text)?),
@@ -171,9 +172,14 @@ mod tests {
 
     #[test]
     fn an_altered_line_is_an_error_not_a_guess() {
-        for line in ["", "17", "x\t1\t0\tA\t1\t1\tw\t\t\t\t\t", "1\t1\t0\tQ\t1\t1\tw\t\t\t\t\t",
-            "1\t1\t0\tA\t2\t1\tw\t\t\t\t\t", "1\t1\t0\tA\t1\t1\tw\t\t\t\t\t\textra"]
-        {
+        for line in [
+            "",
+            "17",
+            "x\t1\t0\tA\t1\t1\tw\t\t\t\t\t",
+            "1\t1\t0\tQ\t1\t1\tw\t\t\t\t\t",
+            "1\t1\t0\tA\t2\t1\tw\t\t\t\t\t",
+            "1\t1\t0\tA\t1\t1\tw\t\t\t\t\t\textra",
+        ] {
             assert!(Entry::parse(line).is_err(), "{line}");
         }
     }

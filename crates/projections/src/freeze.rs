@@ -6,9 +6,7 @@ use jiff::civil::Date;
 use sha2::{Digest as _, Sha256};
 use zhoubao_domain::code::Code;
 use zhoubao_domain::event::{Event, IssueEvent, TerminalHead};
-use zhoubao_domain::figure::{
-    self, Adjustment, Cause, Figures, Source, TallyCell, TallyValue,
-};
+use zhoubao_domain::figure::{self, Adjustment, Cause, Figures, Source, TallyCell, TallyValue};
 use zhoubao_domain::id::{Digest, ObjectId, Stream};
 
 use crate::entry::ParseEntryError;
@@ -111,7 +109,9 @@ impl Model {
         if actual != heads
             && let Some(recorded) = &recorded
         {
-            let detail = format!("冻结所载终端序号与日志不符 heads named at {cut} differ from the journal's");
+            let detail = format!(
+                "冻结所载终端序号与日志不符 heads named at {cut} differ from the journal's"
+            );
             self.warn(recorded, Code::HeadsDiffer, detail);
         }
         let definitions = self.definitions(&it.figures).unwrap_or_default().to_vec();
@@ -134,7 +134,9 @@ impl Model {
                 let entry = entry?;
                 let after = entry.sign != 0 && entry.position > cut && entry.position < position;
                 let Some(cell) = recount::cell(&entry).filter(|cell| {
-                    after && cell.day <= it.period.last() && previous.is_none_or(|last| cell.day > last)
+                    after
+                        && cell.day <= it.period.last()
+                        && previous.is_none_or(|last| cell.day > last)
                 }) else {
                     continue;
                 };

@@ -11,9 +11,9 @@
 //! Read [`entry`] first, then [`rows`] and [`model`].
 
 pub mod entry;
-pub mod rows;
-pub mod recount;
-pub mod model;
 pub mod freeze;
+pub mod model;
+pub mod recount;
+pub mod rows;
 
 pub use model::Model;

@@ -9,9 +9,7 @@ use zhoubao_domain::authorization::{self, Register};
 use zhoubao_domain::case::Case;
 use zhoubao_domain::code::Code;
 use zhoubao_domain::counting::{self, Candidate, Knowledge, Verdict};
-use zhoubao_domain::event::{
-    Act, Event, IssueEvent, Recorded, Refusal, Replacement, Right, Setup,
-};
+use zhoubao_domain::event::{Act, Event, IssueEvent, Recorded, Refusal, Replacement, Right, Setup};
 use zhoubao_domain::figure::{Adjustment, Cause, Definition};
 use zhoubao_domain::id::{CaseId, Digest, EventRef, HallCode, Stream, UserId, WindowId};
 use zhoubao_domain::issue::IssueBook;
@@ -226,9 +224,9 @@ impl Model {
         self.wanted.clear();
         for incoming in page {
             let Some(identity) = incoming.identity() else { continue };
-            let last = ahead.entry(&identity.stream).or_insert_with(|| {
-                self.heads.get(&identity.stream).map_or(0, |it| it.number)
-            });
+            let last = ahead
+                .entry(&identity.stream)
+                .or_insert_with(|| self.heads.get(&identity.stream).map_or(0, |it| it.number));
             if identity.number <= *last {
                 self.wanted.insert(identity.clone());
                 needs.repeats.push(identity.clone());
@@ -312,25 +310,42 @@ impl Model {
         let number = last.map_or(0, |it| it.number);
         if identity.number <= number {
             let first = self.hashes.get(&identity).copied();
-            let first = first.or_else(|| last.filter(|it| it.number == identity.number).map(|it| it.hash));
+            let first =
+                first.or_else(|| last.filter(|it| it.number == identity.number).map(|it| it.hash));
             if first == Some(incoming.hash) {
                 self.counts.repeated += 1;
             } else {
                 let detail = format!("{identity} 已有另一内容 was used before with other content");
-                self.exception(incoming.position, Some(&identity), Standing::Quarantined, Code::Fork, detail);
+                self.exception(
+                    incoming.position,
+                    Some(&identity),
+                    Standing::Quarantined,
+                    Code::Fork,
+                    detail,
+                );
             }
             return;
         }
         if identity.number > number + 1 {
-            let detail = format!("{identity} 之前缺少 {} 条 events are missing", identity.number - number - 1);
-            self.exception(incoming.position, Some(&identity), Standing::Held, Code::SequenceGap, detail);
+            let detail = format!(
+                "{identity} 之前缺少 {} 条 events are missing",
+                identity.number - number - 1
+            );
+            self.exception(
+                incoming.position,
+                Some(&identity),
+                Standing::Held,
+                Code::SequenceGap,
+                detail,
+            );
             return;
         }
         let previous = match &incoming.outcome {
             Ok(recorded) => recorded.previous,
             Err(error) => error.previous,
         };
-        let untrusted = incoming.outcome.as_ref().err().is_some_and(|it| it.code == Code::BrokenChain);
+        let untrusted =
+            incoming.outcome.as_ref().err().is_some_and(|it| it.code == Code::BrokenChain);
         let breaks = match (previous, last) {
             (Some(previous), Some(last)) => previous != last.hash,
             (Some(previous), None) => previous != Digest::new([0; 32]),
@@ -338,7 +353,13 @@ impl Model {
         };
         if breaks || untrusted {
             let detail = format!("{identity} 与前一条哈希不接 does not follow the event before it");
-            self.exception(incoming.position, Some(&identity), Standing::Quarantined, Code::BrokenChain, detail);
+            self.exception(
+                incoming.position,
+                Some(&identity),
+                Standing::Quarantined,
+                Code::BrokenChain,
+                detail,
+            );
             return;
         }
         self.advance(incoming, &identity);
@@ -346,7 +367,13 @@ impl Model {
             Ok(recorded) => self.apply(recorded, incoming.raw.as_ref()),
             Err(error) => {
                 let standing = if error.hold { Standing::Held } else { Standing::Quarantined };
-                self.exception(incoming.position, Some(&identity), standing, error.code, error.detail.clone());
+                self.exception(
+                    incoming.position,
+                    Some(&identity),
+                    standing,
+                    error.code,
+                    error.detail.clone(),
+                );
                 let entry = Entry {
                     number: identity.number,
                     position: incoming.position,
@@ -396,7 +423,11 @@ impl Model {
             (Event::AuthorizationChanged { .. }, _)
                 if !self.registry.may(recorded.actor.as_ref(), Right::Authorize) =>
             {
-                self.flag(recorded, Code::NoRight, "授权变更须由有权人员录入 needs the right `authorize`".into())
+                self.flag(
+                    recorded,
+                    Code::NoRight,
+                    "授权变更须由有权人员录入 needs the right `authorize`".into(),
+                )
             }
             _ => {
                 self.counts.counted += 1;
@@ -419,7 +450,13 @@ impl Model {
             });
             if outcome {
                 let event = &recorded.event;
-                self.learn(event, recorded.stream(), recorded.position, recorded.actor.as_ref(), raw.digest);
+                self.learn(
+                    event,
+                    recorded.stream(),
+                    recorded.position,
+                    recorded.actor.as_ref(),
+                    raw.digest,
+                );
             }
         }
     }
@@ -477,7 +514,14 @@ impl Model {
         match &recorded.event {
             Event::Act(act) => {
                 let case = act.case.as_ref().and_then(|it| self.cases.get(it));
-                let verdict = self.judge(recorded, act, recorded.occurred_at, recorded.entered_at, case, None);
+                let verdict = self.judge(
+                    recorded,
+                    act,
+                    recorded.occurred_at,
+                    recorded.entered_at,
+                    case,
+                    None,
+                );
                 let mut entry = marker(recorded);
                 entry.act = Some(act.clone());
                 entry.window = Some(window);
@@ -491,10 +535,18 @@ impl Model {
                 let today = hall_day(recorded.recorded_at);
                 let counts = if *day > today {
                     entry.code = Some(Code::FutureTime);
-                    self.flag(recorded, Code::FutureTime, format!("{day} 尚未到来 is in the future"))
+                    self.flag(
+                        recorded,
+                        Code::FutureTime,
+                        format!("{day} 尚未到来 is in the future"),
+                    )
                 } else {
-                    let row =
-                        DayCloseRow { window: window.clone(), day: *day, tally: *tally, position: recorded.position };
+                    let row = DayCloseRow {
+                        window: window.clone(),
+                        day: *day,
+                        tally: *tally,
+                        position: recorded.position,
+                    };
                     self.changes.day_closes.insert((window, *day), row);
                     self.counts.counted += 1;
                     true
@@ -505,7 +557,9 @@ impl Model {
             Event::Corrected { original, replacement, reason } => {
                 self.amend(recorded, &window, original, Some(replacement), reason)
             }
-            Event::Voided { original, reason } => self.amend(recorded, &window, original, None, reason),
+            Event::Voided { original, reason } => {
+                self.amend(recorded, &window, original, None, reason)
+            }
             Event::AuthorizationChanged { .. } => {
                 let mut entry = marker(recorded);
                 entry.window = Some(window);
@@ -514,7 +568,11 @@ impl Model {
                     self.counts.counted += 1;
                 } else {
                     entry.code = Some(Code::NoRight);
-                    self.flag(recorded, Code::NoRight, "授权变更须由有权人员录入 needs the right `authorize`".into());
+                    self.flag(
+                        recorded,
+                        Code::NoRight,
+                        "授权变更须由有权人员录入 needs the right `authorize`".into(),
+                    );
                 }
                 self.record(&recorded.identity, entry, None);
                 counts
@@ -524,7 +582,13 @@ impl Model {
                 let mut entry = marker(recorded);
                 entry.code = Some(Code::UnknownKind);
                 let detail = "终端不能记录此类事件 not a window's kind of event".to_owned();
-                self.exception(recorded.position, Some(&recorded.identity), Standing::Held, Code::UnknownKind, detail);
+                self.exception(
+                    recorded.position,
+                    Some(&recorded.identity),
+                    Standing::Held,
+                    Code::UnknownKind,
+                    detail,
+                );
                 self.record(&recorded.identity, entry, None);
                 false
             }
@@ -596,21 +660,38 @@ impl Model {
         refused.window = Some(window.clone());
         refused.amends = Some(original.clone());
         let known = self.originals.get(original).cloned();
-        let Some((known, act)) = known.and_then(|it| it.entry.act.clone().map(|act| (it, act))) else {
-            return self.refuse(recorded, refused, Code::NotFound, format!("{original} 不存在或不能更改 cannot be amended"));
+        let Some((known, act)) = known.and_then(|it| it.entry.act.clone().map(|act| (it, act)))
+        else {
+            return self.refuse(
+                recorded,
+                refused,
+                Code::NotFound,
+                format!("{original} 不存在或不能更改 cannot be amended"),
+            );
         };
         let current = known.current.clone().unwrap_or_else(|| known.entry.clone());
         let own = known.entry.window.as_ref() == Some(window)
-            && hall_day(known.entry.occurred_at) == hall_day(recorded.entered_at.unwrap_or(recorded.occurred_at));
+            && hall_day(known.entry.occurred_at)
+                == hall_day(recorded.entered_at.unwrap_or(recorded.occurred_at));
         if reason.trim().is_empty() {
-            return self.refuse(recorded, refused, Code::NoReason, "更正须填写原因 a reason is required".into());
+            return self.refuse(
+                recorded,
+                refused,
+                Code::NoReason,
+                "更正须填写原因 a reason is required".into(),
+            );
         }
         if !own && !self.registry.may(recorded.actor.as_ref(), Right::Correct) {
             let detail = format!("更正 {original} 须有更正权 needs the right `correct`");
             return self.refuse(recorded, refused, Code::NoRight, detail);
         }
         if current.sign == 0 && current.code.is_none() {
-            return self.refuse(recorded, refused, Code::NotFound, format!("{original} 已撤销 is voided"));
+            return self.refuse(
+                recorded,
+                refused,
+                Code::NotFound,
+                format!("{original} 已撤销 is voided"),
+            );
         }
         let mut next = Entry {
             number: recorded.identity.number,
@@ -630,7 +711,8 @@ impl Model {
                 next.occurred_at = replacement.occurred_at.unwrap_or(next.occurred_at);
                 next.act = Some(act.clone());
                 let case = act.case.as_ref().and_then(|it| self.cases.get(it));
-                let verdict = self.judge(recorded, &act, next.occurred_at, None, case, Some(original));
+                let verdict =
+                    self.judge(recorded, &act, next.occurred_at, None, case, Some(original));
                 (Cause::Correction, self.pronounce(recorded, verdict, &mut next))
             }
         };
@@ -663,17 +745,29 @@ impl Model {
 
     fn settle(&mut self, recorded: &Recorded, original: &EventRef, reason: &str) -> bool {
         if reason.trim().is_empty() {
-            return self.flag(recorded, Code::NoReason, "放行或驳回须填写原因 a reason is required".into());
+            return self.flag(
+                recorded,
+                Code::NoReason,
+                "放行或驳回须填写原因 a reason is required".into(),
+            );
         }
         if !self.registry.may(recorded.actor.as_ref(), Right::Release) {
-            return self.flag(recorded, Code::NoRight, "须有放行权 needs the right `release`".into());
+            return self.flag(
+                recorded,
+                Code::NoRight,
+                "须有放行权 needs the right `release`".into(),
+            );
         }
         let known = self.originals.get(original).cloned();
         let Some(known) = known.filter(|it| {
             let current = it.current.as_ref().unwrap_or(&it.entry);
             current.act.is_some() && current.sign == 0 && current.code.is_some()
         }) else {
-            return self.flag(recorded, Code::NotFound, format!("{original} 无待处理 is not waiting"));
+            return self.flag(
+                recorded,
+                Code::NotFound,
+                format!("{original} 无待处理 is not waiting"),
+            );
         };
         self.counts.counted += 1;
         self.settle_exceptions(original, recorded.position);
@@ -701,14 +795,26 @@ impl Model {
         self.changes.settled.push((original.stream.to_string(), original.number, position));
     }
 
-    fn refuse(&mut self, recorded: &Recorded, mut entry: Entry, code: Code, detail: String) -> bool {
+    fn refuse(
+        &mut self,
+        recorded: &Recorded,
+        mut entry: Entry,
+        code: Code,
+        detail: String,
+    ) -> bool {
         entry.code = Some(code);
         self.record(&recorded.identity, entry, None);
         self.flag(recorded, code, detail)
     }
 
     pub(crate) fn flag(&mut self, recorded: &Recorded, code: Code, detail: String) -> bool {
-        self.exception(recorded.position, Some(&recorded.identity), Standing::Flagged, code, detail);
+        self.exception(
+            recorded.position,
+            Some(&recorded.identity),
+            Standing::Flagged,
+            code,
+            detail,
+        );
         false
     }
 
@@ -788,19 +894,18 @@ impl Model {
         }
         let segment = (identity.number - 1) / SEGMENT_NUMBERS;
         let (position, day) = (entry.position, entry.day());
-        let row = self
-            .changes
-            .segments
-            .entry((identity.stream.to_string(), segment))
-            .or_insert_with_key(|(stream, segment)| SegmentRow {
-                stream: stream.clone(),
-                segment: *segment,
-                first_position: position,
-                last_position: position,
-                first_day: day,
-                last_day: day,
-                entries: String::new(),
-            });
+        let row =
+            self.changes.segments.entry((identity.stream.to_string(), segment)).or_insert_with_key(
+                |(stream, segment)| SegmentRow {
+                    stream: stream.clone(),
+                    segment: *segment,
+                    first_position: position,
+                    last_position: position,
+                    first_day: day,
+                    last_day: day,
+                    entries: String::new(),
+                },
+            );
         row.last_position = row.last_position.max(position);
         row.first_day = row.first_day.min(day);
         row.last_day = row.last_day.max(day);

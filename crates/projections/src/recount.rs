@@ -66,7 +66,8 @@ pub fn rewind(
     for row in rows.iter().filter(|row| row.last_position > cut) {
         for entry in entries(row) {
             let entry = entry?;
-            if entry.sign != 0 && entry.position > cut
+            if entry.sign != 0
+                && entry.position > cut
                 && let Some(cell) = cell(&entry)
             {
                 let (amount, events) = entry.effect();

@@ -1,0 +1,389 @@
+//! The desk's use cases: load, decide, append, retry, answer with the position.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+use zhoubao_composer::{Template, submission};
+use zhoubao_domain::code::Code;
+use zhoubao_domain::event::{Event, Refusal, Right, SUBMISSION_BYTES_MAX, Setup};
+use zhoubao_domain::figure::Definition;
+use zhoubao_domain::id::{HallCode, SetupTopic, Stream, UserId};
+use zhoubao_domain::issue::{self, Command};
+
+use crate::clock::Clock;
+use crate::journal::{AppendError, Journal, JournalError};
+use crate::known::{self, Known};
+use crate::store::{ReadModels, SnapshotQuery, StoreError};
+use crate::writer::{Receipt, Unnumbered, WriteError, Writer};
+
+/// Longest wait for the read models to reach the journal's end before a command is decided.
+const CATCH_UP_MAX: Duration = Duration::from_secs(30);
+
+/// How often a command is decided anew after a conflict.
+const TRIES_MAX: usize = 8;
+
+/// Why a command did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum DeskError {
+    /// A rule forbids it; nothing was stored.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The journal did not take it.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The journal could not be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The read models could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The read models do not reach the journal's end: no projector runs, or it has stopped.
+    #[error("the read models are at {at}, the journal at {goal}; is a projector running? (E.705)")]
+    Behind {
+        /// Where the read models are.
+        at: u64,
+        /// Where the journal ends.
+        goal: u64,
+    },
+}
+
+/// Who does something, when, and under which key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct By {
+    /// Work number.
+    pub actor: Option<UserId>,
+    /// When; the clock's time where absent.
+    pub at: Option<Timestamp>,
+    /// Idempotency key: the same key again answers with the first position.
+    pub command: Option<String>,
+}
+
+/// The desk of one hall.
+#[derive(Clone)]
+pub struct Desk {
+    journal: Arc<dyn Journal>,
+    store: Arc<dyn ReadModels>,
+    hall: HallCode,
+    clock: Arc<dyn Clock>,
+}
+
+impl Desk {
+    /// A desk over a journal and its read models. Somebody else projects.
+    #[must_use]
+    pub fn new(
+        journal: Arc<dyn Journal>,
+        store: Arc<dyn ReadModels>,
+        hall: HallCode,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { journal, store, hall, clock }
+    }
+
+    /// Waits until the read models have reached what the journal held when this was called.
+    ///
+    /// # Errors
+    ///
+    /// [`DeskError::Behind`] after 30 s.
+    pub async fn catch_up(&self) -> Result<u64, DeskError> {
+        let goal = self.journal.state().await?.last;
+        let deadline = Instant::now() + CATCH_UP_MAX;
+        let mut pause = Duration::from_millis(2);
+        loop {
+            let at = self.store.checkpoint(&self.hall).await?.map_or(0, |it| it.sequence);
+            if at >= goal {
+                return Ok(at);
+            }
+            if Instant::now() >= deadline {
+                return Err(DeskError::Behind { at, goal });
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(100));
+        }
+    }
+
+    /// What the facts say now.
+    ///
+    /// # Errors
+    ///
+    /// When journal or store do not answer.
+    pub async fn known(&self) -> Result<Known, DeskError> {
+        self.catch_up().await?;
+        facts(&*self.store, &self.hall).await
+    }
+
+    /// Records one fact of the desk, the register or the set-up after checking it.
+    ///
+    /// # Errors
+    ///
+    /// A refusal with its code; nothing is stored.
+    pub async fn record(&self, stream: Stream, event: Event, by: By) -> Result<Receipt, DeskError> {
+        let mut receipts = self.record_all(vec![(stream, event)], by).await?;
+        receipts.pop().ok_or_else(|| Refusal::new(Code::Malformed, "nothing to record").into())
+    }
+
+    /// Records several facts in order; each is checked against the ones before it.
+    ///
+    /// # Errors
+    ///
+    /// A refusal with its code; then nothing of this call is stored.
+    pub async fn record_all(
+        &self,
+        events: Vec<(Stream, Event)>,
+        by: By,
+    ) -> Result<Vec<Receipt>, DeskError> {
+        let mut known = self.known().await?;
+        if let Some(receipt) =
+            self.done_before(&by, events.first().map(|(stream, _)| stream)).await?
+        {
+            return Ok(vec![receipt]);
+        }
+        for (stream, event) in &events {
+            check(&known, stream, event, by.actor.as_ref())?;
+            if let (Event::Setup(setup), Stream::Setup(_, id)) = (event, stream) {
+                known.registry.evolve(id, setup);
+            }
+        }
+        let at = by.at.unwrap_or_else(|| self.clock.now());
+        let events: Vec<_> = events
+            .into_iter()
+            .map(|(stream, event)| Unnumbered {
+                stream,
+                occurred_at: at,
+                entered_at: None,
+                actor: by.actor.clone(),
+                command: by.command.clone(),
+                event,
+            })
+            .collect();
+        let mut writer = Writer::new(self.journal.clone(), self.hall.clone());
+        for _ in 1..TRIES_MAX {
+            match writer.write(events.clone()).await {
+                // Several chunks: what a first chunk stored must not be stored again.
+                Err(WriteError::Append(AppendError::Conflict)) if events.len() <= 200 => {}
+                done => return Ok(done?),
+            }
+        }
+        Ok(writer.write(events).await?)
+    }
+
+    /// Decides a command on the hall's issues and appends what follows from it.
+    ///
+    /// `prepare` is called with what is known at each try and makes the command, so that figures and heads in
+    /// it are those of the decision.
+    ///
+    /// # Errors
+    ///
+    /// A refusal with its code; nothing is stored.
+    pub async fn issue(
+        &self,
+        by: By,
+        mut prepare: impl AsyncFnMut(&Known) -> Result<Command, DeskError>,
+    ) -> Result<Option<Receipt>, DeskError> {
+        let mut tries = 0;
+        loop {
+            let mut writer = Writer::new(self.journal.clone(), self.hall.clone());
+            // The end is read first: if anybody appends after it, the append below conflicts.
+            writer.end(&Stream::Issues).await?;
+            let known = self.known().await?;
+            if let Some(receipt) = self.done_before(&by, Some(&Stream::Issues)).await? {
+                return Ok(Some(receipt));
+            }
+            let command = prepare(&known).await?;
+            let decided = issue::decide(&known.book, &known.registry, command, by.actor.as_ref())?;
+            if decided.is_empty() {
+                return Ok(None);
+            }
+            let at = by.at.unwrap_or_else(|| self.clock.now());
+            let events = decided
+                .into_iter()
+                .map(|event| Unnumbered {
+                    stream: Stream::Issues,
+                    occurred_at: at,
+                    entered_at: None,
+                    actor: by.actor.clone(),
+                    command: by.command.clone(),
+                    event: Event::Issue(event),
+                })
+                .collect();
+            match writer.write(events).await {
+                Ok(receipts) => return Ok(receipts.into_iter().next_back()),
+                Err(WriteError::Append(AppendError::Conflict)) if tries < TRIES_MAX => tries += 1,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    async fn done_before(
+        &self,
+        by: &By,
+        stream: Option<&Stream>,
+    ) -> Result<Option<Receipt>, DeskError> {
+        let (Some(key), Some(stream)) = (&by.command, stream) else { return Ok(None) };
+        let Some(position) = self.store.command(&self.hall, key).await? else { return Ok(None) };
+        let stored = self.journal.get(position).await?;
+        let number =
+            stored.and_then(|it| it.message.attributes.id?.parse().ok()).unwrap_or_default();
+        Ok(Some(Receipt { stream: stream.clone(), number, position }))
+    }
+
+    /// The journal.
+    #[must_use]
+    pub fn journal(&self) -> &Arc<dyn Journal> {
+        &self.journal
+    }
+
+    /// The read models.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn ReadModels> {
+        &self.store
+    }
+
+    /// The hall.
+    #[must_use]
+    pub fn hall(&self) -> &HallCode {
+        &self.hall
+    }
+}
+
+pub(crate) async fn facts(store: &dyn ReadModels, hall: &HallCode) -> Result<Known, DeskError> {
+    let query = SnapshotQuery {
+        first: jiff::civil::Date::ZERO,
+        last: jiff::civil::Date::ZERO,
+        after: None,
+        adjustments_after: None,
+        issues: vec![],
+        segments: false,
+        facts: true,
+    };
+    let snapshot = store.snapshot(hall, &query).await?;
+    Ok(Known::from_facts(&snapshot.facts, u64::MAX)?)
+}
+
+/// What the desk refuses before it is a fact.
+///
+/// # Errors
+///
+/// A refusal with its code.
+pub fn check(
+    known: &Known,
+    stream: &Stream,
+    event: &Event,
+    actor: Option<&UserId>,
+) -> Result<(), Refusal> {
+    let right = match event {
+        Event::Setup(_) => Some(Right::Administer),
+        Event::AuthorizationChanged { .. } => Some(Right::Authorize),
+        Event::SubmissionFiled { .. } => Some(Right::Submit),
+        Event::SubmissionReturned { .. } | Event::StatisticsImported { .. } => Some(Right::Edit),
+        Event::InspectionHeld { .. } => Some(Right::Inspect),
+        Event::Released { .. } | Event::Rejected { .. } => Some(Right::Release),
+        Event::Issue(_)
+        | Event::Act(_)
+        | Event::DayClosed { .. }
+        | Event::Corrected { .. }
+        | Event::Voided { .. } => None,
+    };
+    if let Some(right) = right
+        && !known.registry.may(actor, right)
+    {
+        let who = actor.map_or("—", UserId::as_str);
+        let detail = format!("{who} 没有 {} 权限 lacks the right `{}`", right.word(), right.word());
+        return Err(Refusal::new(Code::NoRight, detail));
+    }
+    match (event, stream) {
+        (Event::Setup(setup), Stream::Setup(topic, _)) if setup.topic() == *topic => {
+            check_setup(known, setup)
+        }
+        (Event::AuthorizationChanged { department, .. }, _) => known_department(known, department),
+        (Event::SubmissionFiled { department, text, section, .. }, _) => {
+            known_department(known, department)?;
+            if text.len() > SUBMISSION_BYTES_MAX {
+                let detail =
+                    format!("稿件 {} 字节 bytes, at most {SUBMISSION_BYTES_MAX}", text.len());
+                return Err(Refusal::new(Code::TooLarge, detail));
+            }
+            if section.trim().is_empty() || text.trim().is_empty() {
+                return Err(Refusal::new(
+                    Code::Malformed,
+                    "稿件须有栏目和正文 section and text are required",
+                ));
+            }
+            submission::check(text, definitions(known))
+        }
+        (
+            Event::SubmissionReturned { reason }
+            | Event::Released { reason, .. }
+            | Event::Rejected { reason, .. },
+            _,
+        ) if reason.trim().is_empty() => {
+            Err(Refusal::new(Code::NoReason, "须填写原因 a reason is required"))
+        }
+        (Event::InspectionHeld { checklist, results, .. }, _) => {
+            let Some(version) = known.with_digest(SetupTopic::Checklist, checklist) else {
+                return Err(Refusal::new(
+                    Code::Setup,
+                    format!("未知检查表 unknown checklist {checklist}"),
+                ));
+            };
+            let Setup::Checklist { items, .. } = &version.setup else { return Ok(()) };
+            match results.iter().find(|it| !items.contains(&it.item)) {
+                Some(it) => Err(Refusal::new(
+                    Code::Setup,
+                    format!("检查表没有此项 no such item: {}", it.item),
+                )),
+                None => Ok(()),
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+fn known_department(
+    known: &Known,
+    department: &zhoubao_domain::id::DepartmentId,
+) -> Result<(), Refusal> {
+    if known.registry.departments.contains_key(department) {
+        return Ok(());
+    }
+    Err(Refusal::new(Code::UnknownReference, format!("未知部门 unknown department `{department}`")))
+}
+
+fn definitions(known: &Known) -> &[Definition] {
+    match known.latest(SetupTopic::Figures, None).map(|it| &it.setup) {
+        Some(Setup::Figures { definitions }) => definitions,
+        _ => &[],
+    }
+}
+
+fn check_setup(known: &Known, setup: &Setup) -> Result<(), Refusal> {
+    let wrong = |detail: String| Err(Refusal::new(Code::Setup, detail));
+    match setup {
+        Setup::Calendar { .. } => known::schedule(setup).map(|_| ()),
+        Setup::Template { source } => Template::parse(source)?.check(definitions(known)),
+        Setup::Terminal { window, .. } if !known.registry.windows.contains_key(window) => {
+            wrong(format!("未知窗口 unknown window `{window}`"))
+        }
+        Setup::Matter { department, .. } => known_department(known, department),
+        Setup::Figures { definitions } => {
+            let mut keys: Vec<_> = definitions.iter().map(|it| &it.key).collect();
+            keys.sort();
+            keys.dedup();
+            if keys.len() != definitions.len() || definitions.is_empty() {
+                return wrong("指标定义为空或重复 definitions are empty or named twice".into());
+            }
+            match definitions.iter().find(|it| it.kinds.is_empty()) {
+                Some(it) => wrong(format!("指标 {} 未含事项 counts nothing", it.key)),
+                None => Ok(()),
+            }
+        }
+        Setup::Checklist { items, .. } if items.is_empty() => wrong("检查表为空 no items".into()),
+        Setup::Hall { name, publisher }
+            if name.trim().is_empty() || publisher.trim().is_empty() =>
+        {
+            wrong("大厅须有名称和印发机关 name and publisher are required".into())
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,195 @@
+//! What the facts say: set-up, register, issues, news, inspections and imports, as of a position.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use zhoubao_domain::authorization::{self, Register};
+use zhoubao_domain::calendar::{Calendar, Period, Schedule};
+use zhoubao_domain::event::{ClassFigures, Event, InspectionResult, Refusal, Setup};
+use zhoubao_domain::id::{DepartmentId, DeskTopic, Digest, ObjectId, SetupTopic, Stream};
+use zhoubao_domain::issue::IssueBook;
+use zhoubao_domain::registry::Registry;
+use zhoubao_projections::rows::FactRow;
+
+/// News as filed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filed {
+    /// Key of the section.
+    pub section: String,
+    /// The department.
+    pub department: DepartmentId,
+    /// The text.
+    pub text: String,
+    /// When it was filed.
+    pub filed_at: Timestamp,
+    /// Why it was returned, if it was.
+    pub returned: Option<String>,
+}
+
+/// An inspection round.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Round {
+    /// Its day.
+    pub day: Date,
+    /// Results by item.
+    pub results: Vec<InspectionResult>,
+}
+
+/// Imported platform figures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Import {
+    /// The platform.
+    pub source: String,
+    /// Level of government.
+    pub level: String,
+    /// Days covered.
+    pub period: Period,
+    /// Rows by class.
+    pub classes: Vec<ClassFigures>,
+}
+
+/// One version of a set-up entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// Position of its event.
+    pub position: u64,
+    /// Digest of its body.
+    pub digest: Digest,
+    /// What it says.
+    pub setup: Setup,
+}
+
+/// Everything that the facts say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known {
+    /// Set-up for the counting rules.
+    pub registry: Registry,
+    /// Authorization register.
+    pub register: Register,
+    /// Issues.
+    pub book: IssueBook,
+    /// Every version of every set-up entry, ascending.
+    pub setup: BTreeMap<(SetupTopic, ObjectId), Vec<Version>>,
+    /// News by id.
+    pub submissions: BTreeMap<ObjectId, Filed>,
+    /// Inspection rounds, as recorded.
+    pub rounds: Vec<Round>,
+    /// Imports, as recorded.
+    pub imports: Vec<Import>,
+}
+
+impl Known {
+    /// Folds the facts at or before `up_to`.
+    ///
+    /// # Errors
+    ///
+    /// When a fact that once was read cannot be read any more.
+    pub fn from_facts(facts: &[FactRow], up_to: u64) -> Result<Self, Refusal> {
+        let mut known = Self::default();
+        for fact in facts.iter().filter(|it| it.counted && it.position <= up_to) {
+            let event =
+                zhoubao_contract::event_from_json(&fact.kind, fact.body.as_bytes(), &fact.stream)?;
+            known.learn(fact, event);
+        }
+        Ok(known)
+    }
+
+    fn learn(&mut self, fact: &FactRow, event: Event) {
+        match (event, &fact.stream) {
+            (Event::Setup(setup), Stream::Setup(topic, id)) => {
+                self.registry.evolve(id, &setup);
+                let version = Version { position: fact.position, digest: fact.digest, setup };
+                self.setup.entry((*topic, id.clone())).or_default().push(version);
+            }
+            (Event::AuthorizationChanged { department, effective, change }, _) => {
+                self.register.evolve(authorization::Entry {
+                    effective,
+                    position: fact.position,
+                    department,
+                    change,
+                });
+            }
+            (Event::Issue(event), _) => {
+                let actor = fact.actor.as_deref().and_then(|it| it.parse().ok());
+                self.book.evolve(&event, actor.as_ref());
+            }
+            (
+                Event::SubmissionFiled { section, department, text, .. },
+                Stream::Desk(DeskTopic::Submission, id),
+            ) => {
+                let filed_at = fact.occurred_at;
+                let filed = Filed { section, department, text, filed_at, returned: None };
+                self.submissions.insert(id.clone(), filed);
+            }
+            (Event::SubmissionReturned { reason }, Stream::Desk(_, id)) => {
+                if let Some(filed) = self.submissions.get_mut(id) {
+                    filed.returned = Some(reason);
+                }
+            }
+            (Event::InspectionHeld { day, results, .. }, _) => {
+                self.rounds.push(Round { day, results });
+            }
+            (Event::StatisticsImported { source, level, period, classes }, _) => {
+                self.imports.push(Import { source, level, period, classes });
+            }
+            _ => {}
+        }
+    }
+
+    /// The latest version of a topic's only or given entry.
+    #[must_use]
+    pub fn latest(&self, topic: SetupTopic, id: Option<&ObjectId>) -> Option<&Version> {
+        self.setup
+            .iter()
+            .filter(|((of, entry), _)| *of == topic && id.is_none_or(|id| id == entry))
+            .filter_map(|(_, versions)| versions.last())
+            .max_by_key(|it| it.position)
+    }
+
+    /// The version with this digest.
+    #[must_use]
+    pub fn with_digest(&self, topic: SetupTopic, digest: &Digest) -> Option<&Version> {
+        self.setup
+            .iter()
+            .filter(|((of, _), _)| *of == topic)
+            .flat_map(|(_, versions)| versions)
+            .find(|it| it.digest == *digest)
+    }
+
+    /// The working calendar: the latest schedule of each year.
+    ///
+    /// # Errors
+    ///
+    /// E.210 where a schedule is wrong; the edge refuses those, so it came past the edge.
+    pub fn calendar(&self) -> Result<Calendar, Refusal> {
+        let versions = self
+            .setup
+            .iter()
+            .filter(|((topic, _), _)| *topic == SetupTopic::Calendar)
+            .filter_map(|(_, versions)| versions.last());
+        versions.map(|it| schedule(&it.setup)).filter_map(Result::transpose).collect()
+    }
+
+    /// Digests of the calendars in force, by year.
+    #[must_use]
+    pub fn calendar_digests(&self) -> Vec<Digest> {
+        self.setup
+            .iter()
+            .filter(|((topic, _), _)| *topic == SetupTopic::Calendar)
+            .filter_map(|(_, versions)| Some(versions.last()?.digest))
+            .collect()
+    }
+}
+
+/// The schedule of a calendar entry, checked; `None` for another kind of set-up.
+///
+/// # Errors
+///
+/// E.210 with the wrong date.
+pub fn schedule(setup: &Setup) -> Result<Option<Schedule>, Refusal> {
+    let Setup::Calendar { year, notice, off, work } = setup else { return Ok(None) };
+    Schedule::new(*year, notice.clone(), off.clone(), work.clone())
+        .map(Some)
+        .map_err(|it| Refusal::new(zhoubao_domain::code::Code::Schedule, it.to_string()))
+}

@@ -1,0 +1,390 @@
+//! The projector: follows a hall's journal and keeps its read models, each page and its checkpoint in one
+//! transaction.
+//!
+//! ```text
+//!  journal ──► Follower ──► decode ──╮ two pages ahead, on another core
+//!                                    ▼
+//!              look up ──► fold ──► commit (rows + checkpoint, fenced by the claim)
+//! ```
+//!
+//! It may be killed at any moment: the rows and the checkpoint are one transaction. A commit whose outcome is
+//! unknown is resolved by reading the checkpoint.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use zhoubao_domain::id::{Digest, EventRef, HallCode};
+use zhoubao_projections::entry::ParseEntryError;
+use zhoubao_projections::freeze::{AloneNeeds, FreezeFound};
+use zhoubao_projections::model::{Incoming, Model, SeedError};
+use zhoubao_projections::rows::{Changes, Checkpoint, Found, Needs};
+
+use crate::follow::{self, FollowError, Follower, PAGE_MESSAGES_MAX};
+use crate::journal::{Incarnation, Journal, JournalError};
+use crate::store::{Commit, Epoch, ReadModels, SnapshotQuery, StoreError};
+
+/// Longest time that a live event waits for others to share its transaction.
+const LIVE_WAIT: Duration = Duration::from_millis(20);
+
+/// Pages decoded ahead of the one that is being committed.
+const PAGES_AHEAD: usize = 2;
+
+/// Longest pause between two tries while the store does not answer.
+const RETRY_MAX: Duration = Duration::from_secs(2);
+
+/// Why projecting ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ProjectError {
+    /// The journal must not be followed any further.
+    #[error(transparent)]
+    Follow(#[from] FollowError),
+    /// Another projector has taken over.
+    #[error("another projector took this hall over (E.706)")]
+    Fenced,
+    /// The read models were changed from outside.
+    #[error("the read models are damaged; run `zhoubao rebuild`")]
+    Seed(#[from] SeedError),
+    /// The record was changed from outside.
+    #[error("the record in the read models is damaged; run `zhoubao rebuild`")]
+    Entry(#[from] ParseEntryError),
+    /// The store refuses for a reason that waiting does not mend.
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+/// How far the projector is, after each page.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Sequence of the checkpoint.
+    pub sequence: u64,
+    /// Whether the journal had nothing more.
+    pub caught_up: bool,
+    /// Time spent waiting for decoded pages.
+    pub reading: Duration,
+    /// Time spent looking up rows.
+    pub looking_up: Duration,
+    /// Time spent folding.
+    pub folding: Duration,
+    /// Time spent in commits.
+    pub committing: Duration,
+}
+
+/// When to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Goal {
+    /// When the checkpoint has reached this sequence.
+    Sequence(u64),
+    /// Never.
+    Live,
+}
+
+struct DecodedPage {
+    messages: Vec<Incoming>,
+    incarnation: Option<Incarnation>,
+    caught_up: bool,
+}
+
+/// Projects one hall until the goal is reached.
+///
+/// While journal or store do not answer it waits and tries again; nothing is skipped.
+///
+/// # Errors
+///
+/// [`ProjectError`]: what waiting does not mend.
+pub async fn project(
+    journal: Arc<dyn Journal>,
+    store: Arc<dyn ReadModels>,
+    hall: HallCode,
+    goal: Goal,
+    mut report: impl FnMut(Progress) + Send,
+) -> Result<Progress, ProjectError> {
+    let epoch = retry(|| store.claim(&hall)).await?;
+    let seed = retry(|| store.seed(&hall)).await?;
+    let from = seed.checkpoint.as_ref().map(|it| follow::Checkpoint {
+        incarnation: Incarnation(it.incarnation.clone()),
+        sequence: it.sequence,
+        hash: it.hash,
+    });
+    let model = Model::seed(hall.clone(), seed.checkpoint, &seed.facts, seed.heads)?;
+    let sequence = model.checkpoint().map_or(0, |it| it.sequence);
+    let mut progress = Progress { sequence, ..Progress::default() };
+    if matches!(goal, Goal::Sequence(goal) if goal <= sequence) {
+        return Ok(progress);
+    }
+    let (sender, mut pages) = mpsc::channel(PAGES_AHEAD);
+    let reader = tokio::spawn(read(Follower::new(journal.clone(), from), hall.clone(), sender));
+    let _reader = AbortOnDrop(reader);
+    let mut fold = Fold { journal, store, hall, epoch, model, progress };
+    loop {
+        let waited = Instant::now();
+        let page = match pages.recv().await {
+            Some(Ok(page)) => page,
+            Some(Err(error)) => return Err(error.into()),
+            // The reader sends its error before it ends.
+            None => return Err(ProjectError::Fenced),
+        };
+        fold.progress.reading += waited.elapsed();
+        fold.page(page).await?;
+        progress = fold.progress;
+        report(progress);
+        if matches!(goal, Goal::Sequence(goal) if progress.sequence >= goal) {
+            return Ok(progress);
+        }
+    }
+}
+
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn read(
+    mut follower: Follower,
+    hall: HallCode,
+    pages: mpsc::Sender<Result<DecodedPage, FollowError>>,
+) {
+    loop {
+        let page = match follower.next_page(PAGE_MESSAGES_MAX, LIVE_WAIT).await {
+            Ok(page) => page,
+            Err(error) => {
+                // Nobody listens any more: then nobody needs the error either.
+                let _ = pages.send(Err(error)).await;
+                return;
+            }
+        };
+        let decoded = DecodedPage {
+            messages: page.messages.into_iter().map(|it| Incoming::read(it, &hall)).collect(),
+            incarnation: page.checkpoint.map(|it| it.incarnation),
+            caught_up: page.caught_up,
+        };
+        if pages.send(Ok(decoded)).await.is_err() {
+            return;
+        }
+    }
+}
+
+struct Fold {
+    journal: Arc<dyn Journal>,
+    store: Arc<dyn ReadModels>,
+    hall: HallCode,
+    epoch: Epoch,
+    model: Model,
+    progress: Progress,
+}
+
+impl Fold {
+    #[tracing::instrument(
+        name = "projector.page",
+        level = "debug",
+        skip_all,
+        fields(hall.code = %self.hall, log.position = self.progress.sequence, page.messages = page.messages.len()),
+    )]
+    async fn page(&mut self, page: DecodedPage) -> Result<(), ProjectError> {
+        let incarnation = page.incarnation.map(|it| it.0).unwrap_or_default();
+        let mut run: Vec<Incoming> = Vec::with_capacity(page.messages.len());
+        for incoming in page.messages {
+            if incoming.stands_alone() {
+                self.run(std::mem::take(&mut run), &incarnation).await?;
+                self.alone(incoming, &incarnation).await?;
+            } else {
+                run.push(incoming);
+            }
+        }
+        self.run(run, &incarnation).await?;
+        self.progress.caught_up = page.caught_up;
+        Ok(())
+    }
+
+    async fn run(&mut self, run: Vec<Incoming>, incarnation: &str) -> Result<(), ProjectError> {
+        if run.is_empty() {
+            return Ok(());
+        }
+        let started = Instant::now();
+        let found =
+            look_up(&*self.journal, &*self.store, &self.hall, &mut self.model, &run).await?;
+        self.model.supply(found);
+        let looked_up = Instant::now();
+        for incoming in run {
+            self.model.fold(incoming, incarnation);
+        }
+        let folded = Instant::now();
+        self.progress.looking_up += looked_up - started;
+        self.progress.folding += folded - looked_up;
+        self.commit().await
+    }
+
+    async fn alone(&mut self, incoming: Incoming, incarnation: &str) -> Result<(), ProjectError> {
+        let run = std::slice::from_ref(&incoming);
+        let found = look_up(&*self.journal, &*self.store, &self.hall, &mut self.model, run).await?;
+        self.model.supply(found);
+        match self.model.alone_needs(&incoming) {
+            AloneNeeds::Freeze(needs) => {
+                let issue = needs.previous.as_ref().map(|(issue, _)| issue.clone());
+                let query = SnapshotQuery {
+                    first: needs.first,
+                    last: needs.last,
+                    after: Some(needs.cut),
+                    adjustments_after: Some(needs.previous.as_ref().map_or(0, |(_, cut)| *cut)),
+                    issues: issue.clone().into_iter().collect(),
+                    segments: false,
+                    facts: false,
+                };
+                let mut snapshot = retry(|| self.store.snapshot(&self.hall, &query)).await?;
+                let previous =
+                    issue.and_then(|it| snapshot.figures.remove(&it)).unwrap_or_default();
+                let found = FreezeFound {
+                    cells: snapshot.cells,
+                    segments: snapshot.segments,
+                    previous,
+                    adjustments: snapshot.adjustments,
+                };
+                self.model.fold_freeze(incoming, incarnation, found)?;
+            }
+            AloneNeeds::Figures(issue) => {
+                let day = jiff::civil::Date::ZERO;
+                let query = SnapshotQuery {
+                    first: day,
+                    last: day,
+                    after: None,
+                    adjustments_after: None,
+                    issues: vec![issue.clone()],
+                    segments: false,
+                    facts: false,
+                };
+                let mut snapshot = retry(|| self.store.snapshot(&self.hall, &query)).await?;
+                let figures = snapshot.figures.remove(&issue).unwrap_or_default();
+                self.model.fold_sign_off(incoming, incarnation, &figures);
+            }
+            AloneNeeds::Nothing => self.model.fold(incoming, incarnation),
+        }
+        self.commit().await
+    }
+
+    async fn commit(&mut self) -> Result<(), ProjectError> {
+        let from = self.progress.sequence;
+        let (changes, to) = self.model.take();
+        let Some(to) = to else { return Ok(()) };
+        let started = Instant::now();
+        self.commit_until_known(from, &to, &changes).await?;
+        self.progress.committing += started.elapsed();
+        self.progress.sequence = to.sequence;
+        Ok(())
+    }
+
+    async fn commit_until_known(
+        &self,
+        from: u64,
+        to: &Checkpoint,
+        changes: &Changes,
+    ) -> Result<(), ProjectError> {
+        let mut pause = Duration::from_millis(20);
+        loop {
+            let commit = Commit { epoch: self.epoch, from, to, changes };
+            match self.store.commit(&self.hall, commit).await {
+                Ok(()) => return Ok(()),
+                Err(StoreError::Fenced) => return Err(ProjectError::Fenced),
+                Err(StoreError::Unavailable(error)) => {
+                    tracing::warn!(
+                        error = &*error as &dyn std::error::Error,
+                        "commit not answered"
+                    );
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(RETRY_MAX);
+                    // It may have been committed: then another projector or this one moved the checkpoint.
+                    let now = retry(|| self.store.checkpoint(&self.hall)).await?;
+                    if now.as_ref() == Some(to) {
+                        return Ok(());
+                    }
+                }
+                Err(error @ StoreError::Damaged(_)) => return Err(ProjectError::Store(error)),
+            }
+        }
+    }
+}
+
+/// Looks up what a run of messages needs, the journal's part included.
+pub(crate) async fn look_up(
+    journal: &dyn Journal,
+    store: &dyn ReadModels,
+    hall: &HallCode,
+    model: &mut Model,
+    run: &[Incoming],
+) -> Result<Found, ProjectError> {
+    let needs = model.needs(run);
+    if needs.is_empty() {
+        return Ok(Found::default());
+    }
+    let mut found = if needs.cases.is_empty() && needs.originals.is_empty() {
+        Found::default()
+    } else {
+        retry(|| store.lookup(hall, &needs)).await?
+    };
+    let more = model.cases_of(&found);
+    if !more.is_empty() {
+        let needs = Needs { cases: more, ..Needs::default() };
+        found.cases.extend(retry(|| store.lookup(hall, &needs)).await?.cases);
+    }
+    if !needs.repeats.is_empty() {
+        found.hashes = first_hashes(journal, store, hall, needs.repeats).await?;
+    }
+    Ok(found)
+}
+
+async fn first_hashes(
+    journal: &dyn Journal,
+    store: &dyn ReadModels,
+    hall: &HallCode,
+    repeats: Vec<EventRef>,
+) -> Result<Vec<(EventRef, Digest)>, ProjectError> {
+    let keys: Vec<_> = repeats.iter().map(|it| (it.stream.clone(), it.number)).collect();
+    let positions = retry(|| store.positions(hall, &keys)).await?;
+    let mut hashes = Vec::with_capacity(repeats.len());
+    for (event, position) in repeats.into_iter().zip(positions) {
+        let Some(position) = position else { continue };
+        let mut pause = Duration::from_millis(20);
+        let stored = loop {
+            match journal.get(position).await {
+                Ok(stored) => break stored,
+                Err(JournalError::Unavailable(error)) => {
+                    tracing::warn!(
+                        error = &*error as &dyn std::error::Error,
+                        "journal not answering"
+                    );
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(RETRY_MAX);
+                }
+                Err(JournalError::Unsafe { code, detail }) => {
+                    return Err(FollowError::Unsafe { code, detail }.into());
+                }
+            }
+        };
+        if let Some(stored) = stored {
+            hashes.push((event, zhoubao_contract::hash(&stored.message)));
+        }
+    }
+    Ok(hashes)
+}
+
+/// Asks the store until it answers.
+async fn retry<T, F>(mut ask: impl FnMut() -> F) -> Result<T, ProjectError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    let mut pause = Duration::from_millis(20);
+    loop {
+        match ask().await {
+            Ok(answer) => return Ok(answer),
+            Err(StoreError::Fenced) => return Err(ProjectError::Fenced),
+            Err(StoreError::Unavailable(error)) => {
+                tracing::warn!(error = &*error as &dyn std::error::Error, "store not answering");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(RETRY_MAX);
+            }
+            Err(error @ StoreError::Damaged(_)) => return Err(ProjectError::Store(error)),
+        }
+    }
+}

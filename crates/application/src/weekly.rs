@@ -1,0 +1,605 @@
+//! Composing an issue from read models and set-up events: gather, check every sum, compose.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+use zhoubao_composer::material::{
+    Checklist, CoverageHole, HolderChange, Scope, ScopeChange, Statistics, Submission,
+};
+use zhoubao_composer::{ComposeError, Composed, Material, Template};
+use zhoubao_domain::code::Code;
+use zhoubao_domain::event::{AuthorizationChange, InspectionResult, Refusal, Setup, TerminalHead};
+use zhoubao_domain::figure::{self, Adjustment, Figures, Source, TallyCell, TallyValue};
+use zhoubao_domain::id::{Digest, HallCode, ObjectId, SetupTopic, Stream};
+use zhoubao_domain::issue::{Command, Issue};
+use zhoubao_domain::reconcile::{self, Mismatch};
+use zhoubao_projections::freeze::figures_digest;
+use zhoubao_projections::recount;
+
+use crate::desk::{By, Desk, DeskError, facts};
+use crate::known::Known;
+use crate::store::{ReadModels, Snapshot, SnapshotQuery, StoreError};
+use crate::writer::Receipt;
+
+/// Why an issue cannot be composed.
+#[derive(Debug, thiserror::Error)]
+pub enum WeeklyError {
+    /// The issue is not there, not frozen, or its set-up cannot be read.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Sums that must agree do not; nothing is composed.
+    #[error("{} sums do not come out", .0.len())]
+    Sums(Vec<Mismatch>),
+    /// The template's conditions are not met.
+    #[error(transparent)]
+    Compose(#[from] ComposeError),
+    /// The read models could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<WeeklyError> for DeskError {
+    fn from(error: WeeklyError) -> Self {
+        match error {
+            WeeklyError::Refused(refusal) => refusal.into(),
+            WeeklyError::Store(error) => error.into(),
+            WeeklyError::Sums(sums) => {
+                let code = sums.first().map_or(Code::SumsDiffer, |it| it.code);
+                let texts: Vec<_> = sums.into_iter().map(|it| it.text).collect();
+                Refusal::new(code, texts.join("；")).into()
+            }
+            WeeklyError::Compose(error) => {
+                let code = error.problems.first().and_then(|it| Code::from_text(it.code));
+                let code = code.unwrap_or(Code::Template);
+                Refusal::new(code, error.to_string()).into()
+            }
+        }
+    }
+}
+
+/// A composed issue with what it was made of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Weekly {
+    /// The document and the warnings.
+    pub composed: Composed,
+    /// What it was made of.
+    pub material: Material,
+    /// Digest of the frozen figures.
+    pub figures: Digest,
+}
+
+/// Composes one issue. Reads nothing but read models and set-up events.
+///
+/// `issued_on` is the masthead's date before the sign-off; afterwards the signed date is printed.
+///
+/// # Errors
+///
+/// All sums that do not come out at once, or the conditions of the template.
+pub async fn compose(
+    store: &dyn ReadModels,
+    hall: &HallCode,
+    id: &ObjectId,
+    issued_on: Option<Date>,
+) -> Result<Weekly, WeeklyError> {
+    let query = SnapshotQuery {
+        first: Date::ZERO,
+        last: Date::ZERO,
+        after: None,
+        adjustments_after: None,
+        issues: vec![],
+        segments: false,
+        facts: true,
+    };
+    let known = Known::from_facts(&store.snapshot(hall, &query).await?.facts, u64::MAX)?;
+    let issue = find(&known, id)?;
+    let previous = known.book.previous(issue.period);
+    let opening = known.book.opening.as_ref();
+    let previous_last = previous.map(|(_, it)| it.period.last()).or(opening.map(|it| it.through));
+    let cut =
+        issue.freeze.as_ref().map(|it| it.cut).ok_or_else(|| {
+            Refusal::new(Code::IssueState, format!("期 {id} 尚未冻结 is not frozen"))
+        })?;
+    let previous_cut = previous.and_then(|(_, it)| Some(it.freeze.as_ref()?.cut)).unwrap_or(0);
+    let query = SnapshotQuery {
+        first: figure::first_day(issue.period, previous_last),
+        last: issue.period.last(),
+        after: Some(cut),
+        adjustments_after: Some(previous_cut),
+        issues: [Some(id), previous.map(|(id, _)| id)].into_iter().flatten().cloned().collect(),
+        segments: true,
+        facts: true,
+    };
+    // One transaction, so that the sums compared below are of one moment.
+    let snapshot = store.snapshot(hall, &query).await?;
+    let now = Known::from_facts(&snapshot.facts, u64::MAX)?;
+    let then = Known::from_facts(&snapshot.facts, cut)?;
+    let issue = find(&now, id)?;
+    let figures = snapshot.figures.get(id).cloned().unwrap_or_default();
+    let Some(Setup::Figures { definitions }) =
+        now.with_digest(SetupTopic::Figures, &issue.figures).map(|it| &it.setup)
+    else {
+        return Err(
+            Refusal::new(Code::Setup, "缺少指标定义 the figure definitions are missing").into()
+        );
+    };
+    let carried = previous.map(|(before, it)| {
+        (it.period.last(), snapshot.figures.get(before).cloned().unwrap_or_default())
+    });
+    let check = Check {
+        snapshot: &snapshot,
+        query: &query,
+        cut,
+        previous_cut,
+        figures: &figures,
+        previous: carried.as_ref().map(|(last, figures)| (*last, figures)),
+    };
+    let mismatches = check.mismatches(Source {
+        definitions,
+        period: issue.period,
+        opening,
+        previous: carried.as_ref().map(|(last, figures)| (*last, figures)),
+        cells: &BTreeMap::new(),
+        adjustments: &[],
+    })?;
+    if !mismatches.is_empty() {
+        return Err(WeeklyError::Sums(mismatches));
+    }
+    let digest = figures_digest(&figures);
+    if let Some(signed) = issue.sign_off.as_ref().filter(|it| it.figures != digest) {
+        let detail = format!("签发 signed {} ≠ 现 now {digest}", signed.figures);
+        return Err(Refusal::new(Code::SignedFiguresDiffer, detail).into());
+    }
+    let gathered = Gather { now: &now, then: &then, issue, id, snapshot: &snapshot, cut };
+    let material =
+        gathered.material(definitions, figures, previous_last, previous_cut, issued_on)?;
+    let template = gathered.template()?;
+    let composed = zhoubao_composer::compose(&material, &template)?;
+    let document = zhoubao_composer::json::digest(&composed.document);
+    if let Some(signed) = issue.sign_off.as_ref().filter(|it| it.document != document) {
+        let detail = format!("签发的正文 signed text {} ≠ 现 now {document}", signed.document);
+        return Err(Refusal::new(Code::SignedFiguresDiffer, detail).into());
+    }
+    Ok(Weekly { composed, material, figures: digest })
+}
+
+fn find<'a>(known: &'a Known, id: &ObjectId) -> Result<&'a Issue, Refusal> {
+    known.book.issues.get(id).ok_or_else(|| {
+        Refusal::new(Code::IssueState, format!("没有期 {id} there is no such issue"))
+    })
+}
+
+struct Check<'a> {
+    snapshot: &'a Snapshot,
+    query: &'a SnapshotQuery,
+    cut: u64,
+    previous_cut: u64,
+    figures: &'a Figures,
+    previous: Option<(Date, &'a Figures)>,
+}
+
+impl Check<'_> {
+    /// Every way to the same number: parts and totals, the chain from the issue before, the live sums wound back
+    /// to the cut, and the record recounted up to it.
+    fn mismatches(&self, source: Source<'_>) -> Result<Vec<Mismatch>, StoreError> {
+        let damaged =
+            |it: zhoubao_projections::entry::ParseEntryError| StoreError::Damaged(it.to_string());
+        let Check { snapshot, query, cut, figures, .. } = self;
+        let of_year = self.previous.filter(|(last, _)| last.year() == source.period.year());
+        let mut mismatches = reconcile::partitions(source.definitions, figures);
+        mismatches.extend(reconcile::chain(source.definitions, figures, of_year.map(|(_, it)| it)));
+        let in_range = |day: Date| (query.first..=query.last).contains(&day);
+        let mut live =
+            recount::rewind(snapshot.cells.clone(), &snapshot.segments, *cut).map_err(damaged)?;
+        live.retain(|cell, _| in_range(cell.day));
+        let recounted =
+            recount::recount(&snapshot.segments, query.first, query.last, *cut).map_err(damaged)?;
+        mismatches.extend(reconcile::same("汇总与逐条重算 tally and record", &live, &recounted));
+        let last = self.previous.map(|(last, _)| last);
+        let later = self.later(last).map_err(damaged)?;
+        let kept = sums(snapshot.adjustments.iter().filter(|it| {
+            it.position <= *cut && last.is_some_and(|last| it.day <= last) && in_range(it.day)
+        }));
+        mismatches.extend(reconcile::same("调整与逐条重算 adjustments and record", &kept, &later));
+        let adjustments: Vec<Adjustment> =
+            snapshot.adjustments.iter().filter(|it| it.position <= *cut).cloned().collect();
+        let again = figure::take(Source { cells: &recounted, adjustments: &adjustments, ..source });
+        let keys = figures.keys().chain(again.keys().filter(|it| !figures.contains_key(it)));
+        for key in keys {
+            let (kept, own) = (figures.get(key), again.get(key));
+            if kept != own {
+                let amount = |it: Option<&figure::Figure>| {
+                    it.map_or_else(|| "—".to_owned(), |it| it.amount.to_string())
+                };
+                mismatches.push(Mismatch {
+                    code: Code::SumsDiffer,
+                    text: format!(
+                        "{} {} {} {}: 冻结 frozen {} ≠ 重算 recounted {}",
+                        key.definition,
+                        key.span.word(),
+                        key.partition.word(),
+                        key.part,
+                        amount(kept),
+                        amount(own),
+                    ),
+                });
+            }
+        }
+        Ok(mismatches)
+    }
+
+    fn later(
+        &self,
+        last: Option<Date>,
+    ) -> Result<BTreeMap<TallyCell, TallyValue>, zhoubao_projections::entry::ParseEntryError> {
+        let Some(last) = last else { return Ok(BTreeMap::new()) };
+        let before =
+            recount::recount(&self.snapshot.segments, self.query.first, last, self.previous_cut)?;
+        let mut after =
+            recount::recount(&self.snapshot.segments, self.query.first, last, self.cut)?;
+        for (cell, value) in before {
+            let it = after.entry(cell).or_default();
+            it.amount -= value.amount;
+            it.events -= value.events;
+        }
+        Ok(by_day_and_kind(after))
+    }
+}
+
+fn by_day_and_kind(cells: BTreeMap<TallyCell, TallyValue>) -> BTreeMap<TallyCell, TallyValue> {
+    let mut sums: BTreeMap<TallyCell, TallyValue> = BTreeMap::new();
+    for (cell, value) in cells {
+        let sum = sums.entry(bare(cell.day, cell.kind)).or_default();
+        sum.amount += value.amount;
+        sum.events += value.events;
+    }
+    sums.retain(|_, it| *it != TallyValue::default());
+    sums
+}
+
+fn bare(day: Date, kind: zhoubao_domain::event::Kind) -> TallyCell {
+    TallyCell { day, window: String::new(), department: String::new(), kind }
+}
+
+fn sums<'a>(adjustments: impl Iterator<Item = &'a Adjustment>) -> BTreeMap<TallyCell, TallyValue> {
+    let mut sums: BTreeMap<TallyCell, TallyValue> = BTreeMap::new();
+    for it in adjustments {
+        let sum = sums.entry(bare(it.day, it.kind)).or_default();
+        sum.amount += it.amount;
+        sum.events += it.events;
+    }
+    sums.retain(|_, it| *it != TallyValue::default());
+    sums
+}
+
+struct Gather<'a> {
+    now: &'a Known,
+    then: &'a Known,
+    issue: &'a Issue,
+    id: &'a ObjectId,
+    snapshot: &'a Snapshot,
+    cut: u64,
+}
+
+impl Gather<'_> {
+    fn template(&self) -> Result<Template, Refusal> {
+        match self.now.with_digest(SetupTopic::Template, &self.issue.template).map(|it| &it.setup) {
+            Some(Setup::Template { source }) => Template::parse(source),
+            _ => Err(Refusal::new(
+                Code::Template,
+                format!("期 {} 的模板不存在 the template is missing", self.id),
+            )),
+        }
+    }
+
+    fn material(
+        &self,
+        definitions: &[figure::Definition],
+        figures: Figures,
+        previous_last: Option<Date>,
+        previous_cut: u64,
+        issued_on: Option<Date>,
+    ) -> Result<Material, Refusal> {
+        let Gather { now, then, issue, snapshot, cut, .. } = self;
+        let period = issue.period;
+        let (year, number, running_number) = now.book.proposed_numbers(issue);
+        let (hall, publisher) = then.registry.hall.clone().ok_or_else(|| {
+            Refusal::new(Code::Setup, "大厅名称尚未设置 the hall's names are not set up")
+        })?;
+        let signed = issue.sign_off.as_ref();
+        let checklist = match now
+            .with_digest(SetupTopic::Checklist, &issue.checklist)
+            .map(|it| &it.setup)
+        {
+            Some(Setup::Checklist { introduction, items }) => {
+                Checklist { introduction: introduction.clone(), items: items.clone() }
+            }
+            _ => return Err(Refusal::new(Code::Setup, "检查表不存在 the checklist is missing")),
+        };
+        let adjustments = snapshot
+            .adjustments
+            .iter()
+            .filter(|it| {
+                it.position > previous_cut
+                    && it.position <= *cut
+                    && previous_last.is_some_and(|last| it.day <= last)
+                    && it.day.year() == year
+            })
+            .cloned()
+            .collect();
+        Ok(Material {
+            hall,
+            publisher,
+            year,
+            number,
+            running_number,
+            proposed: signed.is_none() && issued_on.is_none(),
+            issued_on: signed.map(|it| it.issued_on).or(issued_on),
+            period,
+            previous_last,
+            position: *cut,
+            definitions: definitions.to_vec(),
+            definitions_digest: issue.figures,
+            figures,
+            adjustments,
+            authorised_departments: i64::try_from(then.register.authorised_on(period.last()).len())
+                .unwrap_or(i64::MAX),
+            authorised_as_of: period.last(),
+            scope_changes: self.scope_changes(),
+            holder_changes: self.holder_changes(),
+            statistics: self.statistics(),
+            submissions: self.submissions(),
+            checklist,
+            inspection: self.inspection(),
+            coverage_holes: self.coverage_holes()?,
+            print_run: None,
+        })
+    }
+
+    fn scope_changes(&self) -> Vec<ScopeChange> {
+        let names = |items: &[zhoubao_domain::id::MatterId]| -> Vec<String> {
+            items.iter().map(|it| self.matter_name(it)).collect()
+        };
+        let changes = self.then.register.changes_in(self.issue.period);
+        changes
+            .into_iter()
+            .filter_map(|it| {
+                let change = match &it.change {
+                    AuthorizationChange::DepartmentAuthorised => Scope::Authorised,
+                    AuthorizationChange::DepartmentWithdrawn => Scope::Withdrawn,
+                    AuthorizationChange::ItemsIncluded(items) => Scope::ItemsIncluded(names(items)),
+                    AuthorizationChange::ItemsRemoved(items) => Scope::ItemsRemoved(names(items)),
+                    AuthorizationChange::RepresentativeReplaced { .. }
+                    | AuthorizationChange::LetterSigned { .. } => return None,
+                };
+                let department = self.then.registry.department_name(&it.department).to_owned();
+                Some(ScopeChange { department, change })
+            })
+            .collect()
+    }
+
+    fn matter_name(&self, id: &zhoubao_domain::id::MatterId) -> String {
+        let entry =
+            id.as_str().parse().ok().and_then(|id| self.then.latest(SetupTopic::Matter, Some(&id)));
+        match entry.map(|it| &it.setup) {
+            Some(Setup::Matter { name, .. }) => name.clone(),
+            _ => id.to_string(),
+        }
+    }
+
+    fn holder_changes(&self) -> Vec<HolderChange> {
+        let changes = self.then.register.changes_in(self.issue.period);
+        changes
+            .into_iter()
+            .filter_map(|it| {
+                let (representative_replaced, letter) = match &it.change {
+                    AuthorizationChange::RepresentativeReplaced { letter, .. } => {
+                        (true, letter.clone())
+                    }
+                    AuthorizationChange::LetterSigned { letter } => (false, letter.clone()),
+                    _ => return None,
+                };
+                let department = self.then.registry.department_name(&it.department).to_owned();
+                Some(HolderChange { department, representative_replaced, letter })
+            })
+            .collect()
+    }
+
+    fn statistics(&self) -> Option<Statistics> {
+        // The latest import that does not go beyond the period; a cut-off before its end is refused by the composer.
+        let import = self
+            .then
+            .imports
+            .iter()
+            .rev()
+            .filter(|it| it.period.last() <= self.issue.period.last())
+            .max_by_key(|it| it.period.last())?;
+        let best =
+            self.then.imports.iter().rev().find(|it| it.period.last() == import.period.last());
+        let import = best.unwrap_or(import);
+        Some(Statistics {
+            source: import.source.clone(),
+            level: import.level.clone(),
+            period: import.period,
+            classes: import.classes.clone(),
+        })
+    }
+
+    fn submissions(&self) -> Vec<Submission> {
+        self.issue
+            .submissions
+            .iter()
+            .filter_map(|(_, id)| {
+                let filed = self.now.submissions.get(id)?;
+                Some(Submission {
+                    id: id.clone(),
+                    section: filed.section.clone(),
+                    department: self.now.registry.department_name(&filed.department).to_owned(),
+                    text: filed.text.clone(),
+                })
+            })
+            .collect()
+    }
+
+    fn inspection(&self) -> Option<Vec<InspectionResult>> {
+        let mut rounds =
+            self.then.rounds.iter().filter(|it| self.issue.period.contains(it.day)).peekable();
+        rounds.peek()?;
+        let mut results: Vec<InspectionResult> = vec![];
+        for result in rounds.flat_map(|it| &it.results) {
+            match results.iter_mut().find(|it| it.item == result.item) {
+                Some(it) => {
+                    it.findings.extend(result.findings.iter().cloned());
+                    if result.remark.is_some() {
+                        it.remark.clone_from(&result.remark);
+                    }
+                }
+                None => results.push(result.clone()),
+            }
+        }
+        Some(results)
+    }
+
+    fn coverage_holes(&self) -> Result<Vec<CoverageHole>, Refusal> {
+        let calendar = self.then.calendar()?;
+        let period = self.issue.period;
+        let days = calendar
+            .working_days(period.first()..=period.last())
+            .map_err(|it| Refusal::new(Code::NoSchedule, it.to_string()))?;
+        let mut holes = vec![];
+        for (id, window) in self.then.registry.windows.iter().filter(|(_, it)| it.open) {
+            for day in &days {
+                let closed = self
+                    .snapshot
+                    .day_closes
+                    .iter()
+                    .any(|it| it.window == *id && it.day == *day && it.position <= self.cut);
+                if !closed {
+                    holes.push(CoverageHole { window: window.name.clone(), day: *day });
+                }
+            }
+        }
+        Ok(holes)
+    }
+}
+
+impl Desk {
+    /// Freezes an issue at the position that the read models have reached.
+    ///
+    /// # Errors
+    ///
+    /// A refusal of the issue's rules.
+    pub async fn freeze(&self, issue: ObjectId, by: By) -> Result<Option<Receipt>, DeskError> {
+        self.issue(by, async |_| {
+            let (cut, heads) = self.heads().await?;
+            Ok(Command::Freeze { issue: issue.clone(), cut, heads })
+        })
+        .await
+    }
+
+    /// The position of the read models and each terminal's last number there.
+    async fn heads(&self) -> Result<(u64, Vec<TerminalHead>), DeskError> {
+        loop {
+            let before = self.store().checkpoint(self.hall()).await?.map_or(0, |it| it.sequence);
+            let heads = self.store().heads(self.hall(), "terminal.").await?;
+            let after = self.store().checkpoint(self.hall()).await?.map_or(0, |it| it.sequence);
+            // Heads of one moment: nothing was committed in between.
+            if before == after {
+                let heads = heads
+                    .into_iter()
+                    .filter_map(|(stream, head)| match stream {
+                        Stream::Terminal(terminal) => {
+                            Some(TerminalHead { terminal, number: head.number })
+                        }
+                        _ => None,
+                    })
+                    .collect();
+                return Ok((before, heads));
+            }
+        }
+    }
+
+    /// Signs an issue off: composes it, and binds the digests of its figures and of its text.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the issue from being composed, or a refusal of the issue's rules.
+    pub async fn sign_off(
+        &self,
+        issue: ObjectId,
+        issued_on: Date,
+        by: By,
+    ) -> Result<Option<Receipt>, DeskError> {
+        self.issue(by, async |_| {
+            let weekly = compose(&**self.store(), self.hall(), &issue, Some(issued_on)).await?;
+            Ok(Command::SignOff {
+                issue: issue.clone(),
+                issued_on,
+                figures: weekly.figures,
+                document: zhoubao_composer::json::digest(&weekly.composed.document),
+            })
+        })
+        .await
+    }
+
+    /// Opens an issue for a period, with the set-up in force.
+    ///
+    /// # Errors
+    ///
+    /// E.221 where template, checklist or definitions are missing; a refusal of the issue's rules.
+    pub async fn open(
+        &self,
+        issue: ObjectId,
+        period: Option<zhoubao_domain::calendar::Period>,
+        by: By,
+    ) -> Result<Option<Receipt>, DeskError> {
+        self.issue(by, async |known| {
+            let period = match period {
+                Some(period) => period,
+                None => proposed_period(known)?,
+            };
+            let digest = |topic: SetupTopic| {
+                known.latest(topic, None).map(|it| it.digest).ok_or_else(|| {
+                    Refusal::new(
+                        Code::Setup,
+                        format!("缺少设置 there is no {} in the set-up", topic.word()),
+                    )
+                })
+            };
+            Ok(Command::Open {
+                issue: issue.clone(),
+                period,
+                template: digest(SetupTopic::Template)?,
+                checklist: digest(SetupTopic::Checklist)?,
+                figures: digest(SetupTopic::Figures)?,
+                calendars: known.calendar_digests(),
+            })
+        })
+        .await
+    }
+
+    /// The facts without waiting for the journal's end.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not answer.
+    pub async fn known_so_far(&self) -> Result<Known, DeskError> {
+        facts(&**self.store(), self.hall()).await
+    }
+}
+
+/// The next default period after the latest issue or the opening figures.
+///
+/// # Errors
+///
+/// E.211 where the calendar of the year is missing; E.221 where nothing says when the hall began.
+pub fn proposed_period(known: &Known) -> Result<zhoubao_domain::calendar::Period, Refusal> {
+    let latest = known.book.live().map(|(_, it)| it.period.last()).max();
+    let after = latest.or(known.book.opening.as_ref().map(|it| it.through)).ok_or_else(|| {
+        Refusal::new(
+            Code::Setup,
+            "请先录入期初数或给出数据期 enter opening figures or give a period",
+        )
+    })?;
+    let calendar = known.calendar()?;
+    calendar.next_default_period(after).map_err(|it| Refusal::new(Code::NoSchedule, it.to_string()))
+}
