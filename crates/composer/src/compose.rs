@@ -1,0 +1,943 @@
+//! Material and template become a document, or a list of everything that prevents it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::civil::Date;
+use zhoubao_domain::code::Code;
+use zhoubao_domain::event::InspectionResult;
+use zhoubao_domain::figure::{Cause, Definition, Figure, Partition, Span};
+use zhoubao_domain::reconcile;
+
+use crate::dates;
+use crate::document::{
+    Block, BlockKind, Document, Field, FigureSource, Inline, Measure, Metadata, Origin, digit_runs,
+    unbound_numbers,
+};
+use crate::material::{Material, Scope, Submission};
+use crate::numbering::Numbering;
+use crate::submission::{self, Piece};
+use crate::template::{HolderWordings, Kind, MastheadKind, Note, Section, Template, When};
+use crate::wording::{Call, Engine, Part, definition_named};
+
+/// Code of the note that more cases are finished than accepted: legal, cases carry over.
+pub const FINISHED_EXCEEDS_ACCEPTED: &str = "W.204";
+/// Code of numbers that nothing vouches for: a department's own, or a template's.
+pub const UNTRACED_NUMBERS: &str = "W.310";
+/// Code of a typed number that differs from the counted one of the same name.
+pub const TYPED_NUMBER_DIFFERS: &str = "W.311";
+/// Code of news that is dated outside the period.
+pub const DATED_OUTSIDE_PERIOD: &str = "W.313";
+
+/// Something to put right, or to look at and accept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The stable code, such as `E.301`.
+    pub code: &'static str,
+    /// Where: a section's heading, or a submission.
+    pub place: String,
+    /// One sentence with the offending values.
+    pub text: String,
+}
+
+/// A document with what has to be looked at before it is signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Composed {
+    /// The document.
+    pub document: Document,
+    /// In order of print. Besides `W.` codes these are `E.401` (the issue says that no round was held) and `E.305`
+    /// (days not closed, but no claim rests on them): each needs acceptance by a named person with a reason.
+    pub warnings: Vec<Problem>,
+}
+
+/// Nothing was composed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", list(problems))]
+pub struct ComposeError {
+    /// Everything that prevents it.
+    pub problems: Vec<Problem>,
+}
+
+fn list(problems: &[Problem]) -> String {
+    let texts: Vec<_> =
+        problems.iter().map(|it| format!("{}: {} ({})", it.place, it.text, it.code)).collect();
+    texts.join("；")
+}
+
+/// Composes one issue.
+///
+/// # Errors
+///
+/// All problems at once: sums that do not come out (E.302, E.303), sections without content (E.301), claims that
+/// the record does not cover (E.305), and names that are not known (E.220).
+pub fn compose(material: &Material, template: &Template) -> Result<Composed, ComposeError> {
+    let mut composer = Composer {
+        material,
+        engine: Engine::new(&material.definitions),
+        template,
+        blocks: vec![],
+        problems: vec![],
+        warnings: vec![],
+    };
+    composer.reconcile();
+    composer.masthead();
+    composer.stray_submissions();
+    let blocks = composer.sections(&template.sections, 1);
+    composer.blocks.extend(blocks);
+    composer.imprint();
+    composer.coverage();
+
+    let Composer { blocks, problems, mut warnings, .. } = composer;
+    if !problems.is_empty() {
+        return Err(ComposeError { problems });
+    }
+    let metadata = Metadata {
+        title: template.title.clone(),
+        hall: material.hall.clone(),
+        publisher: material.publisher.clone(),
+        year: material.year,
+        number: material.number,
+        running_number: material.running_number,
+        proposed: material.proposed,
+        issued_on: material.issued_on,
+        first_day: material.period.first(),
+        last_day: material.period.last(),
+        position: material.position,
+        definitions: material.definitions_digest,
+        template: template.digest(),
+    };
+    let document = Document { metadata, blocks };
+    warnings.extend(unbound_numbers(&document).into_iter().map(|it| Problem {
+        code: UNTRACED_NUMBERS,
+        place: "模板 template".to_owned(),
+        text: format!("数字 {} 无来源 has no source: {}", it.digits, it.paragraph),
+    }));
+    Ok(Composed { document, warnings })
+}
+
+struct Composer<'a> {
+    material: &'a Material,
+    template: &'a Template,
+    engine: Engine,
+    blocks: Vec<Block>,
+    problems: Vec<Problem>,
+    warnings: Vec<Problem>,
+}
+
+type Names = Vec<(&'static str, Vec<Inline>)>;
+
+/// One item of a list: its paragraphs and where they come from.
+struct Item {
+    paragraphs: Vec<Vec<Inline>>,
+    origin: Origin,
+}
+
+fn field(field: Field, text: impl ToString) -> Vec<Inline> {
+    vec![Inline::Field { field, text: text.to_string() }]
+}
+
+fn name(text: &str) -> Vec<Inline> {
+    field(Field::Name, submission::one_line(text))
+}
+
+fn date(date: Date) -> Vec<Inline> {
+    field(Field::Date, dates::full(date))
+}
+
+/// Joins neighbouring words, so that a text is one run however it was put together.
+fn merged(inlines: impl IntoIterator<Item = Inline>) -> Vec<Inline> {
+    let mut merged: Vec<Inline> = vec![];
+    for inline in inlines {
+        match (merged.last_mut(), inline) {
+            (_, Inline::Text { text }) if text.is_empty() => {}
+            (Some(Inline::Text { text: before }), Inline::Text { text }) => before.push_str(&text),
+            (_, inline) => merged.push(inline),
+        }
+    }
+    merged
+}
+
+/// Joins lists of inlines with a word between them.
+fn joined(lists: Vec<Vec<Inline>>, between: &str) -> Vec<Inline> {
+    let mut all = vec![];
+    for (index, list) in lists.into_iter().enumerate() {
+        if index > 0 {
+            all.push(Inline::words(between));
+        }
+        all.extend(list);
+    }
+    merged(all)
+}
+
+fn cause_title(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Late => "补计",
+        Cause::Correction => "更正",
+        Cause::Voiding => "撤销",
+        Cause::Release => "放行",
+    }
+}
+
+/// The word between a cause and its amount; none where the cause itself says it.
+fn direction(cause: Option<Cause>, amount: i64) -> &'static str {
+    match (cause, amount >= 0) {
+        (Some(Cause::Late | Cause::Release), true) | (Some(Cause::Voiding), false) => "",
+        (_, true) => "增",
+        (_, false) => "减",
+    }
+}
+
+impl Composer<'_> {
+    fn problem(&mut self, code: Code, place: &str, text: impl Into<String>) {
+        self.problems.push(Problem {
+            code: code.text(),
+            place: place.to_owned(),
+            text: text.into(),
+        });
+    }
+
+    fn warn(&mut self, code: &'static str, place: &str, text: impl Into<String>) {
+        self.warnings.push(Problem { code, place: place.to_owned(), text: text.into() });
+    }
+
+    fn reconcile(&mut self) {
+        let (definitions, figures) = (&self.material.definitions, &self.material.figures);
+        let mismatches = reconcile::partitions(definitions, figures)
+            .into_iter()
+            .chain(reconcile::chain(definitions, figures, None));
+        for it in mismatches {
+            self.problem(it.code, "勾稽", it.text);
+        }
+    }
+
+    // Wordings.
+
+    fn issue_names(&self) -> Names {
+        let material = self.material;
+        vec![
+            ("title", name(&self.template.title)),
+            ("part", name(&self.template.part)),
+            ("hall", name(&material.hall)),
+            ("publisher", name(&material.publisher)),
+            ("year", field(Field::Year, material.year)),
+            ("number", field(Field::Number, material.number)),
+            ("running_number", field(Field::RunningNumber, material.running_number)),
+            (
+                "print_run",
+                field(Field::PrintRun, material.print_run.unwrap_or(self.template.print_run)),
+            ),
+            ("period", field(Field::Date, dates::period(material.period))),
+            ("first_day", date(material.period.first())),
+            ("last_day", date(material.period.last())),
+        ]
+    }
+
+    /// Renders a wording; a problem is reported and leaves the text empty.
+    fn render(&mut self, place: &str, wording: &str, own: Names) -> Vec<Inline> {
+        let mut names = self.issue_names();
+        names.extend(own);
+        let parts = match self.engine.render(wording, &names) {
+            Ok(parts) => parts,
+            Err(what) => {
+                self.problem(Code::Template, place, what);
+                return vec![];
+            }
+        };
+        let mut inlines = vec![];
+        for part in parts {
+            match part {
+                Part::Text(text) => inlines.push(Inline::words(text)),
+                Part::Inlines(it) => inlines.extend(it),
+                Part::Call(call) => inlines.extend(self.resolve(place, &call)),
+            }
+        }
+        merged(inlines)
+    }
+
+    fn resolve(&mut self, place: &str, call: &Call) -> Vec<Inline> {
+        match call {
+            Call::Figure { definition, span, partition, part } => {
+                let Some(definition) = definition_named(&self.material.definitions, definition)
+                else {
+                    self.problem(
+                        Code::Template,
+                        place,
+                        format!("未知指标 unknown figure `{definition}`"),
+                    );
+                    return vec![];
+                };
+                let figure = self.material.figure(&definition.key, *span, *partition, part);
+                if figure.is_none() && *partition == Partition::Total {
+                    // `reconcile` has reported the missing total.
+                    return vec![];
+                }
+                // A part without a row counted nothing: the parts are known to sum to the total.
+                vec![self.counted(
+                    definition,
+                    *span,
+                    *partition,
+                    part,
+                    figure.unwrap_or_default(),
+                    None,
+                )]
+            }
+            Call::AuthorisedDepartments => vec![self.register()],
+            Call::Amounts { span } => self.amounts(*span, Partition::Total, ""),
+            Call::ByDay { span } => self.by_day(*span),
+            Call::Adjustments => self.adjustments(),
+            Call::Statistic { class, measure } => self.statistic(place, class, *measure),
+        }
+    }
+
+    fn counted(
+        &self,
+        definition: &Definition,
+        span: Span,
+        partition: Partition,
+        part: &str,
+        figure: Figure,
+        cause: Option<Cause>,
+    ) -> Inline {
+        let day = (partition == Partition::Day).then(|| part.parse::<Date>().ok()).flatten();
+        let days = day.map(|it| (it, it)).or_else(|| self.material.days(span));
+        let text = match span {
+            Span::Adjustment => figure.amount.unsigned_abs().to_string(),
+            _ => figure.amount.to_string(),
+        };
+        let source = FigureSource::Counted {
+            definition: definition.key.clone(),
+            title: definition.title.clone(),
+            meaning: definition.meaning.clone(),
+            span,
+            partition,
+            part: part.to_owned(),
+            cause: cause.map(|it| it.word().to_owned()),
+            first_day: days.map(|it| it.0),
+            last_day: days.map(|it| it.1),
+            position: self.material.position,
+            events: figure.events,
+            value: figure.amount,
+            unit: definition.unit.clone(),
+        };
+        Inline::Figure { text, source }
+    }
+
+    fn register(&self) -> Inline {
+        let material = self.material;
+        let value = material.authorised_departments;
+        let source = FigureSource::Register {
+            as_of: material.authorised_as_of,
+            position: material.position,
+            value,
+        };
+        Inline::Figure { text: value.to_string(), source }
+    }
+
+    /// `咨询12人次、受理3件`: every figure that is not 0, or all of them if all are.
+    fn amounts(&self, span: Span, partition: Partition, part: &str) -> Vec<Inline> {
+        let amount = |it: &Definition| {
+            self.material.figure(&it.key, span, partition, part).unwrap_or_default()
+        };
+        let definitions = &self.material.definitions;
+        let nothing = definitions.iter().all(|it| amount(it).amount == 0);
+        let printed = definitions.iter().filter(|it| nothing || amount(it).amount != 0).map(|it| {
+            vec![
+                Inline::words(&it.title),
+                self.counted(it, span, partition, part, amount(it), None),
+                Inline::words(&it.unit),
+            ]
+        });
+        joined(printed.collect(), "、")
+    }
+
+    /// The days of a span on which a figure is not 0.
+    fn days_with_amounts(&self, span: Span) -> BTreeSet<&str> {
+        let figures = self.material.figures.iter();
+        figures
+            .filter(|(key, figure)| {
+                key.span == span && key.partition == Partition::Day && figure.amount != 0
+            })
+            .map(|(key, _)| key.part.as_str())
+            .collect()
+    }
+
+    /// `1月28日咨询12人次、受理3件；1月29日受理1件`.
+    fn by_day(&self, span: Span) -> Vec<Inline> {
+        let days = self.days_with_amounts(span).into_iter().map(|part| {
+            let day = match part.parse::<Date>() {
+                Ok(day) => Inline::Field {
+                    field: Field::Date,
+                    text: dates::short_in(day, self.material.year),
+                },
+                Err(_) => Inline::words("期初"),
+            };
+            std::iter::once(day).chain(self.amounts(span, Partition::Day, part)).collect()
+        });
+        let days: Vec<_> = days.collect();
+        if days.is_empty() { vec![Inline::words("无")] } else { joined(days, "；") }
+    }
+
+    /// `补计受理3件、更正咨询减2人次`; empty without adjustments.
+    fn adjustments(&self) -> Vec<Inline> {
+        let material = self.material;
+        let mut sums: BTreeMap<(Cause, usize), Figure> = BTreeMap::new();
+        for (index, definition) in material.definitions.iter().enumerate() {
+            for it in material.adjustments.iter().filter(|it| definition.kinds.contains(&it.kind)) {
+                let sum = sums.entry((it.cause, index)).or_default();
+                sum.amount += it.amount;
+                sum.events += it.events;
+            }
+        }
+        let whole = |it: &Definition| {
+            material.figure(&it.key, Span::Adjustment, Partition::Total, "").unwrap_or_default()
+        };
+        let agrees = material.definitions.iter().enumerate().all(|(index, definition)| {
+            let causes = sums.iter().filter(|((_, it), _)| *it == index);
+            causes.map(|(_, sum)| sum.amount).sum::<i64>() == whole(definition).amount
+        });
+        let by_cause: Vec<(Option<Cause>, &Definition, Figure)> = if agrees {
+            sums.iter()
+                .filter_map(|((cause, index), sum)| {
+                    Some((Some(*cause), material.definitions.get(*index)?, *sum))
+                })
+                .collect()
+        } else {
+            material.definitions.iter().map(|it| (None, it, whole(it))).collect()
+        };
+        let printed = by_cause.into_iter().filter(|(_, _, sum)| sum.amount != 0).map(
+            |(cause, definition, sum)| {
+                vec![
+                    Inline::words(cause.map_or("", cause_title)),
+                    Inline::words(&definition.title),
+                    Inline::words(direction(cause, sum.amount)),
+                    self.counted(definition, Span::Adjustment, Partition::Total, "", sum, cause),
+                    Inline::words(&definition.unit),
+                ]
+            },
+        );
+        joined(printed.collect(), "、")
+    }
+
+    fn statistic(&mut self, place: &str, class: &str, measure: Measure) -> Vec<Inline> {
+        let found = self.material.statistics.as_ref().and_then(|statistics| {
+            Some((statistics, statistics.classes.iter().find(|it| it.class == class)?))
+        });
+        let Some((statistics, figures)) = found else {
+            self.problem(
+                Code::EmptySection,
+                place,
+                format!("平台数据缺少类别 no imported figures of `{class}`"),
+            );
+            return vec![];
+        };
+        let value = match measure {
+            Measure::Accepted => figures.accepted,
+            Measure::Finished => figures.finished,
+        };
+        let source = FigureSource::Imported {
+            platform: statistics.source.clone(),
+            level: statistics.level.clone(),
+            class: class.to_owned(),
+            measure,
+            first_day: statistics.period.first(),
+            last_day: statistics.period.last(),
+            value,
+        };
+        vec![Inline::Figure { text: value.to_string(), source }]
+    }
+
+    // Masthead and imprint.
+
+    fn push(&mut self, kind: BlockKind, marker: String, inlines: Vec<Inline>) {
+        let (section, origin) = (String::new(), Origin::Template);
+        self.blocks.push(Block { kind, section, marker, inlines, origin });
+    }
+
+    fn masthead(&mut self) {
+        let template = self.template;
+        for line in &template.masthead {
+            let wording = match (self.material.proposed, &line.pending) {
+                (true, Some(pending)) => pending,
+                _ => &line.wording,
+            };
+            let mut own = vec![];
+            if line.kind == MastheadKind::IssueDate && std::ptr::eq(wording, &line.wording) {
+                let Some(issued_on) = self.material.issued_on else { continue };
+                own.push(("issued_on", date(issued_on)));
+            }
+            let inlines = self.render("报头 masthead", wording, own);
+            self.push(line.kind.block(), String::new(), inlines);
+        }
+    }
+
+    fn imprint(&mut self) {
+        let template = self.template;
+        for it in &template.distribution {
+            let inlines = vec![Inline::words(format!("{}。", it.to))];
+            self.push(BlockKind::DistributionLine, format!("{}：", it.kind), inlines);
+        }
+        let inlines = self.render("版记 imprint", &template.print_run_wording, vec![]);
+        self.push(BlockKind::PrintRun, String::new(), inlines);
+    }
+
+    // Sections.
+
+    fn sections(&mut self, sections: &[Section], level: usize) -> Vec<Block> {
+        let mut blocks = vec![];
+        let mut ordinal = 0;
+        for section in sections {
+            let before = self.problems.len();
+            let body = self.body(section, level);
+            if body.is_empty() {
+                if section.required && self.problems.len() == before {
+                    let text = format!("「{}」没有内容 has nothing to print", section.heading);
+                    self.problem(Code::EmptySection, &section.heading, text);
+                }
+                continue;
+            }
+            ordinal += 1;
+            let marker = Numbering::LEVELS.get(level - 1).and_then(|it| it.marker(ordinal));
+            blocks.push(Block {
+                kind: BlockKind::Heading { level: u8::try_from(level).unwrap_or(u8::MAX) },
+                section: section.key.clone(),
+                marker: marker.unwrap_or_default(),
+                inlines: vec![Inline::words(&section.heading)],
+                origin: Origin::Template,
+            });
+            blocks.extend(body);
+        }
+        blocks
+    }
+
+    fn body(&mut self, section: &Section, level: usize) -> Vec<Block> {
+        match &section.kind {
+            Kind::Group(inner) => self.sections(inner, level + 1),
+            Kind::Figures { wording, notes } => self.figures(section, wording, notes),
+            Kind::AuthorizationScope { .. } => self.scope(section),
+            Kind::Items { numbering, holders } => self.items(section, *numbering, holders.as_ref()),
+            Kind::Statistics { classes, wording } => self.statistics(section, classes, wording),
+            Kind::Inspection { .. } => self.inspection(section),
+        }
+    }
+
+    fn paragraph(section: &Section, inlines: Vec<Inline>, origin: Origin) -> Block {
+        let (section, marker) = (section.key.clone(), String::new());
+        Block { kind: BlockKind::Paragraph, section, marker, inlines, origin }
+    }
+
+    fn figures(&mut self, section: &Section, wording: &str, notes: &[Note]) -> Vec<Block> {
+        let place = &section.heading;
+        let inlines = self.render(place, wording, vec![]);
+        let mut blocks = vec![Self::paragraph(section, inlines, Origin::Computed)];
+        for note in notes {
+            let period = self.material.period;
+            let holds = match note.when {
+                When::Outside => !self.days_with_amounts(Span::Outside).is_empty(),
+                When::OutsideEarlier => !self.days_with_amounts(Span::OutsideEarlier).is_empty(),
+                When::Adjustment => !self.adjustments().is_empty(),
+                When::YearSplit => period.first().year() != period.last().year(),
+            };
+            if holds {
+                let inlines = self.render(place, &note.wording, vec![]);
+                blocks.push(Self::paragraph(section, inlines, Origin::Computed));
+            }
+        }
+        blocks
+    }
+
+    fn scope(&mut self, section: &Section) -> Vec<Block> {
+        let Kind::AuthorizationScope {
+            unchanged,
+            authorised,
+            withdrawn,
+            items_included,
+            items_removed,
+        } = &section.kind
+        else {
+            return vec![];
+        };
+        let place = &section.heading;
+        let material = self.material;
+        if material.scope_changes.is_empty() {
+            if !material.coverage_holes.is_empty() {
+                for text in self.holes() {
+                    self.problem(Code::CoverageHole, place, format!("{text}，不能写“无变化”"));
+                }
+                return vec![];
+            }
+            let inlines = self.render(place, unchanged, vec![]);
+            return vec![Self::paragraph(section, inlines, Origin::Computed)];
+        }
+        let changes = material.scope_changes.iter().map(|it| {
+            let (wording, items) = match &it.change {
+                Scope::Authorised => (authorised, None),
+                Scope::Withdrawn => (withdrawn, None),
+                Scope::ItemsIncluded(items) => (items_included, Some(items)),
+                Scope::ItemsRemoved(items) => (items_removed, Some(items)),
+            };
+            let mut own = vec![("department", name(&it.department))];
+            if let Some(items) = items {
+                own.push(("items", joined(items.iter().map(|it| name(it)).collect(), "、")));
+            }
+            let inlines = self.render(place, wording, own);
+            Self::paragraph(section, inlines, Origin::Computed)
+        });
+        changes.collect()
+    }
+
+    /// `窗口 7 本周 2 天未日结`, one sentence a window.
+    fn holes(&self) -> Vec<String> {
+        let mut windows: Vec<(&str, BTreeSet<Date>)> = vec![];
+        for hole in &self.material.coverage_holes {
+            match windows.iter_mut().find(|(window, _)| *window == hole.window) {
+                Some((_, days)) => {
+                    days.insert(hole.day);
+                }
+                None => windows.push((&hole.window, BTreeSet::from([hole.day]))),
+            }
+        }
+        let sentence = |(window, days): (&str, BTreeSet<Date>)| {
+            let dates: Vec<_> = days.iter().map(|it| dates::short(*it)).collect();
+            format!("{window} 本周 {} 天未日结（{}）", days.len(), dates.join("、"))
+        };
+        windows.into_iter().map(sentence).collect()
+    }
+
+    /// A hole on which no claim rests still has to be looked at: the figures may be short.
+    fn coverage(&mut self) {
+        let code = Code::CoverageHole.text();
+        if self.problems.iter().all(|it| it.code != code) {
+            for text in self.holes() {
+                self.warn(code, "日结", text);
+            }
+        }
+    }
+
+    fn stray_submissions(&mut self) {
+        let material = self.material;
+        let known = self.template.submission_sections();
+        for it in &material.submissions {
+            if !known.iter().any(|(key, _)| *key == it.section) {
+                let text =
+                    format!("模板没有栏目 the template has no section `{}` for news", it.section);
+                self.problem(Code::Template, &place_of(it), text);
+            }
+        }
+    }
+
+    fn items(
+        &mut self,
+        section: &Section,
+        numbering: Numbering,
+        holders: Option<&HolderWordings>,
+    ) -> Vec<Block> {
+        let material = self.material;
+        let mut items = vec![];
+        for it in material.submissions.iter().filter(|it| it.section == section.key) {
+            items.extend(self.submission(it));
+        }
+        if let Some(wordings) = holders {
+            items.extend(self.holder_changes(section, wordings));
+        }
+        let alone = items.len() == 1;
+        let mut blocks = vec![];
+        for (index, item) in items.into_iter().enumerate() {
+            let marker = if alone { Some(String::new()) } else { numbering.marker(index + 1) };
+            let Some(marker) = marker else {
+                self.problem(Code::Template, &section.heading, "条目超过 99 more than 99 items");
+                break;
+            };
+            let mut kind = BlockKind::Item;
+            let mut marker = marker;
+            for inlines in item.paragraphs {
+                let (section, origin) = (section.key.clone(), item.origin.clone());
+                blocks.push(Block {
+                    kind,
+                    section,
+                    marker: std::mem::take(&mut marker),
+                    inlines,
+                    origin,
+                });
+                kind = BlockKind::Paragraph;
+            }
+        }
+        blocks
+    }
+
+    fn submission(&mut self, it: &Submission) -> Option<Item> {
+        let place = place_of(it);
+        let paragraphs = match submission::paragraphs(&it.text, &self.material.definitions) {
+            Ok(paragraphs) => paragraphs,
+            Err(what) => {
+                self.problem(Code::Template, &place, what);
+                return None;
+            }
+        };
+        let mut printed = vec![];
+        for pieces in paragraphs {
+            let mut inlines = vec![];
+            for piece in pieces {
+                match piece {
+                    Piece::Text(text) => inlines.push(Inline::words(text)),
+                    Piece::Call(call) => inlines.extend(self.resolve(&place, &call)),
+                }
+            }
+            printed.push(merged(inlines));
+        }
+        if printed.is_empty() {
+            return None;
+        }
+        let words: Vec<&str> = printed
+            .iter()
+            .flatten()
+            .filter_map(
+                |it| if let Inline::Text { text } = it { Some(text.as_str()) } else { None },
+            )
+            .collect();
+        self.look_at_numbers(&place, &words);
+        self.look_at_dates(&place, &words);
+        let origin = Origin::Submitted {
+            id: it.id.as_str().to_owned(),
+            department: submission::one_line(&it.department),
+        };
+        Some(Item { paragraphs: printed, origin })
+    }
+
+    /// Warns of numbers that only the department vouches for, and of those that contradict a counted one.
+    fn look_at_numbers(&mut self, place: &str, words: &[&str]) {
+        let own: Vec<_> = words
+            .iter()
+            .flat_map(|text| digit_runs(text))
+            .filter(|run| !run.rest.starts_with(['年', '月', '日']))
+            .map(|run| run.digits)
+            .collect();
+        if !own.is_empty() {
+            self.warn(
+                UNTRACED_NUMBERS,
+                place,
+                format!("部门自报数字 the department's own: {}", own.join("、")),
+            );
+        }
+        let material = self.material;
+        for definition in &material.definitions {
+            let amount = |span| {
+                material
+                    .figure(&definition.key, span, Partition::Total, "")
+                    .unwrap_or_default()
+                    .amount
+            };
+            let (week, year) = (amount(Span::Week), amount(Span::Year));
+            let typed = words.iter().flat_map(|text| {
+                text.match_indices(&definition.title).map(|(at, it)| &text[at + it.len()..])
+            });
+            for after in typed {
+                let digits_end = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
+                let (digits, rest) = after.split_at(digits_end);
+                let Ok(value) = digits.parse::<i64>() else { continue };
+                if rest.starts_with(&definition.unit) && value != week && value != year {
+                    let (title, unit) = (&definition.title, &definition.unit);
+                    let text =
+                        format!("稿件写{title}{value}{unit}，系统数为本周{week}、累计{year}");
+                    self.warn(TYPED_NUMBER_DIFFERS, place, text);
+                }
+            }
+        }
+    }
+
+    /// Warns where the first date of a submission lies outside the period: news may be late.
+    fn look_at_dates(&mut self, place: &str, words: &[&str]) {
+        let period = self.material.period;
+        let Some((text, year, month, day)) = words.iter().find_map(|text| first_date(text)) else {
+            return;
+        };
+        let years = match year {
+            Some(year) => vec![year],
+            None => vec![period.first().year(), period.last().year()],
+        };
+        let dates = years.into_iter().filter_map(|year| Date::new(year, month, day).ok());
+        let dates: Vec<_> = dates.collect();
+        if !dates.is_empty() && !dates.iter().any(|it| period.contains(*it)) {
+            let text =
+                format!("{text}不在本期（{}）lies outside the period", dates::period(period));
+            self.warn(DATED_OUTSIDE_PERIOD, place, text);
+        }
+    }
+
+    /// One sentence for all departments whose representative was replaced, one for those that only signed again.
+    fn holder_changes(&mut self, section: &Section, wordings: &HolderWordings) -> Vec<Item> {
+        let changes = &self.material.holder_changes;
+        let mut groups: Vec<(bool, Vec<&str>)> = vec![];
+        for it in changes {
+            let department = it.department.as_str();
+            let replaced = it.representative_replaced;
+            // A replaced representative's letter is signed again as part of it.
+            let told = |other: bool| {
+                changes
+                    .iter()
+                    .any(|it| it.department == department && it.representative_replaced == other)
+            };
+            if !replaced && told(true) {
+                continue;
+            }
+            match groups.iter_mut().find(|(of, _)| *of == replaced) {
+                Some((_, departments)) if departments.contains(&department) => {}
+                Some((_, departments)) => departments.push(department),
+                None => groups.push((replaced, vec![department])),
+            }
+        }
+        let sentences = groups.into_iter().map(|(replaced, departments)| {
+            let wording = if replaced { &wordings.replaced } else { &wordings.letter_signed };
+            let departments = joined(departments.into_iter().map(name).collect(), "、");
+            let inlines =
+                self.render(&section.heading, wording, vec![("departments", departments)]);
+            Item { paragraphs: vec![inlines], origin: Origin::Computed }
+        });
+        sentences.collect()
+    }
+
+    fn statistics(&mut self, section: &Section, classes: &[String], wording: &str) -> Vec<Block> {
+        let place = &section.heading;
+        let Some(statistics) = &self.material.statistics else { return vec![] };
+        let (cut_off, end) = (statistics.period.last(), self.material.period.last());
+        if cut_off != end {
+            let text = format!(
+                "平台数据截至{}，本期末为{} cut-off and period end differ",
+                dates::full(cut_off),
+                dates::full(end)
+            );
+            self.problem(Code::SumsDiffer, place, text);
+        }
+        let mut seen = BTreeSet::new();
+        for it in &statistics.classes {
+            if !seen.insert(&it.class) {
+                self.problem(
+                    Code::SumsDiffer,
+                    place,
+                    format!("类别重复 `{}` was imported twice", it.class),
+                );
+            }
+            if !classes.contains(&it.class) {
+                let text =
+                    format!("模板不印类别 the template does not print the class `{}`", it.class);
+                self.problem(Code::Template, place, text);
+            }
+            if it.finished > it.accepted {
+                let more = it.finished - it.accepted;
+                let text = format!("{}办结多于受理 {more} 件，含上期结转（需说明）", it.class);
+                self.warn(FINISHED_EXCEEDS_ACCEPTED, place, text);
+            }
+        }
+        let own = vec![
+            ("platform", name(&statistics.source)),
+            ("level", name(&statistics.level)),
+            ("data_first_day", date(statistics.period.first())),
+            ("data_last_day", date(statistics.period.last())),
+        ];
+        let inlines = self.render(place, wording, own);
+        let origin = Origin::Import { source: submission::one_line(&statistics.source) };
+        vec![Self::paragraph(section, inlines, origin)]
+    }
+
+    fn inspection(&mut self, section: &Section) -> Vec<Block> {
+        let Kind::Inspection { numbering, line, good, not_inspected, not_held } = &section.kind
+        else {
+            return vec![];
+        };
+        let place = &section.heading;
+        let material = self.material;
+        let Some(results) = &material.inspection else {
+            self.warn(Code::NoInspection.text(), place, "本周未开展巡查 no round was held");
+            let inlines = self.render(place, not_held, vec![]);
+            return vec![Self::paragraph(section, inlines, Origin::Computed)];
+        };
+        let introduction = submission::lines(&material.checklist.introduction);
+        let mut blocks: Vec<Block> = introduction
+            .into_iter()
+            .map(|text| Self::paragraph(section, vec![Inline::words(text)], Origin::Inspection))
+            .collect();
+        // Items of an older checklist keep their results: they follow the items of the one in force.
+        let mut items: Vec<&str> = material.checklist.items.iter().map(String::as_str).collect();
+        for it in results {
+            if !items.contains(&it.item.as_str()) {
+                items.push(&it.item);
+            }
+        }
+        for (index, item) in items.into_iter().enumerate() {
+            let text = match outcome(results, item) {
+                Outcome::Text(text) => vec![Inline::words(text)],
+                Outcome::Good => self.render(place, good, vec![]),
+                Outcome::NotInspected => {
+                    let text = format!("「{item}」没有巡查结果 was not inspected");
+                    self.warn(Code::NoInspection.text(), place, text);
+                    self.render(place, not_inspected, vec![])
+                }
+            };
+            let inlines = self.render(place, line, vec![("item", name(item)), ("text", text)]);
+            let Some(marker) = numbering.marker(index + 1) else {
+                self.problem(Code::Template, place, "巡查事项超过 99 more than 99 items");
+                break;
+            };
+            let (section, origin) = (section.key.clone(), Origin::Inspection);
+            blocks.push(Block { kind: BlockKind::Item, section, marker, inlines, origin });
+        }
+        blocks
+    }
+}
+
+enum Outcome {
+    NotInspected,
+    Good,
+    Text(String),
+}
+
+/// What all rounds together say about an item: its findings, else the inspectors' remarks, else nothing to find.
+fn outcome(results: &[InspectionResult], item: &str) -> Outcome {
+    let results: Vec<_> = results.iter().filter(|it| it.item == item).collect();
+    if results.is_empty() {
+        return Outcome::NotInspected;
+    }
+    let mut findings: Vec<String> = vec![];
+    let mut remarks: Vec<String> = vec![];
+    let add = |to: &mut Vec<String>, text: String| {
+        if !text.is_empty() && !to.contains(&text) {
+            to.push(text);
+        }
+    };
+    for it in results {
+        for finding in &it.findings {
+            let finding = submission::one_line(finding);
+            add(&mut findings, finding.trim_end_matches(['。', '；', ';']).to_owned());
+        }
+        if let Some(remark) = &it.remark {
+            add(&mut remarks, submission::one_line(remark));
+        }
+    }
+    if !findings.is_empty() {
+        Outcome::Text(format!("{}。", findings.join("；")))
+    } else if !remarks.is_empty() {
+        Outcome::Text(remarks.concat())
+    } else {
+        Outcome::Good
+    }
+}
+
+fn place_of(it: &Submission) -> String {
+    format!("稿件 {}（{}）", it.id, submission::one_line(&it.department))
+}
+
+/// The first `M月D日` of a text, with its year where it is written.
+fn first_date(text: &str) -> Option<(String, Option<i16>, i8, i8)> {
+    let runs = digit_runs(text);
+    runs.windows(2).enumerate().find_map(|(index, pair)| {
+        let [month, day] = pair else { return None };
+        let between = month.rest.strip_prefix('月')?;
+        if !between.starts_with(day.digits) || !day.rest.starts_with('日') {
+            return None;
+        }
+        let year = index.checked_sub(1).and_then(|it| runs.get(it)).filter(|it| {
+            it.rest.strip_prefix('年').is_some_and(|rest| rest.starts_with(month.digits))
+        });
+        let year = year.and_then(|it| it.digits.parse().ok());
+        let text = format!("{}月{}日", month.digits, day.digits);
+        Some((text, year, month.digits.parse().ok()?, day.digits.parse().ok()?))
+    })
+}

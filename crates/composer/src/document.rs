@@ -1,0 +1,426 @@
+//! The composed issue: blocks of inline text, every computed number bound to its source.
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+use zhoubao_domain::figure::{Partition, Span};
+use zhoubao_domain::id::Digest;
+
+/// A composed issue. Its canonical form is [`crate::json`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Document {
+    /// What the issue is.
+    pub metadata: Metadata,
+    /// Its paragraphs in order of print.
+    pub blocks: Vec<Block>,
+}
+
+/// What the issue is, apart from its text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Metadata {
+    /// Title of the series.
+    pub title: String,
+    /// Display name of the hall.
+    pub hall: String,
+    /// Issuing body.
+    pub publisher: String,
+    /// Year of the number.
+    pub year: i16,
+    /// 年第 N 期.
+    pub number: u32,
+    /// 总第 M 期.
+    pub running_number: u32,
+    /// Not yet signed off.
+    pub proposed: bool,
+    /// Date of the masthead.
+    #[serde(with = "text::optional")]
+    pub issued_on: Option<Date>,
+    /// First day of the period.
+    #[serde(with = "text")]
+    pub first_day: Date,
+    /// Last day of the period.
+    #[serde(with = "text")]
+    pub last_day: Date,
+    /// Position in the journal up to which everything counts.
+    pub position: u64,
+    /// Digest of the figure definitions.
+    #[serde(with = "text")]
+    pub definitions: Digest,
+    /// Digest of the template's source.
+    #[serde(with = "text")]
+    pub template: Digest,
+}
+
+/// One paragraph of print.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Block {
+    /// What it is.
+    #[serde(flatten)]
+    pub kind: BlockKind,
+    /// Key of its section in the template; empty in masthead and imprint.
+    pub section: String,
+    /// What stands before the text: the number of a heading or item (`一、`, `（一）`, `1.`) or the word of a
+    /// distribution line (`报：`); may be empty.
+    pub marker: String,
+    /// Its text.
+    pub inlines: Vec<Inline>,
+    /// Where its wording comes from.
+    pub origin: Origin,
+}
+
+/// The kind of a [`Block`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum BlockKind {
+    /// Title of the series.
+    Title,
+    /// 2023年第5期（总第425期）
+    IssueNumber,
+    /// Issuing body.
+    Publisher,
+    /// Date of the masthead.
+    IssueDate,
+    /// Title of the part.
+    PartTitle,
+    /// The period.
+    Period,
+    /// Heading of a section.
+    Heading {
+        /// 1 for 一、, 2 for （一）.
+        level: u8,
+    },
+    /// A paragraph.
+    Paragraph,
+    /// First paragraph of an item of a list; further ones are [`BlockKind::Paragraph`].
+    Item,
+    /// 报, 送 or 发.
+    DistributionLine,
+    /// （共印80份）
+    PrintRun,
+}
+
+/// Where the wording of a block comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "kebab-case")]
+pub enum Origin {
+    /// Fixed wording and fields of the issue.
+    Template,
+    /// Wording of the template around figures and the register.
+    Computed,
+    /// A department; numbers that are not bound are its own (部门自报).
+    Submitted {
+        /// The submission.
+        id: String,
+        /// Name of print of the department.
+        department: String,
+    },
+    /// An import.
+    Import {
+        /// Name of the platform.
+        source: String,
+    },
+    /// The inspectors and their checklist.
+    Inspection,
+}
+
+/// A run of text in a block.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "inline", rename_all = "kebab-case")]
+pub enum Inline {
+    /// Words.
+    Text {
+        /// As printed.
+        text: String,
+    },
+    /// A number or name that belongs to the issue or the hall's set-up and not to the record of events.
+    Field {
+        /// Which.
+        field: Field,
+        /// As printed.
+        text: String,
+    },
+    /// A number of the record.
+    Figure {
+        /// As printed. Of an adjustment it is the amount without its sign, which is printed as a word (增, 减).
+        text: String,
+        /// What it means.
+        source: FigureSource,
+    },
+}
+
+/// What an [`Inline::Field`] is: the complete list of numbers that may be printed without a source in the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Field {
+    /// Year of the issue's number.
+    Year,
+    /// Number of the year.
+    Number,
+    /// Running number.
+    RunningNumber,
+    /// A date or period.
+    Date,
+    /// Number of copies.
+    PrintRun,
+    /// A name of the hall's set-up or of an import: publisher, department, matter, platform.
+    Name,
+}
+
+/// What a printed number means and what it was computed from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "source", rename_all = "kebab-case")]
+pub enum FigureSource {
+    /// Counted from the events of the journal.
+    Counted {
+        /// Key of the definition.
+        definition: String,
+        /// Its word of print.
+        title: String,
+        /// What is counted, in one sentence.
+        meaning: String,
+        /// The span.
+        #[serde(with = "text::span")]
+        span: Span,
+        /// Along what it is split.
+        #[serde(with = "text::partition")]
+        partition: Partition,
+        /// The part; empty for the total.
+        part: String,
+        /// For a part of an adjustment: why it came late (`late`, `correction`, `voiding`, `release`).
+        cause: Option<String>,
+        /// First day.
+        #[serde(with = "text::optional")]
+        first_day: Option<Date>,
+        /// Last day.
+        #[serde(with = "text::optional")]
+        last_day: Option<Date>,
+        /// Position in the journal up to which it counts.
+        position: u64,
+        /// Number of events summed.
+        events: i64,
+        /// The amount, with its sign.
+        value: i64,
+        /// Unit of print.
+        unit: String,
+    },
+    /// Taken from the authorization register (departments authorised).
+    Register {
+        /// The day.
+        #[serde(with = "text")]
+        as_of: Date,
+        /// Position in the journal up to which the register goes.
+        position: u64,
+        /// The number.
+        value: i64,
+    },
+    /// Imported from a platform.
+    Imported {
+        /// Name of the platform.
+        platform: String,
+        /// Level of government.
+        level: String,
+        /// The class.
+        class: String,
+        /// 受理 or 办结.
+        measure: Measure,
+        /// First day.
+        #[serde(with = "text")]
+        first_day: Date,
+        /// Last day, the cut-off.
+        #[serde(with = "text")]
+        last_day: Date,
+        /// The number, 件.
+        value: u64,
+    },
+}
+
+/// A column of imported figures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Measure {
+    /// 受理.
+    Accepted,
+    /// 办结.
+    Finished,
+}
+
+impl Measure {
+    /// The word of print.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Accepted => "受理",
+            Self::Finished => "办结",
+        }
+    }
+
+    /// The word in templates.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Finished => "finished",
+        }
+    }
+}
+
+impl Inline {
+    /// Words without a binding.
+    #[must_use]
+    pub fn words(text: impl Into<String>) -> Self {
+        Self::Text { text: text.into() }
+    }
+
+    /// As printed.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Text { text } | Self::Field { text, .. } | Self::Figure { text, .. } => text,
+        }
+    }
+}
+
+impl Block {
+    /// The paragraph as printed, marker included.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let texts = self.inlines.iter().map(Inline::text);
+        std::iter::once(self.marker.as_str()).chain(texts).collect()
+    }
+}
+
+impl Document {
+    /// Every bound number in order of print, with the index of its block.
+    pub fn figures(&self) -> impl Iterator<Item = (usize, &str, &FigureSource)> {
+        self.blocks.iter().enumerate().flat_map(|(index, block)| {
+            block.inlines.iter().filter_map(move |it| match it {
+                Inline::Figure { text, source } => Some((index, text.as_str(), source)),
+                Inline::Text { .. } | Inline::Field { .. } => None,
+            })
+        })
+    }
+}
+
+/// A number of the template's or computed text that is bound to nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnboundNumber {
+    /// Index of the block.
+    pub block: usize,
+    /// The digits.
+    pub digits: String,
+    /// The paragraph.
+    pub paragraph: String,
+}
+
+/// Lists the numbers that are neither bound to a source, nor a field of the issue ([`Field`]), nor the own words of
+/// a department or an inspector. Empty for a sound template.
+#[must_use]
+pub fn unbound_numbers(document: &Document) -> Vec<UnboundNumber> {
+    let mut found = vec![];
+    for (index, block) in document.blocks.iter().enumerate() {
+        if matches!(block.origin, Origin::Submitted { .. } | Origin::Inspection) {
+            continue;
+        }
+        let texts = block.inlines.iter().filter_map(|it| match it {
+            Inline::Text { text } => Some(text),
+            Inline::Field { .. } | Inline::Figure { .. } => None,
+        });
+        for digits in texts.flat_map(|text| digit_runs(text)) {
+            let digits = digits.digits.to_owned();
+            found.push(UnboundNumber { block: index, digits, paragraph: block.text() });
+        }
+    }
+    found
+}
+
+/// A run of digits in a text.
+pub(crate) struct DigitRun<'a> {
+    pub(crate) digits: &'a str,
+    /// What follows it.
+    pub(crate) rest: &'a str,
+}
+
+/// Runs of decimal digits, ASCII or full-width.
+pub(crate) fn digit_runs(text: &str) -> Vec<DigitRun<'_>> {
+    let is_digit = |c: char| c.is_ascii_digit() || ('０'..='９').contains(&c);
+    let mut runs = vec![];
+    let mut rest = text;
+    while let Some(start) = rest.find(is_digit) {
+        let from = &rest[start..];
+        let end = from.find(|c| !is_digit(c)).unwrap_or(from.len());
+        rest = &from[end..];
+        runs.push(DigitRun { digits: &from[..end], rest });
+    }
+    runs
+}
+
+/// Dates, digests and words of the domain as text.
+mod text {
+    use std::fmt::Display;
+    use std::str::FromStr;
+
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<T: Display, S: Serializer>(it: &T, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(it)
+    }
+
+    pub(super) fn deserialize<'de, T, D>(from: D) -> Result<T, D::Error>
+    where
+        T: FromStr<Err: Display>,
+        D: Deserializer<'de>,
+    {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
+
+    pub(super) mod optional {
+        use super::*;
+
+        pub(in super::super) fn serialize<T: Display, S: Serializer>(
+            it: &Option<T>,
+            to: S,
+        ) -> Result<S::Ok, S::Error> {
+            match it {
+                Some(it) => to.collect_str(it),
+                None => to.serialize_none(),
+            }
+        }
+
+        pub(in super::super) fn deserialize<'de, T, D>(from: D) -> Result<Option<T>, D::Error>
+        where
+            T: FromStr<Err: Display>,
+            D: Deserializer<'de>,
+        {
+            let text = Option::<String>::deserialize(from)?;
+            text.map(|it| it.parse().map_err(D::Error::custom)).transpose()
+        }
+    }
+
+    macro_rules! word {
+        ($module:ident, $type:ident) => {
+            pub(super) mod $module {
+                use serde::de::Error as _;
+                use serde::{Deserialize, Deserializer, Serializer};
+                use zhoubao_domain::figure::$type;
+
+                pub(in super::super) fn serialize<S: Serializer>(
+                    it: &$type,
+                    to: S,
+                ) -> Result<S::Ok, S::Error> {
+                    to.serialize_str(it.word())
+                }
+
+                pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+                    from: D,
+                ) -> Result<$type, D::Error> {
+                    let word = String::deserialize(from)?;
+                    $type::from_word(&word)
+                        .ok_or_else(|| D::Error::custom(format!("unknown word `{word}`")))
+                }
+            }
+        };
+    }
+
+    word!(span, Span);
+    word!(partition, Partition);
+}
