@@ -1,0 +1,276 @@
+//! One append: a plain publish, or an atomic batch by hand.
+//!
+//! ```text
+//!  1     Nats-Batch-Id: <random>  Nats-Batch-Sequence: 1  Nats-Expected-…: 41   reply ─► empty, or 10210
+//!  2     Nats-Batch-Id: <random>  Nats-Batch-Sequence: 2                        no reply
+//!  n     Nats-Batch-Id: <random>  Nats-Batch-Sequence: n  Nats-Batch-Commit: 1  reply ─► {seq, count} or an error
+//! ```
+//!
+//! The expectation goes on the first message of each subject and on no other (10164). All are sent without waiting
+//! for the first answer, which only tells early that no batch can be opened.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use async_nats::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use serde::Deserialize;
+use tokio::time::Instant;
+use uuid::Uuid;
+use zhoubao_application::journal::{
+    AppendError, Expectation, MESSAGE_BYTES_MAX, check_append, size_bytes,
+};
+use zhoubao_contract::{Message, hash};
+
+use crate::connection::{ApiError, Connection, trouble};
+use crate::fault::Fault;
+use crate::journal::NatsJournal;
+use crate::message::to_headers;
+
+/// Longest wait for an acknowledgement; the server writes to its disk before it answers.
+const ACK_WAIT: Duration = Duration::from_secs(5);
+
+/// Longest wait for the connection to come back, to find out what became of an append.
+const PROBE_WAIT: Duration = Duration::from_secs(3);
+
+/// How often a copy that may lag behind the leader is asked again, and how long after.
+const PROBES_MAX: u32 = 5;
+const PROBE_PAUSE: Duration = Duration::from_millis(50);
+
+const EXPECTATION: HeaderName = HeaderName::from_static("Nats-Expected-Last-Subject-Sequence");
+const BATCH_ID: HeaderName = HeaderName::from_static("Nats-Batch-Id");
+const BATCH_SEQUENCE: HeaderName = HeaderName::from_static("Nats-Batch-Sequence");
+const BATCH_COMMIT: HeaderName = HeaderName::from_static("Nats-Batch-Commit");
+
+/// The header that makes the server refuse an append unless `last` is the last sequence of the subject.
+pub(crate) fn expectation(last: u64) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(EXPECTATION, HeaderValue::from(last));
+    headers
+}
+
+/// The acknowledgement of a publish.
+#[derive(Debug, Deserialize)]
+struct Ack {
+    error: Option<ApiError>,
+    #[serde(default)]
+    stream: String,
+    #[serde(default)]
+    seq: u64,
+    #[serde(default)]
+    count: u64,
+    #[serde(default)]
+    duplicate: bool,
+}
+
+/// A message ready to be sent.
+struct Outgoing {
+    subject: String,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+/// What an answer of the server means.
+enum Verdict {
+    Conflict,
+    BatchRefused,
+    TooLarge,
+    /// Refused for another reason, or not answered.
+    Unclear(Fault),
+}
+
+impl From<Fault> for Verdict {
+    fn from(fault: Fault) -> Self {
+        let Fault::Refused { code, .. } = fault else { return Self::Unclear(fault) };
+        match code {
+            // Wrong last sequence; the second also when a rival is on its way.
+            10071 | 10164 => Self::Conflict,
+            // Batches off, incomplete, too large, too many.
+            10174 | 10176 | 10199 | 10210 => Self::BatchRefused,
+            10054 => Self::TooLarge,
+            // 10077 subject full, 10023 and 10047 no resources, and whatever else there may be.
+            _ => Self::Unclear(fault),
+        }
+    }
+}
+
+/// What lies where an append would have put its messages.
+enum Found {
+    Ours(Vec<u64>),
+    Others,
+    Nothing,
+}
+
+/// Appends all `messages` or none; see [`Journal::append`](zhoubao_application::journal::Journal::append).
+pub(crate) async fn append(
+    journal: &NatsJournal,
+    messages: &[Message],
+    expected: &[Expectation],
+) -> Result<Vec<u64>, AppendError> {
+    check_append(journal.hall(), messages, expected)?;
+    let mut outgoing = Vec::with_capacity(messages.len());
+    let mut expectations: HashMap<String, u64> =
+        expected.iter().map(|it| (it.subject.to_string(), it.last)).collect();
+    for message in messages {
+        let mut headers = to_headers(message)?;
+        if let Some(last) = expectations.remove(&message.subject) {
+            headers.insert(EXPECTATION, HeaderValue::from(last));
+        }
+        let (subject, body) = (message.subject.clone(), Bytes::from(message.body.clone()));
+        outgoing.push(Outgoing { subject, headers, body });
+    }
+
+    let sent = if outgoing.len() == 1 {
+        single(&journal.connection, &journal.stream, outgoing).await
+    } else {
+        batch(&journal.connection, &journal.stream, outgoing).await
+    };
+    let verdict = match sent {
+        Ok(sequences) => return Ok(sequences),
+        Err(fault) => Verdict::from(fault),
+    };
+    match verdict {
+        Verdict::BatchRefused => Err(AppendError::BatchRefused),
+        Verdict::TooLarge => Err(AppendError::TooLarge {
+            // The frame of thousands of headers: `check_append` does not count it.
+            size_bytes: messages.iter().map(size_bytes).max().unwrap_or(0),
+            limit_bytes: MESSAGE_BYTES_MAX,
+        }),
+        Verdict::Conflict => match probe(journal, messages, expected, true).await {
+            Ok(Found::Ours(sequences)) => Ok(sequences),
+            Ok(Found::Others | Found::Nothing) => Err(AppendError::Conflict),
+            Err(fault) => Err(unavailable(fault)),
+        },
+        Verdict::Unclear(fault) => match probe(journal, messages, expected, false).await {
+            Ok(Found::Ours(sequences)) => Ok(sequences),
+            Ok(Found::Others) => Err(AppendError::Conflict),
+            Ok(Found::Nothing) | Err(_) => Err(unavailable(fault)),
+        },
+    }
+}
+
+fn unavailable(fault: Fault) -> AppendError {
+    AppendError::Unavailable(Box::new(fault))
+}
+
+async fn single(
+    connection: &Connection,
+    stream: &str,
+    outgoing: Vec<Outgoing>,
+) -> Result<Vec<u64>, Fault> {
+    let mut sequences = Vec::with_capacity(1);
+    for Outgoing { subject, headers, body } in outgoing {
+        let answer = connection.ask(&subject, Some(headers), body, ACK_WAIT).await?;
+        sequences.extend(read_ack(&answer.payload, stream, 1)?);
+    }
+    Ok(sequences)
+}
+
+async fn batch(
+    connection: &Connection,
+    stream: &str,
+    outgoing: Vec<Outgoing>,
+) -> Result<Vec<u64>, Fault> {
+    let deadline = Instant::now() + ACK_WAIT;
+    let mut signals = connection.signals();
+    connection.ready(ACK_WAIT).await?;
+    let client = &connection.client;
+    let inbox = client.new_inbox();
+    let mut answers =
+        client.subscribe(inbox.clone()).await.map_err(|_| Fault::Disconnected)?;
+
+    let id = HeaderValue::from(batch_id());
+    let count = outgoing.len();
+    let subject = outgoing.first().map(|it| it.subject.clone()).unwrap_or_default();
+    for (number, Outgoing { subject, mut headers, body }) in (1..).zip(outgoing) {
+        headers.insert(BATCH_ID, id.clone());
+        headers.insert(BATCH_SEQUENCE, HeaderValue::from(number));
+        if number == count {
+            headers.insert(BATCH_COMMIT, "1");
+        }
+        let sent = if number == 1 || number == count {
+            client.publish_with_reply_and_headers(subject, inbox.clone(), headers, body).await
+        } else {
+            client.publish_with_headers(subject, headers, body).await
+        };
+        sent.map_err(|it| Fault::Unexpected(it.to_string()))?;
+    }
+    loop {
+        let answer = tokio::select! {
+            biased;
+            answer = answers.next() => answer.ok_or(Fault::Disconnected)?,
+            fault = trouble(&mut signals, &subject) => return Err(fault),
+            () = tokio::time::sleep_until(deadline) => return Err(Fault::Timeout(ACK_WAIT)),
+        };
+        if answer.status == Some(StatusCode::NO_RESPONDERS) {
+            return Err(Fault::NoResponders);
+        }
+        // The first message of a batch that was opened is answered with nothing.
+        if !answer.payload.is_empty() {
+            return read_ack(&answer.payload, stream, count);
+        }
+    }
+}
+
+/// 128 random bits: who knows another's batch id can commit or break the batch.
+#[expect(clippy::disallowed_methods, reason = "never stored as an identity; only has to be unguessable")]
+fn batch_id() -> String {
+    Uuid::new_v4().simple().to_string()
+}
+
+fn read_ack(payload: &[u8], stream: &str, count: usize) -> Result<Vec<u64>, Fault> {
+    let unexpected = || {
+        Fault::Unexpected(format!("acknowledgement `{}`", String::from_utf8_lossy(payload)))
+    };
+    let ack: Ack = serde_json::from_slice(payload).map_err(|_| unexpected())?;
+    if let Some(error) = ack.error {
+        return Err(error.into());
+    }
+    let wanted = count as u64;
+    // A single publish is acknowledged without a count.
+    if ack.stream != stream || ack.duplicate || ack.seq < wanted || ack.count.max(1) != wanted {
+        return Err(unexpected());
+    }
+    Ok((ack.seq + 1 - wanted..=ack.seq).collect())
+}
+
+/// Looks for `messages` where this append would have put them: in the line of each subject, directly after the
+/// sequence that was expected.
+///
+/// More than the head is compared. The head alone would take an append of which only the beginning is there (it was
+/// sent again one by one, and cut) for none, and one that others have written behind for a conflict.
+async fn probe(
+    journal: &NatsJournal,
+    messages: &[Message],
+    expected: &[Expectation],
+    refused: bool,
+) -> Result<Found, Fault> {
+    journal.connection.ready(PROBE_WAIT).await?;
+    let mut following: HashMap<String, u64> =
+        expected.iter().map(|it| (it.subject.to_string(), it.last.saturating_add(1))).collect();
+    let mut sequences = Vec::with_capacity(messages.len());
+    for message in messages {
+        let from = following.entry(message.subject.clone()).or_insert(1);
+        let mut stored = journal.next_on(&message.subject, *from).await?;
+        if stored.is_none() && sequences.is_empty() && refused && journal.replicas > 1 {
+            // The leader knows of a message that the copy which answered may not have yet.
+            for _ in 0..PROBES_MAX {
+                tokio::time::sleep(PROBE_PAUSE).await;
+                stored = journal.next_on(&message.subject, *from).await?;
+                if stored.is_some() {
+                    break;
+                }
+            }
+        }
+        match stored {
+            Some(stored) if hash(&stored.message) == hash(message) => {
+                *from = stored.position + 1;
+                sequences.push(stored.position);
+            }
+            None if sequences.is_empty() => return Ok(Found::Nothing),
+            _ => return Ok(Found::Others),
+        }
+    }
+    Ok(Found::Ours(sequences))
+}

@@ -1,0 +1,317 @@
+//! One connection: how it is made, and requests that end as soon as it is known that no answer can come.
+
+use std::hash::{BuildHasher, RandomState};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::connection::State;
+use async_nats::{
+    Client, ConnectOptions, Event, HeaderMap, Message, Request, ServerAddr, ServerError, StatusCode,
+};
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{broadcast, watch};
+use tokio::time::Instant;
+use zhoubao_domain::id::HallCode;
+
+use crate::fault::Fault;
+
+/// Longest wait for an answer that is not an acknowledgement.
+pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(2);
+
+/// Longest pause between two attempts to connect: the next event must arrive within three seconds after the server
+/// is back.
+const RECONNECT_DELAY_MAX: Duration = Duration::from_millis(250);
+
+/// Messages that may wait for one reader. The client drops what exceeds it, so it must hold everything that a cursor
+/// has asked for.
+pub(crate) const SUBSCRIPTION_CAPACITY: usize = 32 * 1024;
+
+/// Signals that may wait for one request; whoever misses some takes the connection for lost.
+const SIGNALS: usize = 64;
+
+/// How the journal is reached.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Address of the servers, separated by commas: `nats://user:password@host:4222`, or `tls://…`.
+    pub url: String,
+    /// The hall whose journal this is.
+    pub hall: HallCode,
+    /// Address of a `$SYS` user who may ask `$SYS.REQ.SERVER.PING.VARZ`; without it nobody knows whether the servers
+    /// write before they acknowledge.
+    pub sys_url: Option<String>,
+    /// Accepts that a power cut loses acknowledged events: servers without `sync_interval: always`, or of which it is
+    /// not known, are used all the same.
+    pub accept_loss: bool,
+    /// Name of this program in the server's lists.
+    pub client_name: String,
+    /// Who this program is, where the address does not say it.
+    pub identity: Option<Identity>,
+    /// Certificates, where the public ones do not do.
+    pub tls: Option<Tls>,
+    /// First part of the subjects for answers; `None` for `_INBOX`.
+    pub inbox_prefix: Option<String>,
+    /// How many servers keep a copy: 1, 3 or 5.
+    pub replicas: usize,
+}
+
+impl Options {
+    /// One copy at `url`, with no `$SYS` user, identity or certificates.
+    #[must_use]
+    pub fn new(url: impl Into<String>, hall: HallCode) -> Self {
+        Self {
+            url: url.into(),
+            hall,
+            sys_url: None,
+            accept_loss: false,
+            client_name: "zhoubao".to_owned(),
+            identity: None,
+            tls: None,
+            inbox_prefix: None,
+            replicas: 1,
+        }
+    }
+}
+
+/// Who a client is.
+#[derive(Debug, Clone)]
+pub enum Identity {
+    /// A `.creds` file: JWT and seed.
+    Credentials(PathBuf),
+    /// A file with the seed of an nkey.
+    Nkey(PathBuf),
+}
+
+/// Certificates in PEM files.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// The authority that signed the servers' certificates.
+    pub authority: PathBuf,
+    /// Certificate and key of this program, where the servers ask for one.
+    pub client: Option<(PathBuf, PathBuf)>,
+}
+
+/// What the connection says without being asked.
+#[derive(Debug, Clone)]
+pub(crate) enum Signal {
+    /// The connection is lost: no answer to anything sent before will come.
+    Lost,
+    /// The server refused something that was sent.
+    Refused(Arc<str>),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Connection {
+    pub(crate) client: Client,
+    signals: broadcast::Sender<Signal>,
+    connected: watch::Receiver<bool>,
+}
+
+/// JetStream's error object.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ApiError {
+    #[serde(default)]
+    pub(crate) err_code: u64,
+    #[serde(default)]
+    pub(crate) description: String,
+}
+
+impl From<ApiError> for Fault {
+    fn from(error: ApiError) -> Self {
+        Self::Refused { code: error.err_code, description: error.description }
+    }
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    error: ApiError,
+}
+
+impl Connection {
+    /// Connects with the options of `options` to `url`, which may be that of the `$SYS` user.
+    pub(crate) async fn open(options: &Options, url: &str, own: bool) -> Result<Self, Fault> {
+        let (signals, _) = broadcast::channel(SIGNALS);
+        let (connected, connected_seen) = watch::channel(true);
+        let mut connect = ConnectOptions::new()
+            .name(&options.client_name)
+            .connection_timeout(ANSWER_WAIT)
+            .request_timeout(None)
+            .ping_interval(ANSWER_WAIT)
+            .subscription_capacity(SUBSCRIPTION_CAPACITY)
+            .max_reconnects(None)
+            .reconnect_delay_callback(reconnect_delay)
+            .event_callback({
+                let signals = signals.clone();
+                move |event| {
+                    react(&event, &signals, &connected);
+                    std::future::ready(())
+                }
+            });
+        if let Some(prefix) = &options.inbox_prefix {
+            connect = connect.custom_inbox_prefix(prefix);
+        }
+        if let Some(Tls { authority, client }) = &options.tls {
+            connect = connect.add_root_certificates(authority.clone()).require_tls(true);
+            if let Some((certificate, key)) = client {
+                connect = connect.add_client_certificate(certificate.clone(), key.clone());
+            }
+        }
+        match &options.identity {
+            // The `$SYS` user is another one than the journal's.
+            Some(Identity::Credentials(path)) if own => {
+                connect = connect.credentials_file(path).await.map_err(|it| unreadable(path, &it))?;
+            }
+            Some(Identity::Nkey(path)) if own => {
+                let seed = tokio::fs::read_to_string(path).await;
+                let seed = seed.map_err(|it| unreadable(path, &it))?;
+                connect = connect.nkey(seed.trim().to_owned());
+            }
+            _ => {}
+        }
+        let addresses = url
+            .split(',')
+            .map(|it| it.trim().parse::<ServerAddr>())
+            .collect::<Result<Vec<_>, _>>()
+            // The text of the address may hold a password, so it is not repeated.
+            .map_err(|_| Fault::Options("an address is not of the form nats://host:4222".into()))?;
+        // The client knows the names in addresses and does not send them.
+        if let Some(user) = addresses.iter().find_map(|it| it.username().map(decoded)) {
+            connect = match addresses.iter().find_map(|it| it.password().map(decoded)) {
+                Some(password) => connect.user_and_password(user, password),
+                None => connect.token(user),
+            };
+        }
+        let client = connect.connect(addresses).await.map_err(|error| {
+            tracing::debug!(error = &error as &dyn std::error::Error, "cannot connect to NATS");
+            match error.kind() {
+                async_nats::ConnectErrorKind::Authentication
+                | async_nats::ConnectErrorKind::AuthorizationViolation => {
+                    Fault::NotPermitted("the server refuses user or password".into())
+                }
+                async_nats::ConnectErrorKind::ServerParse => Fault::Options(error.to_string()),
+                _ => Fault::Disconnected,
+            }
+        })?;
+        Ok(Self { client, signals, connected: connected_seen })
+    }
+
+    /// Signals from now on.
+    pub(crate) fn signals(&self) -> broadcast::Receiver<Signal> {
+        self.signals.subscribe()
+    }
+
+    /// Waits until the connection stands.
+    pub(crate) async fn ready(&self, wait: Duration) -> Result<(), Fault> {
+        let mut connected = self.connected.clone();
+        match tokio::time::timeout(wait, connected.wait_for(|it| *it)).await {
+            Ok(Ok(_)) if self.client.connection_state() == State::Connected => Ok(()),
+            _ => Err(Fault::Disconnected),
+        }
+    }
+
+    /// Sends one message and waits for one answer.
+    pub(crate) async fn ask(
+        &self,
+        subject: &str,
+        headers: Option<HeaderMap>,
+        payload: Bytes,
+        wait: Duration,
+    ) -> Result<Message, Fault> {
+        let deadline = Instant::now() + wait;
+        let mut signals = self.signals();
+        self.ready(wait).await?;
+        let mut request = Request::new().payload(payload).timeout(None);
+        if let Some(headers) = headers {
+            request = request.headers(headers);
+        }
+        let answer = self.client.send_request(subject.to_owned(), request);
+        tokio::select! {
+            biased;
+            answer = answer => match answer {
+                Ok(message) if message.status == Some(StatusCode::NO_RESPONDERS) => {
+                    Err(Fault::NoResponders)
+                }
+                Ok(message) => Ok(message),
+                Err(error) => Err(match error.kind() {
+                    async_nats::RequestErrorKind::NoResponders => Fault::NoResponders,
+                    async_nats::RequestErrorKind::TimedOut => Fault::Timeout(wait),
+                    _ => Fault::Unexpected(error.to_string()),
+                }),
+            },
+            fault = trouble(&mut signals, subject) => Err(fault),
+            () = tokio::time::sleep_until(deadline) => Err(Fault::Timeout(wait)),
+        }
+    }
+
+    /// Asks the JetStream API; `subject` without its prefix.
+    pub(crate) async fn api<T: DeserializeOwned>(
+        &self,
+        subject: &str,
+        request: &impl Serialize,
+        wait: Duration,
+    ) -> Result<T, Fault> {
+        let payload = serde_json::to_vec(request).map_err(|it| Fault::Unexpected(it.to_string()))?;
+        let answer =
+            self.ask(&format!("$JS.API.{subject}"), None, payload.into(), wait).await?.payload;
+        if let Ok(Refusal { error }) = serde_json::from_slice(&answer) {
+            return Err(error.into());
+        }
+        serde_json::from_slice(&answer).map_err(|it| Fault::Unexpected(it.to_string()))
+    }
+}
+
+/// Ends when it is known that what was sent to `subject` gets no answer.
+pub(crate) async fn trouble(signals: &mut broadcast::Receiver<Signal>, subject: &str) -> Fault {
+    loop {
+        match signals.recv().await {
+            Ok(Signal::Refused(text)) if concerns(&text, subject) => {
+                return Fault::NotPermitted(text.to_string());
+            }
+            Ok(Signal::Refused(_)) => {}
+            Ok(Signal::Lost) | Err(_) => return Fault::Disconnected,
+        }
+    }
+}
+
+/// Whether a refusal is about publishing to `subject`, or about listening to answers.
+fn concerns(text: &str, subject: &str) -> bool {
+    text.contains("Subscription") || text.contains(&format!("\"{subject}\""))
+}
+
+fn react(event: &Event, signals: &broadcast::Sender<Signal>, connected: &watch::Sender<bool>) {
+    // Nobody may be listening, which is fine.
+    match event {
+        Event::Connected => drop(connected.send_replace(true)),
+        Event::Disconnected | Event::Closed => {
+            connected.send_replace(false);
+            drop(signals.send(Signal::Lost));
+        }
+        Event::ServerError(ServerError::Other(text)) => {
+            tracing::debug!(nats.error = %text, "the NATS server refused something");
+            drop(signals.send(Signal::Refused(text.as_str().into())));
+        }
+        // Messages were dropped: whoever reads starts anew.
+        Event::SlowConsumer(_) => drop(signals.send(Signal::Lost)),
+        _ => {}
+    }
+}
+
+/// Doubles from 10 ms and varies, so that a hall's services do not come all at once.
+fn reconnect_delay(attempts: usize) -> Duration {
+    let step = Duration::from_millis(10) * (1 << attempts.min(5));
+    let step = step.min(RECONNECT_DELAY_MAX);
+    // Every `RandomState` has other keys, which is all the randomness that is needed here.
+    let random = RandomState::new().hash_one(attempts) % 1000;
+    step / 2 + step.mul_f64(random as f64 / 2000.0)
+}
+
+/// A name or password in an address may be percent-encoded.
+fn decoded(text: &str) -> String {
+    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+fn unreadable(path: &std::path::Path, error: &std::io::Error) -> Fault {
+    Fault::Options(format!("cannot read {}: {error}", path.display()))
+}

@@ -1,0 +1,342 @@
+//! The journal of one hall on its stream.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use zhoubao_application::journal::{
+    AppendError, Cursor, Expectation, Incarnation, Journal, JournalError, JournalState,
+};
+use zhoubao_contract::{Message, Stored};
+use zhoubao_domain::code::Code;
+use zhoubao_domain::id::{HallCode, Subject};
+
+use crate::append;
+use crate::check::{Finding, Severity, check_rights, check_servers};
+use crate::connection::{ANSWER_WAIT, Connection, Options};
+use crate::cursor::NatsCursor;
+use crate::fault::Fault;
+use crate::message::from_direct_get;
+use crate::stream::{INCARNATION_KEY, StreamOptions, compare, settings, stream_name};
+
+/// Longest wait for a stream to be made, on the disks of all its servers.
+const CREATE_WAIT: Duration = Duration::from_secs(10);
+
+/// Share of the byte limit, in percent, from which on the journal counts as filling up.
+const FILLING_PERCENT: u64 = 70;
+
+/// JetStream's number for a stream that does not exist.
+const NO_STREAM: u64 = 10059;
+
+/// JetStream's number for a stream that exists with other settings.
+const STREAM_EXISTS: u64 = 10058;
+
+/// The journal of one hall on NATS JetStream.
+#[derive(Debug)]
+pub struct NatsJournal {
+    pub(crate) connection: Connection,
+    pub(crate) stream: String,
+    pub(crate) replicas: usize,
+    options: Options,
+}
+
+/// How the journal does, for whoever keeps it running.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokerState {
+    /// Which journal this is.
+    pub incarnation: Incarnation,
+    /// Sequence of its last message, 0 when empty.
+    pub last: u64,
+    /// Messages in the stream; fewer than `last` means that some are lost.
+    pub messages: u64,
+    /// Bytes in the stream.
+    pub bytes: u64,
+    /// Most bytes that it takes, if there is a limit.
+    pub bytes_max: Option<u64>,
+    /// Readers.
+    pub consumers: u64,
+    /// Copies.
+    pub replicas: usize,
+}
+
+impl BrokerState {
+    /// Bytes as a percentage of their limit; `None` without a limit.
+    #[must_use]
+    pub fn filled_percent(&self) -> Option<u64> {
+        let percent = u128::from(self.bytes) * 100 / u128::from(self.bytes_max?.max(1));
+        Some(u64::try_from(percent).unwrap_or(u64::MAX))
+    }
+
+    /// Whether it is time to give the journal more room.
+    #[must_use]
+    pub fn is_filling(&self) -> bool {
+        self.filled_percent().is_some_and(|it| it >= FILLING_PERCENT)
+    }
+
+    /// Whether every sequence up to the last has its message.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.messages == self.last
+    }
+}
+
+/// The parts of `STREAM.INFO` that are looked at.
+#[derive(Debug, Deserialize)]
+struct StreamInfo {
+    config: Value,
+    state: StreamState,
+    #[serde(default)]
+    cluster: Cluster,
+}
+
+#[derive(Debug, Deserialize)]
+struct StreamState {
+    messages: u64,
+    bytes: u64,
+    last_seq: u64,
+    #[serde(default)]
+    consumer_count: u64,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Cluster {
+    #[serde(default)]
+    leader: Option<String>,
+    #[serde(default)]
+    replicas: Vec<Replica>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Replica {
+    name: String,
+}
+
+impl StreamInfo {
+    fn incarnation(&self) -> Option<Incarnation> {
+        let text = self.config["metadata"][INCARNATION_KEY].as_str()?;
+        (!text.is_empty()).then(|| Incarnation(text.to_owned()))
+    }
+
+    /// Names of the servers that hold the stream.
+    fn holders(&self) -> Vec<String> {
+        let replicas = self.cluster.replicas.iter().map(|it| &it.name);
+        self.cluster.leader.iter().chain(replicas).cloned().collect()
+    }
+}
+
+impl NatsJournal {
+    /// Connects to the stream of a hall, which must exist, and refuses a server that is not safe.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Unsafe`] with every reason and the line that mends it; [`JournalError::Unavailable`] when the
+    /// server cannot be reached.
+    pub async fn connect(options: Options) -> Result<Self, JournalError> {
+        let journal = Self::open(options).await?;
+        let mut refused = Vec::new();
+        for finding in journal.check().await? {
+            let accepted = match finding.severity {
+                Severity::Warning => true,
+                Severity::Loss => journal.options.accept_loss,
+                Severity::Unsafe => false,
+            };
+            if accepted {
+                tracing::warn!(hall.code = %journal.options.hall, "{finding}");
+            } else {
+                refused.push(finding);
+            }
+        }
+        match refused.first() {
+            None => Ok(journal),
+            Some(first) => Err(JournalError::Unsafe {
+                code: first.code,
+                detail: refused.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+            }),
+        }
+    }
+
+    /// Connects without any check, for `zhoubao doctor`, which shows what [`check`](Self::check) finds.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Unavailable`] when the server cannot be reached.
+    pub async fn open(options: Options) -> Result<Self, JournalError> {
+        let connection = Connection::open(&options, &options.url, true).await?;
+        let stream = stream_name(&options.hall);
+        Ok(Self { connection, stream, replicas: options.replicas, options })
+    }
+
+    /// Makes the stream of a hall.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Unsafe`] when it exists with another incarnation or other settings.
+    pub async fn create_stream(
+        options: &Options,
+        stream: &StreamOptions,
+    ) -> Result<(), JournalError> {
+        match Self::create(options, stream).await {
+            Err(Fault::Refused { code: STREAM_EXISTS, .. }) => Err(JournalError::Unsafe {
+                code: Code::OtherJournal,
+                detail: format!("stream {} exists already", stream_name(&options.hall)),
+            }),
+            other => Ok(other?),
+        }
+    }
+
+    /// Makes the stream of a hall unless there is one already.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Unavailable`] when the server cannot be reached or refuses.
+    pub async fn ensure_stream(
+        options: &Options,
+        stream: &StreamOptions,
+    ) -> Result<(), JournalError> {
+        match Self::create(options, stream).await {
+            Err(Fault::Refused { code: STREAM_EXISTS, .. }) => Ok(()),
+            other => Ok(other?),
+        }
+    }
+
+    async fn create(options: &Options, stream: &StreamOptions) -> Result<(), Fault> {
+        let connection = Connection::open(options, &options.url, true).await?;
+        let config = settings(&options.hall, options.replicas, stream);
+        let subject = format!("STREAM.CREATE.{}", stream_name(&options.hall));
+        connection.api::<Value>(&subject, &config, CREATE_WAIT).await.map(drop)
+    }
+
+    /// The hall whose journal this is.
+    #[must_use]
+    pub fn hall(&self) -> &HallCode {
+        &self.options.hall
+    }
+
+    /// Looks at servers, stream and rights, and answers with everything that is not as it should be.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Unavailable`] when the server stops answering.
+    pub async fn check(&self) -> Result<Vec<Finding>, JournalError> {
+        let info = match self.info().await {
+            Ok(info) => info,
+            Err(Fault::Refused { code: NO_STREAM, .. }) => {
+                let detail = format!(
+                    "stream {} does not exist: make it first, and only for a hall that never had one",
+                    self.stream
+                );
+                let mut findings = check_servers(&self.connection, &self.options, &[]).await;
+                findings.push(Finding::new(Severity::Unsafe, detail, None));
+                return Ok(findings);
+            }
+            Err(fault @ Fault::NotPermitted(_)) => {
+                return Ok(vec![Finding::new(
+                    Severity::Unsafe,
+                    fault.to_string(),
+                    Some(format!("publish: {{ allow: [\"$JS.API.STREAM.INFO.{}\"] }}", self.stream)),
+                )]);
+            }
+            Err(fault) => return Err(fault.into()),
+        };
+        let mut findings =
+            check_servers(&self.connection, &self.options, &info.holders()).await;
+        findings.extend(compare(&self.options.hall, self.options.replicas, &info.config));
+        if info.incarnation().is_none() {
+            findings.push(Finding {
+                code: Code::OtherJournal,
+                severity: Severity::Unsafe,
+                detail: self.no_incarnation(),
+                line: None,
+            });
+        }
+        findings.extend(check_rights(&self.connection, &self.options).await?);
+        Ok(findings)
+    }
+
+    /// How full the journal is and who reads it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Journal::state`].
+    pub async fn broker_state(&self) -> Result<BrokerState, JournalError> {
+        let info = self.known_info().await?;
+        let bytes_max = info.config["max_bytes"].as_i64();
+        Ok(BrokerState {
+            incarnation: info.incarnation().ok_or_else(|| self.other_journal())?,
+            last: info.state.last_seq,
+            messages: info.state.messages,
+            bytes: info.state.bytes,
+            bytes_max: bytes_max.and_then(|it| u64::try_from(it).ok()).filter(|it| *it > 0),
+            consumers: info.state.consumer_count,
+            replicas: info.cluster.replicas.len() + 1,
+        })
+    }
+
+    fn no_incarnation(&self) -> String {
+        format!("stream {} has no `{INCARNATION_KEY}` in its metadata", self.stream)
+    }
+
+    fn other_journal(&self) -> JournalError {
+        JournalError::Unsafe { code: Code::OtherJournal, detail: self.no_incarnation() }
+    }
+
+    async fn info(&self) -> Result<StreamInfo, Fault> {
+        let subject = format!("STREAM.INFO.{}", self.stream);
+        self.connection.api(&subject, &json!({}), ANSWER_WAIT).await
+    }
+
+    async fn known_info(&self) -> Result<StreamInfo, JournalError> {
+        match self.info().await {
+            Err(Fault::Refused { code: NO_STREAM, .. }) => Err(JournalError::Unsafe {
+                code: Code::OtherJournal,
+                detail: format!("stream {} is gone", self.stream),
+            }),
+            other => Ok(other?),
+        }
+    }
+
+    /// The first message of a subject from a sequence on.
+    pub(crate) async fn next_on(&self, subject: &str, from: u64) -> Result<Option<Stored>, Fault> {
+        self.direct_get(&json!({ "seq": from, "next_by_subj": subject })).await
+    }
+
+    async fn direct_get(&self, request: &Value) -> Result<Option<Stored>, Fault> {
+        let subject = format!("$JS.API.DIRECT.GET.{}", self.stream);
+        let payload = request.to_string().into();
+        from_direct_get(&self.connection.ask(&subject, None, payload, ANSWER_WAIT).await?)
+    }
+}
+
+#[async_trait]
+impl Journal for NatsJournal {
+    async fn state(&self) -> Result<JournalState, JournalError> {
+        let info = self.known_info().await?;
+        let incarnation = info.incarnation().ok_or_else(|| self.other_journal())?;
+        Ok(JournalState { incarnation, last: info.state.last_seq })
+    }
+
+    async fn append(
+        &self,
+        messages: &[Message],
+        expected: &[Expectation],
+    ) -> Result<Vec<u64>, AppendError> {
+        append::append(self, messages, expected).await
+    }
+
+    /// A copy that lags behind may answer; an append at its head is then refused by the leader.
+    async fn head(&self, subject: &Subject) -> Result<Option<Stored>, JournalError> {
+        // The subject in the request's subject, so that a right can be given for one line.
+        let subject = format!("$JS.API.DIRECT.GET.{}.{subject}", self.stream);
+        let answer = self.connection.ask(&subject, None, "".into(), ANSWER_WAIT).await?;
+        Ok(from_direct_get(&answer)?)
+    }
+
+    async fn get(&self, sequence: u64) -> Result<Option<Stored>, JournalError> {
+        Ok(self.direct_get(&json!({ "seq": sequence })).await?)
+    }
+
+    async fn open(&self, from: u64) -> Result<Box<dyn Cursor>, JournalError> {
+        Ok(Box::new(NatsCursor::open(&self.connection, &self.stream, from).await?))
+    }
+}

@@ -1,0 +1,58 @@
+//! The suite of the port.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+use zhoubao_application::conformance::journal::Fixture;
+use zhoubao_application::journal::Journal;
+use zhoubao_nats::NatsJournal;
+use zhoubao_test_support::NatsServer;
+
+use crate::{options, stream_options};
+use crate::append::hold_batches;
+
+/// Open batches of one stream.
+const INFLIGHT: u32 = 50;
+
+struct Server {
+    server: Mutex<NatsServer>,
+    /// Who holds batches open.
+    holder: Mutex<Option<async_nats::Client>>,
+}
+
+async fn make() -> Server {
+    let server = NatsServer::builder()
+        .batch_max_inflight(INFLIGHT)
+        .batch_timeout(Duration::from_secs(600))
+        .start()
+        .await
+        .expect("a server");
+    NatsJournal::create_stream(&options(&server), &stream_options()).await.expect("a stream");
+    Server { server: Mutex::new(server), holder: Mutex::new(None) }
+}
+
+#[async_trait]
+impl Fixture for Server {
+    async fn handle(&self) -> Arc<dyn Journal> {
+        let options = options(&*self.server.lock().await);
+        Arc::new(NatsJournal::connect(options).await.expect("a journal"))
+    }
+
+    async fn kill(&self) {
+        self.server.lock().await.kill().await.expect("killed");
+    }
+
+    async fn start(&self) {
+        self.server.lock().await.restart().await.expect("restarted");
+    }
+
+    async fn refuse_batches(&self) -> bool {
+        let client = hold_batches(&*self.server.lock().await, INFLIGHT).await.expect("batches");
+        self.holder.lock().await.replace(client);
+        true
+    }
+}
+
+zhoubao_application::journal_conformance!(make);
