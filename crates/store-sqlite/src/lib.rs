@@ -1,1 +1,3 @@
 //! Journal and read models in SQLite.
+
+pub mod journal;

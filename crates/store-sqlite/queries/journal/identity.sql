@@ -1,0 +1,2 @@
+-- Whose journal this is.
+select incarnation, hall from journal_identity
