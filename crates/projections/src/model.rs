@@ -420,6 +420,11 @@ impl Model {
             (Event::Released { original, reason } | Event::Rejected { original, reason }, _) => {
                 self.settle(recorded, original, reason)
             }
+            (Event::Corrected { .. } | Event::Voided { .. }, _) => {
+                let detail =
+                    "登记以新的变更更正 a register is corrected by a new change".to_owned();
+                self.flag(recorded, Code::NotFound, detail)
+            }
             (Event::AuthorizationChanged { .. }, _)
                 if !self.registry.may(recorded.actor.as_ref(), Right::Authorize) =>
             {
@@ -547,7 +552,12 @@ impl Model {
                         tally: *tally,
                         position: recorded.position,
                     };
-                    self.changes.day_closes.insert((window, *day), row);
+                    // The first close makes the day closed, the last one says what the window counted.
+                    self.changes
+                        .day_closes
+                        .entry((window, *day))
+                        .and_modify(|it| it.tally = *tally)
+                        .or_insert(row);
                     self.counts.counted += 1;
                     true
                 };

@@ -95,9 +95,9 @@ pub struct DayCloseRow {
     pub window: WindowId,
     /// The day.
     pub day: Date,
-    /// What the window counted itself.
+    /// What the window counted itself, by its latest close of the day.
     pub tally: Tally,
-    /// Position of the event.
+    /// Position of the first close of the day; a later close keeps it.
     pub position: u64,
 }
 
@@ -210,7 +210,7 @@ pub struct Changes {
     pub segments: BTreeMap<(String, u64), SegmentRow>,
     /// Cases as they are now; `events` is what to append.
     pub cases: BTreeMap<CaseId, CaseRow>,
-    /// Days closed; a later close of the same day replaces the earlier.
+    /// Days closed; a later close of the same day replaces the tally and keeps the position.
     pub day_closes: BTreeMap<(WindowId, Date), DayCloseRow>,
     /// Exceptions to insert.
     pub exceptions: Vec<ExceptionRow>,

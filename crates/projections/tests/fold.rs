@@ -1,0 +1,591 @@
+//! Given a journal, when it is folded, then this counts and that does not.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use jiff::civil::date;
+use zhoubao_contract::{Draft, Message, Stored, encode, hash};
+use zhoubao_domain::calendar::Period;
+use zhoubao_domain::code::Code;
+use zhoubao_domain::event::{
+    Act, AuthorizationChange, Event, IssueEvent, Kind, Replacement, Right, Setup, Tally,
+    TerminalHead,
+};
+use zhoubao_domain::figure::{Cause, Definition, FigureKey, Partition, Span};
+use zhoubao_domain::id::{Digest, EventRef, HallCode, SetupTopic, Stream, Subject};
+use zhoubao_projections::freeze::{AloneNeeds, FreezeFound, figures_digest};
+use zhoubao_projections::model::{Incoming, Model};
+use zhoubao_projections::rows::{Changes, Found, Standing};
+
+fn hall() -> HallCode {
+    "510000".parse().unwrap()
+}
+
+fn at(text: &str) -> Timestamp {
+    format!("2023-{text}:00+08:00").parse().unwrap()
+}
+
+/// A journal that is written by hand, one event a line, each at its terminal's next number.
+struct Journal {
+    messages: Vec<Stored>,
+    ends: HashMap<Stream, (u64, Option<Digest>)>,
+    recorded_at: Timestamp,
+}
+
+impl Journal {
+    /// A hall with a window, a terminal, an authorised tax department, a clerk and an office person.
+    fn new() -> Self {
+        let mut journal =
+            Self { messages: vec![], ends: HashMap::new(), recorded_at: at("02-20T09:00") };
+        let name = || "窗口".to_owned();
+        journal.setup(SetupTopic::Window, "w01", Setup::Window { name: name(), open: true });
+        journal.setup(SetupTopic::Window, "w02", Setup::Window { name: name(), open: true });
+        for id in ["w01", "w02"] {
+            let window = id.parse().unwrap();
+            journal.setup(SetupTopic::Terminal, id, Setup::Terminal { window, active: true });
+        }
+        let department = Setup::Department { name: "省税务局".into(), aliases: vec![] };
+        journal.setup(SetupTopic::Department, "tax", department);
+        let user = |rights: &[Right]| Setup::User { rights: rights.to_vec(), active: true };
+        journal.setup(SetupTopic::User, "clerk", user(&[Right::Record]));
+        let office = [Right::Authorize, Right::Correct, Right::Release, Right::LateEntry];
+        journal.setup(SetupTopic::User, "office", user(&office));
+        let change = Event::AuthorizationChanged {
+            department: "tax".parse().unwrap(),
+            effective: date(2023, 1, 1),
+            change: AuthorizationChange::DepartmentAuthorised,
+        };
+        journal.put("authorization.tax", "02-01T08:00", "office", change);
+        journal
+    }
+
+    fn setup(&mut self, topic: SetupTopic, id: &str, setup: Setup) {
+        let stream = format!("setup.{}.{id}", topic.word());
+        self.put(&stream, "01-01T08:00", "", Event::Setup(setup));
+    }
+
+    fn draft(&self, stream: &str, occurred_at: Timestamp, actor: &str, event: Event) -> Draft {
+        let stream: Stream = stream.parse().unwrap();
+        let (number, previous) = self.ends.get(&stream).copied().unwrap_or((0, None));
+        Draft {
+            subject: Subject::new(hall(), stream),
+            number: number + 1,
+            previous,
+            occurred_at,
+            entered_at: None,
+            actor: actor.parse().ok(),
+            command: None,
+            event,
+        }
+    }
+
+    fn put(&mut self, stream: &str, time: &str, actor: &str, event: Event) -> EventRef {
+        let draft = self.draft(stream, at(time), actor, event);
+        self.append(draft)
+    }
+
+    fn append(&mut self, draft: Draft) -> EventRef {
+        let (stream, number) = (draft.subject.stream.clone(), draft.number);
+        let message = encode(&draft);
+        self.ends.insert(stream.clone(), (number, Some(hash(&message))));
+        self.store(message);
+        EventRef { stream, number }
+    }
+
+    fn store(&mut self, message: Message) {
+        let position = self.messages.len() as u64 + 1;
+        self.messages.push(Stored { position, recorded_at: self.recorded_at, message });
+    }
+
+    fn act(&mut self, time: &str, kind: Kind, case: &str) -> EventRef {
+        self.act_on("terminal.w01", time, kind, case)
+    }
+
+    fn act_on(&mut self, stream: &str, time: &str, kind: Kind, case: &str) -> EventRef {
+        let act = Act {
+            kind,
+            amount: 1,
+            department: Some("tax".parse().unwrap()),
+            matter: None,
+            case: (kind != Kind::Consulted).then(|| case.parse().unwrap()),
+        };
+        self.put(stream, time, "clerk", Event::Act(act))
+    }
+
+    fn position(&self) -> u64 {
+        self.messages.len() as u64
+    }
+
+    /// Folds everything as one page.
+    fn fold(&self) -> (Model, Changes) {
+        let mut model = Model::seed(hall(), None, &[], vec![]).unwrap();
+        let page: Vec<_> =
+            self.messages.iter().map(|it| Incoming::read(it.clone(), &hall())).collect();
+        let _ = model.needs(&page);
+        model.supply(Found::default());
+        for incoming in page {
+            model.fold(incoming, "incarnation");
+        }
+        let (changes, checkpoint) = model.take();
+        let counts = checkpoint.unwrap().counts;
+        assert_eq!(
+            counts.stored,
+            counts.counted + counts.flagged + counts.quarantined + counts.held + counts.repeated
+        );
+        assert_eq!(counts.stored, self.position());
+        (model, changes)
+    }
+
+    #[track_caller]
+    fn check(&self, tally: [i64; 4], exceptions: &[(&str, Standing, Code)]) {
+        let (_, changes) = self.fold();
+        let mut sums = Tally::default();
+        for (cell, value) in &changes.tallies {
+            sums.add(cell.kind, value.amount);
+        }
+        assert_eq!([sums.consulted, sums.accepted, sums.issued, sums.transferred], tally);
+        let found: Vec<_> = changes
+            .exceptions
+            .iter()
+            .map(|it| (format!("{}#{}", it.stream, it.number), it.standing, it.code))
+            .collect();
+        let expected: Vec<_> =
+            exceptions.iter().map(|(event, a, b)| ((*event).to_owned(), *a, *b)).collect();
+        assert_eq!(found, expected);
+    }
+}
+
+use Kind::{Accepted, Consulted, Issued, Transferred};
+use Standing::{Flagged, Held, Quarantined, Warned};
+
+#[test]
+fn a_case_is_accepted_handed_on_twice_and_issued() {
+    let mut journal = Journal::new();
+    for kind in [Consulted, Accepted, Transferred, Transferred, Issued] {
+        journal.act("02-06T09:10", kind, "c1");
+    }
+    journal.check([1, 1, 1, 2], &[]);
+    let (_, changes) = journal.fold();
+    let case = changes.cases.values().next().unwrap();
+    assert_eq!(case.case.transferred, 2);
+    assert_eq!(case.events, "terminal.w01#2 terminal.w01#3 terminal.w01#4 terminal.w01#5 ");
+}
+
+#[test]
+fn a_hand_out_of_a_case_never_accepted_is_flagged_and_counts_nothing() {
+    let mut journal = Journal::new();
+    journal.act("02-06T09:10", Issued, "c1");
+    journal.act("02-06T09:11", Transferred, "c1");
+    let flag = |event| (event, Flagged, Code::IllegalTransition);
+    journal.check([0, 0, 0, 0], &[flag("terminal.w01#1"), flag("terminal.w01#2")]);
+}
+
+#[test]
+fn of_two_acceptances_and_two_hand_outs_the_lower_position_counts() {
+    let mut journal = Journal::new();
+    journal.act("02-06T09:10", Accepted, "c1");
+    journal.act_on("terminal.w02", "02-06T09:05", Accepted, "c1");
+    journal.act_on("terminal.w02", "02-06T09:20", Issued, "c1");
+    journal.act("02-06T09:15", Issued, "c1");
+    let flag = |event| (event, Flagged, Code::IllegalTransition);
+    journal.check([0, 1, 1, 0], &[flag("terminal.w02#1"), flag("terminal.w01#2")]);
+}
+
+#[test]
+fn an_old_case_counts_with_a_warning_in_a_year_that_began_with_opening_figures() {
+    let mut journal = Journal::new();
+    let opening = IssueEvent::OpeningFigures {
+        through: date(2023, 1, 31),
+        year_to_date: Tally::default(),
+        last_number: 4,
+        last_running_number: 424,
+    };
+    journal.put("issues", "02-01T08:00", "office", Event::Issue(opening));
+    journal.act("02-06T09:10", Issued, "old");
+    journal.act("01-31T09:10", Consulted, "");
+    journal.check(
+        [0, 0, 1, 0],
+        &[
+            ("terminal.w01#1", Warned, Code::UnknownCaseAllowed),
+            ("terminal.w01#2", Flagged, Code::BackDated),
+        ],
+    );
+}
+
+#[test]
+fn a_time_in_the_future_is_flagged_and_counts_after_its_correction() {
+    let mut journal = Journal::new();
+    let early = journal.act("02-20T09:03", Consulted, "");
+    journal.check([0; 4], &[("terminal.w01#1", Flagged, Code::FutureTime)]);
+    let replacement =
+        Replacement { occurred_at: Some(at("02-20T08:53")), ..Replacement::default() };
+    let correction = Event::Corrected { original: early, replacement, reason: "校时".into() };
+    journal.put("terminal.w01", "02-20T08:59", "clerk", correction);
+    let (_, changes) = journal.fold();
+    assert_eq!(changes.tallies.values().map(|it| it.amount).sum::<i64>(), 1);
+    assert_eq!(changes.settled.len(), 1, "the flag is settled by the correction");
+}
+
+#[test]
+fn a_department_not_authorised_on_the_day_is_flagged() {
+    let mut journal = Journal::new();
+    let withdrawn = Event::AuthorizationChanged {
+        department: "tax".parse().unwrap(),
+        effective: date(2023, 2, 8),
+        change: AuthorizationChange::DepartmentWithdrawn,
+    };
+    journal.put("authorization.tax", "02-07T08:00", "office", withdrawn);
+    journal.act("02-07T09:00", Accepted, "before");
+    journal.act("02-08T09:00", Accepted, "after");
+    // What was accepted in time may still be finished.
+    journal.act("02-09T09:00", Issued, "before");
+    journal.check([0, 1, 1, 0], &[("terminal.w01#2", Flagged, Code::NotAuthorised)]);
+}
+
+#[test]
+fn an_authorization_by_somebody_without_the_right_changes_nothing() {
+    let mut journal = Journal::new();
+    let withdrawn = Event::AuthorizationChanged {
+        department: "tax".parse().unwrap(),
+        effective: date(2023, 1, 1),
+        change: AuthorizationChange::DepartmentWithdrawn,
+    };
+    journal.put("authorization.tax", "02-07T08:00", "clerk", withdrawn);
+    journal.act("02-07T09:00", Accepted, "c1");
+    journal.check([0, 1, 0, 0], &[("authorization.tax#2", Flagged, Code::NoRight)]);
+}
+
+#[test]
+fn an_unknown_department_is_flagged_and_an_unknown_terminal_quarantined() {
+    let mut journal = Journal::new();
+    let act = Act {
+        kind: Accepted,
+        amount: 1,
+        department: Some("nobody".parse().unwrap()),
+        matter: None,
+        case: Some("c1".parse().unwrap()),
+    };
+    journal.put("terminal.w01", "02-06T09:00", "clerk", Event::Act(act));
+    journal.act_on("terminal.w77", "02-06T09:00", Consulted, "");
+    journal.check(
+        [0; 4],
+        &[
+            ("terminal.w01#1", Flagged, Code::UnknownReference),
+            ("terminal.w77#1", Quarantined, Code::UnknownTerminal),
+        ],
+    );
+}
+
+#[test]
+fn typed_in_late_needs_the_right_of_late_entry() {
+    let mut journal = Journal::new();
+    for actor in ["clerk", "office"] {
+        let act = Act { kind: Consulted, amount: 3, department: None, matter: None, case: None };
+        let draft = journal.draft("terminal.w01", at("02-06T09:00"), actor, Event::Act(act));
+        journal.append(Draft { entered_at: Some(at("02-09T09:00")), ..draft });
+    }
+    journal.check([3, 0, 0, 0], &[("terminal.w01#1", Flagged, Code::BackDated)]);
+}
+
+#[test]
+fn a_repeat_counts_once_and_another_content_under_the_number_is_a_fork() {
+    let mut journal = Journal::new();
+    journal.act("02-06T09:10", Consulted, "");
+    journal.act("02-06T09:11", Consulted, "");
+    let first = journal.messages[journal.messages.len() - 2].message.clone();
+    journal.store(first.clone());
+    journal.check([2, 0, 0, 0], &[]);
+    let mut forged = first;
+    forged.body = br#"{"people":7}"#.to_vec();
+    forged.attributes.hash = None;
+    journal.store(forged);
+    journal.check([2, 0, 0, 0], &[("terminal.w01#1", Quarantined, Code::Fork)]);
+}
+
+#[test]
+fn a_gap_is_held_and_a_broken_chain_quarantined_while_the_rest_goes_on() {
+    let mut journal = Journal::new();
+    journal.act("02-06T09:10", Consulted, "");
+    let act = Act { kind: Consulted, amount: 1, department: None, matter: None, case: None };
+    let ahead = journal.draft("terminal.w01", at("02-06T09:20"), "clerk", Event::Act(act.clone()));
+    journal.store(encode(&Draft { number: 4, ..ahead.clone() }));
+    journal.store(encode(&Draft { previous: Some(Digest::new([9; 32])), ..ahead }));
+    journal.act("02-06T09:30", Consulted, "");
+    journal.check(
+        [2, 0, 0, 0],
+        &[
+            ("terminal.w01#4", Held, Code::SequenceGap),
+            ("terminal.w01#2", Quarantined, Code::BrokenChain),
+        ],
+    );
+}
+
+#[test]
+fn what_is_not_understood_is_held_what_is_malformed_quarantined_and_the_line_goes_on() {
+    let mut journal = Journal::new();
+    let mut newer = encode(&journal.draft(
+        "terminal.w01",
+        at("02-06T09:00"),
+        "clerk",
+        Event::DayClosed { day: date(2023, 2, 6), tally: Tally::default() },
+    ));
+    newer.attributes.kind = Some("cn.zhoubao.Accepted.v9".into());
+    newer.attributes.hash = None;
+    let after = hash(&newer);
+    journal.store(newer);
+    journal.ends.insert("terminal.w01".parse().unwrap(), (1, Some(after)));
+    let draft = journal.draft(
+        "terminal.w01",
+        at("02-06T09:01"),
+        "clerk",
+        Event::DayClosed { day: date(2023, 2, 6), tally: Tally::default() },
+    );
+    let mut broken = encode(&draft);
+    broken.body = b"{".to_vec();
+    broken.attributes.hash = None;
+    let after = hash(&broken);
+    journal.store(broken);
+    journal.ends.insert("terminal.w01".parse().unwrap(), (2, Some(after)));
+    journal.act("02-06T09:02", Consulted, "");
+    journal.check(
+        [1, 0, 0, 0],
+        &[
+            ("terminal.w01#1", Held, Code::UnknownKind),
+            ("terminal.w01#2", Quarantined, Code::Malformed),
+        ],
+    );
+}
+
+#[test]
+fn a_correction_moves_the_day_and_a_later_one_replaces_it() {
+    let mut journal = Journal::new();
+    let original = journal.act("02-06T09:00", Accepted, "c1");
+    for (day, actor) in [("02-07T09:00", "office"), ("02-03T09:00", "office")] {
+        let replacement = Replacement { occurred_at: Some(at(day)), ..Replacement::default() };
+        let event =
+            Event::Corrected { original: original.clone(), replacement, reason: "日期".into() };
+        journal.put("terminal.w01", "02-09T09:00", actor, event);
+    }
+    journal.check([0, 1, 0, 0], &[]);
+    let (_, changes) = journal.fold();
+    let days: Vec<_> = changes
+        .tallies
+        .iter()
+        .filter(|(_, value)| value.amount != 0)
+        .map(|(cell, _)| cell.day)
+        .collect();
+    assert_eq!(days, [date(2023, 2, 3)]);
+}
+
+#[test]
+fn a_voided_event_counts_no_more_and_its_case_may_be_accepted_again() {
+    let mut journal = Journal::new();
+    let original = journal.act("02-06T09:00", Accepted, "c1");
+    let void = Event::Voided { original: original.clone(), reason: "录错".into() };
+    journal.put("terminal.w01", "02-06T09:05", "clerk", void.clone());
+    journal.check([0; 4], &[]);
+    journal.act("02-06T09:10", Accepted, "c1");
+    journal.put("terminal.w01", "02-06T09:15", "clerk", void);
+    journal.check([0, 1, 0, 0], &[("terminal.w01#4", Flagged, Code::NotFound)]);
+}
+
+#[test]
+fn another_day_or_window_is_corrected_only_by_who_holds_the_right() {
+    let mut journal = Journal::new();
+    let original = journal.act("02-06T09:00", Accepted, "c1");
+    let void = Event::Voided { original, reason: "录错".into() };
+    journal.put("terminal.w01", "02-07T09:00", "clerk", void.clone());
+    journal.put("terminal.w02", "02-06T09:30", "clerk", void.clone());
+    let flag = |event| (event, Flagged, Code::NoRight);
+    journal.check([0, 1, 0, 0], &[flag("terminal.w01#2"), flag("terminal.w02#1")]);
+    journal.put("terminal.w02", "02-07T09:30", "office", void);
+    journal.check([0; 4], &[flag("terminal.w01#2"), flag("terminal.w02#1")]);
+}
+
+#[test]
+fn a_correction_of_nothing_is_flagged() {
+    let mut journal = Journal::new();
+    let original = "terminal.w01#99".parse().unwrap();
+    let void = Event::Voided { original, reason: "录错".into() };
+    journal.put("terminal.w01", "02-06T09:05", "clerk", void);
+    journal.check([0; 4], &[("terminal.w01#1", Flagged, Code::NotFound)]);
+}
+
+#[test]
+fn a_flagged_event_counts_from_its_release_on() {
+    let mut journal = Journal::new();
+    let original = journal.act("02-06T09:00", Issued, "c1");
+    let released = Event::Released { original: original.clone(), reason: "旧件".into() };
+    journal.put("quarantine", "02-07T09:00", "clerk", released.clone());
+    journal.put("quarantine", "02-07T09:01", "office", released);
+    journal.check(
+        [0, 0, 1, 0],
+        &[
+            ("terminal.w01#1", Flagged, Code::IllegalTransition),
+            ("quarantine#1", Flagged, Code::NoRight),
+        ],
+    );
+    let (_, changes) = journal.fold();
+    assert_eq!(changes.settled, [("terminal.w01".to_owned(), 1, journal.position())]);
+}
+
+/// Opens and freezes an issue for 6–10 February with everything so far.
+fn freeze(journal: &mut Journal, cut: u64, number: u64) -> (Model, Changes) {
+    freeze_naming(journal, cut, number, |number| number)
+}
+
+fn freeze_naming(
+    journal: &mut Journal,
+    cut: u64,
+    number: u64,
+    named: impl Fn(u64) -> u64,
+) -> (Model, Changes) {
+    if number == 1 {
+        let definitions = vec![Definition {
+            key: "accepted".into(),
+            title: "受理".into(),
+            unit: "件".into(),
+            meaning: "cases accepted".into(),
+            kinds: vec![Accepted],
+        }];
+        journal.setup(SetupTopic::Figures, "standard", Setup::Figures { definitions });
+        let body = journal.messages.last().unwrap().message.body.clone();
+        use sha2::Digest as _;
+        let figures = Digest::new(sha2::Sha256::digest(&body).into());
+        let opened = IssueEvent::Opened {
+            issue: "i5".parse().unwrap(),
+            period: Period::new(date(2023, 2, 6), date(2023, 2, 10)).unwrap(),
+            template: figures,
+            checklist: figures,
+            figures,
+            calendars: vec![],
+        };
+        journal.put("issues", "02-11T08:00", "office", Event::Issue(opened));
+    }
+    let heads = journal
+        .messages
+        .iter()
+        .filter(|it| it.position <= cut)
+        .filter_map(|it| {
+            let stream = it.message.subject.strip_prefix("hall.510000.")?;
+            match stream.parse().ok()? {
+                Stream::Terminal(terminal) => {
+                    let number = it.message.attributes.id.as_deref()?.parse().ok()?;
+                    Some((terminal, number))
+                }
+                _ => None,
+            }
+        })
+        .collect::<std::collections::BTreeMap<_, u64>>();
+    let heads: Vec<_> = heads
+        .into_iter()
+        .map(|(terminal, number)| TerminalHead { terminal, number: named(number) })
+        .collect();
+    let frozen = IssueEvent::Frozen { issue: "i5".parse().unwrap(), cut, heads };
+    journal.put("issues", "02-13T08:00", "office", Event::Issue(frozen));
+    // Fold everything before, then the freeze by itself, as the projector does.
+    let last = journal.messages.pop().unwrap();
+    let (mut model, changes) = journal.fold();
+    let incoming = Incoming::read(last.clone(), &hall());
+    journal.messages.push(last);
+    assert!(incoming.stands_alone());
+    let AloneNeeds::Freeze(needs) = model.alone_needs(&incoming) else { panic!("a freeze") };
+    assert_eq!(needs.cut, cut);
+    let found = FreezeFound {
+        cells: changes.tallies.clone(),
+        segments: changes.segments.values().filter(|it| it.last_position > cut).cloned().collect(),
+        previous: Default::default(),
+        adjustments: changes.adjustments.iter().map(|(_, it)| it.clone()).collect(),
+    };
+    model.supply(Found::default());
+    model.fold_freeze(incoming, "incarnation", found).unwrap();
+    let (frozen, _) = model.take();
+    (model, frozen)
+}
+
+fn accepted(changes: &Changes, span: Span) -> i64 {
+    let key = FigureKey {
+        definition: "accepted".into(),
+        span,
+        partition: Partition::Total,
+        part: String::new(),
+    };
+    changes.figures[0].figures[&key].amount
+}
+
+#[test]
+fn a_freeze_takes_the_figures_as_of_its_cut_and_later_facts_are_adjustments() {
+    let mut journal = Journal::new();
+    journal.act("02-06T09:00", Accepted, "c1");
+    journal.act("02-01T09:00", Accepted, "c0");
+    let cut = journal.position();
+    // Arrives between the cut and the freeze's own position.
+    journal.act("02-07T09:00", Accepted, "c2");
+    let (_, frozen) = freeze(&mut journal, cut, 1);
+    assert_eq!(accepted(&frozen, Span::Week), 1);
+    assert_eq!(accepted(&frozen, Span::Year), 2);
+    assert_eq!(accepted(&frozen, Span::Outside), 1);
+    assert_eq!(frozen.exceptions, []);
+    let late: Vec<_> =
+        frozen.adjustments.iter().map(|(_, it)| (it.day, it.amount, it.cause)).collect();
+    assert_eq!(late, [(date(2023, 2, 7), 1, Cause::Late)]);
+}
+
+#[test]
+fn a_second_freeze_takes_what_came_since_and_adjusts_nothing_twice() {
+    let mut journal = Journal::new();
+    journal.act("02-06T09:00", Accepted, "c1");
+    let cut = journal.position();
+    let _ = freeze(&mut journal, cut, 1);
+    let cut = journal.position();
+    journal.act("02-07T09:00", Accepted, "c2");
+    let again = journal.position();
+    // The fold of everything before knows the first freeze, so the late act is an adjustment already.
+    let (_, before) = journal.fold();
+    assert_eq!(before.adjustments.len(), 1);
+    let (_, frozen) = freeze(&mut journal, cut, 2);
+    assert_eq!(accepted(&frozen, Span::Week), 1, "as of the older cut");
+    assert_eq!(frozen.adjustments, [], "known already");
+    journal.messages.pop();
+    journal.ends.insert(
+        Stream::Issues,
+        (
+            2,
+            Some(hash(
+                &journal.messages[journal
+                    .messages
+                    .iter()
+                    .rposition(|it| it.message.subject.ends_with("issues"))
+                    .unwrap()]
+                .message,
+            )),
+        ),
+    );
+    let (_, frozen) = freeze(&mut journal, again, 2);
+    assert_eq!(accepted(&frozen, Span::Week), 2);
+}
+
+#[test]
+fn heads_that_the_journal_does_not_have_are_shown() {
+    let mut journal = Journal::new();
+    journal.act("02-06T09:00", Accepted, "c1");
+    let cut = journal.position();
+    let (_, frozen) = freeze_naming(&mut journal, cut, 1, |number| number + 1);
+    let found: Vec<_> = frozen.exceptions.iter().map(|it| (it.standing, it.code)).collect();
+    assert_eq!(found, [(Warned, Code::HeadsDiffer)]);
+}
+
+#[test]
+fn the_digest_of_figures_tells_any_change() {
+    let mut journal = Journal::new();
+    journal.act("02-06T09:00", Accepted, "c1");
+    let cut = journal.position();
+    let (_, frozen) = freeze(&mut journal, cut, 1);
+    let figures = &frozen.figures[0].figures;
+    let digest = figures_digest(figures);
+    for key in figures.keys() {
+        let mut changed = figures.clone();
+        changed.get_mut(key).unwrap().amount += 1;
+        assert_ne!(figures_digest(&changed), digest, "{key:?}");
+    }
+}
