@@ -11,6 +11,7 @@ pub mod journal;
 pub mod known;
 pub mod memory;
 pub mod projector;
+pub mod statistics;
 pub mod store;
 pub mod weekly;
 pub mod writer;
@@ -19,4 +20,5 @@ pub mod writer;
 #[cfg(feature = "conformance")]
 pub mod conformance {
     pub mod journal;
+    pub mod store;
 }
