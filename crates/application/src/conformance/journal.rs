@@ -758,14 +758,14 @@ pub async fn catch_up_then_live_without_gap_or_repeat_while_the_server_dies<F: F
     }
     timeout(PATIENCE, reader).await.expect("the reader ends").expect("no panic").expect("no end");
 
-    let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+    let seen = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
     assert!(
         seen.iter().zip(1..).all(|(it, position)| it.position == position),
         "every position once and in order"
     );
     let all = read_all(&*started).await;
     assert_eq!(all.len(), seen.len());
-    assert_eq!(*seen, all, "what was followed is what the journal holds");
+    assert_eq!(seen, all, "what was followed is what the journal holds");
     assert_eq!(heads.iter().max().copied(), all.last().map(|it| it.position));
     let acknowledged = acknowledged.lock().unwrap_or_else(PoisonError::into_inner);
     for (sequence, known) in &*acknowledged {

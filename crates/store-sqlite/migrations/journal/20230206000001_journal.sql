@@ -42,6 +42,13 @@ begin
     select raise(abort, 'the journal is append-only');
 end;
 
+create trigger journal_identity_is_given_once
+before insert on journal_identity
+when exists (select 1 from journal_identity)
+begin
+    select raise(abort, 'a journal keeps its identity');
+end;
+
 create trigger journal_identity_never_changes
 before update on journal_identity
 begin
