@@ -60,6 +60,9 @@ impl Register {
 
     /// Whether the matter may be taken on `day`: the department is authorised and, where the register lists
     /// items for it, the matter is among them.
+    ///
+    /// A department without a list takes all its matters. Removing items from that leaves all the others, and
+    /// giving removed ones back begins no list; including any other item does.
     #[must_use]
     pub fn may_take(
         &self,
@@ -71,22 +74,32 @@ impl Register {
             return false;
         }
         let Some(matter) = matter else { return true };
-        let mut listed = false;
-        let mut included = false;
+        let mut list: Option<BTreeSet<&MatterId>> = None;
+        let mut removed: BTreeSet<&MatterId> = BTreeSet::new();
         for entry in self.until(department, day) {
-            match &entry.change {
-                AuthorizationChange::ItemsIncluded(items) => {
-                    listed = true;
-                    included |= items.contains(matter);
+            match (&entry.change, &mut list) {
+                (AuthorizationChange::ItemsIncluded(items), Some(list)) => list.extend(items),
+                (AuthorizationChange::ItemsIncluded(items), None) => {
+                    if items.iter().all(|it| removed.contains(it)) {
+                        removed.retain(|it| !items.contains(it));
+                    } else {
+                        list = Some(items.iter().collect());
+                    }
                 }
-                AuthorizationChange::ItemsRemoved(items) => {
-                    listed = true;
-                    included &= !items.contains(matter);
+                (AuthorizationChange::ItemsRemoved(items), Some(list)) => {
+                    list.retain(|it| !items.contains(it));
                 }
-                _ => {}
+                (AuthorizationChange::ItemsRemoved(items), None) => removed.extend(items),
+                (
+                    AuthorizationChange::DepartmentAuthorised
+                    | AuthorizationChange::DepartmentWithdrawn
+                    | AuthorizationChange::RepresentativeReplaced { .. }
+                    | AuthorizationChange::LetterSigned { .. },
+                    _,
+                ) => {}
             }
         }
-        !listed || included
+        list.map_or_else(|| !removed.contains(matter), |list| list.contains(matter))
     }
 
     /// The departments authorised on `day`.
@@ -103,6 +116,27 @@ impl Register {
             .values()
             .flatten()
             .filter(|it| period.contains(it.effective))
+            .collect();
+        changes.sort_by_key(|it| it.position);
+        changes
+    }
+
+    /// Changes that an issue has to report: those that hold from a day after the previous period on (a day
+    /// between the periods included), and those that were recorded after the previous issue's cut, even
+    /// where they hold from an earlier day. In the order in which they were recorded.
+    ///
+    /// `previous`: last day and cut of the issue before; without one, the changes of the period itself.
+    #[must_use]
+    pub fn changes_since(&self, previous: Option<(Date, u64)>, period: Period) -> Vec<&Entry> {
+        let mut changes: Vec<_> = self
+            .departments
+            .values()
+            .flatten()
+            .filter(|it| it.effective <= period.last())
+            .filter(|it| match previous {
+                Some((last, cut)) => it.effective > last || it.position > cut,
+                None => it.effective >= period.first(),
+            })
             .collect();
         changes.sort_by_key(|it| it.position);
         changes
@@ -175,6 +209,41 @@ mod tests {
         assert!(!listed.may_take(&tax(), Some(&m1), date(2023, 2, 4)));
         assert!(listed.may_take(&tax(), Some(&m2), date(2023, 2, 4)));
         assert!(listed.may_take(&tax(), None, date(2023, 2, 4)));
+    }
+
+    #[test]
+    fn removing_items_from_a_department_without_a_list_leaves_all_others() {
+        use AuthorizationChange::{DepartmentAuthorised, ItemsIncluded, ItemsRemoved};
+        let (m1, m2): (MatterId, MatterId) = ("m1".parse().unwrap(), "m2".parse().unwrap());
+        let register = register(&[
+            (1, 1, DepartmentAuthorised),
+            (2, 2, ItemsRemoved(vec![m1.clone()])),
+            (4, 3, ItemsIncluded(vec![m1.clone()])),
+            (6, 4, ItemsIncluded(vec![m2.clone()])),
+        ]);
+        let may = |matter, day| register.may_take(&tax(), Some(matter), date(2023, 2, day));
+        assert_eq!([may(&m1, 2), may(&m1, 4), may(&m1, 6)], [false, true, false]);
+        assert_eq!([may(&m2, 2), may(&m2, 4), may(&m2, 6)], [true, true, true]);
+    }
+
+    #[test]
+    fn changes_since_the_previous_issue_include_days_between_and_late_records() {
+        use AuthorizationChange::{DepartmentAuthorised, DepartmentWithdrawn};
+        // The 4th is a Saturday; position 9 was recorded after the cut 8 for a day of the period before.
+        let register = register(&[
+            (3, 2, DepartmentAuthorised),
+            (4, 3, DepartmentWithdrawn),
+            (2, 9, DepartmentAuthorised),
+            (6, 7, DepartmentAuthorised),
+            (13, 10, DepartmentWithdrawn),
+        ]);
+        let period = Period::new(date(2023, 2, 6), date(2023, 2, 10)).unwrap();
+        let positions = |previous| {
+            let changes = register.changes_since(previous, period);
+            changes.iter().map(|it| it.position).collect::<Vec<_>>()
+        };
+        assert_eq!(positions(Some((date(2023, 2, 3), 8))), [3, 7, 9]);
+        assert_eq!(positions(None), [7]);
     }
 
     #[test]

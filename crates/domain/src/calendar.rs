@@ -19,6 +19,8 @@ use std::ops::RangeInclusive;
 use jiff::ToSpan as _;
 use jiff::civil::{Date, Weekday};
 
+use crate::code::Code;
+
 /// Longest period of an issue, in days: two months. A longer one is a typing error in a date.
 pub const PERIOD_DAYS_MAX: usize = 62;
 
@@ -95,8 +97,9 @@ pub enum ScheduleError {
 
 impl ScheduleError {
     /// Stable code of every malformed schedule.
-    pub fn code(&self) -> &'static str {
-        "E.210"
+    #[must_use]
+    pub fn code(&self) -> Code {
+        Code::Schedule
     }
 }
 
@@ -181,8 +184,9 @@ pub struct NoSchedule {
 
 impl NoSchedule {
     /// Stable code of a missing calendar.
-    pub fn code(&self) -> &'static str {
-        "E.211"
+    #[must_use]
+    pub fn code(&self) -> Code {
+        Code::NoSchedule
     }
 }
 
@@ -398,8 +402,9 @@ pub enum PeriodError {
 
 impl PeriodError {
     /// Stable code of every malformed period: that of an impossible value.
-    pub fn code(&self) -> &'static str {
-        "E.102"
+    #[must_use]
+    pub fn code(&self) -> Code {
+        Code::Malformed
     }
 }
 

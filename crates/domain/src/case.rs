@@ -58,7 +58,10 @@ impl Case {
     /// Takes back an act that counted and was voided or is being replaced.
     pub fn uncount(&mut self, kind: Kind, event: &EventRef) {
         match kind {
-            Kind::Accepted if self.accepted.as_ref() == Some(event) => self.accepted = None,
+            Kind::Accepted if self.accepted.as_ref() == Some(event) => {
+                self.accepted = None;
+                self.department = None;
+            }
             Kind::Issued if self.issued.as_ref() == Some(event) => self.issued = None,
             Kind::Transferred => self.transferred = self.transferred.saturating_sub(1),
             _ => {}

@@ -87,7 +87,7 @@ codes! {
         "Set the clock, then correct the time of the event.",
         "occurred 10:12, recorded 10:02";
     BackDated = "E.106", "补录超期 back-dated beyond the limit",
-        "The event was typed in long after it happened, by somebody without the right of late entry. Stored and flagged, counts 0.",
+        "The event was typed in long after it happened, by somebody without the right of late entry, or it is about a day that the opening figures already cover. Stored and flagged, counts 0.",
         "Let somebody with the right `late-entry` release it.",
         "occurred on Monday, typed in on Friday";
     SequenceGap = "E.107", "终端序号断档 gap in a terminal's numbers",
@@ -115,8 +115,8 @@ codes! {
         "Check stream and number, such as terminal.w01#17.",
         "更正 of terminal.w01#9999";
     OutOfRange = "E.114", "数值超出范围 amount out of range",
-        "A consultation of 0 people or of more than 9,999. At the edge it is refused and nothing is stored; in the journal it is quarantined.",
-        "Enter the number of people advised, at least 1.",
+        "A consultation of 0 people or of more than 9,999, opening figures that cannot be, or an issue dated before its period ends. At the edge it is refused and nothing is stored; in the journal it is quarantined.",
+        "Enter the number of people advised, at least 1; correct the figures or the date.",
         "咨询 0 人次";
     NoReason = "E.120", "缺少原因 no reason given",
         "A correction, voiding, return or release needs a reason.",
@@ -171,7 +171,7 @@ codes! {
         "Freeze the previous issue first; if it is, run `zhoubao rebuild --verify`.",
         "1040 ≠ 946 + 0 + 93";
     HeadsDiffer = "E.304", "冻结与日志不符 the freeze does not match the journal",
-        "The freeze names a last number of a terminal that the journal does not have at that position.",
+        "The freeze names a last number of a terminal that the journal does not have at that position, or a position before that of an earlier freeze.",
         "Freeze again.",
         "w03: named 18, journal 17";
     CoverageHole = "E.305", "有窗口未日结 days not closed",
@@ -191,16 +191,16 @@ codes! {
         "See the state with `zhoubao issue show`; do the missing step first.",
         "sign off before submitting";
     FourEyes = "E.501", "起草与签发须为两人 drafting and signing off are two people",
-        "The person who signs also opened, froze or submitted the issue.",
-        "Let another person with the right `sign` do it.",
+        "The person who signs also opened the issue, set its period, adopted for it, froze or submitted it; or nobody is named.",
+        "Let another person with the right `sign` do it, under his own work number.",
         "opened by u100, signed by u100";
     NumberCollision = "E.601", "期号冲突 number or issue collision",
         "Another command was decided first, or the period overlaps another issue's.",
         "Look at the issues again and repeat the command.",
         "two issues for 6–10 February";
     IssueOrder = "E.603", "须按期次顺序 issues go in order",
-        "An earlier issue is not yet frozen or signed, or a later one is already frozen.",
-        "Finish the earlier issue first.",
+        "An earlier issue is not yet frozen or signed, or a later one is already frozen and carries this one's figures.",
+        "Finish the earlier issue first; to void a frozen issue, void the later ones first.",
         "sign the 6th before the 5th";
     UnsafeBroker = "E.701", "消息服务器配置不安全 unsafe broker",
         "The NATS server would lose acknowledged events, is too old, or its stream is set up wrongly. Nothing is written.",

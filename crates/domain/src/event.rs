@@ -83,13 +83,13 @@ impl Tally {
         }
     }
 
-    /// Adds `amount` to one kind.
+    /// Adds `amount` to one kind; stops at the largest number there is.
     pub fn add(&mut self, kind: Kind, amount: i64) {
         match kind {
-            Kind::Consulted => self.consulted += amount,
-            Kind::Accepted => self.accepted += amount,
-            Kind::Issued => self.issued += amount,
-            Kind::Transferred => self.transferred += amount,
+            Kind::Consulted => self.consulted = self.consulted.saturating_add(amount),
+            Kind::Accepted => self.accepted = self.accepted.saturating_add(amount),
+            Kind::Issued => self.issued = self.issued.saturating_add(amount),
+            Kind::Transferred => self.transferred = self.transferred.saturating_add(amount),
         }
     }
 }

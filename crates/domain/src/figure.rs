@@ -177,7 +177,8 @@ pub struct Source<'a> {
 }
 
 /// The first day whose sums [`take`] needs: 1 January of the issue's year or an earlier start of its period or
-/// of the days outside before it.
+/// of the days outside before it. `previous_last`: the last day of the previous period, or that of the opening
+/// figures.
 #[must_use]
 pub fn first_day(period: Period, previous_last: Option<Date>) -> Date {
     let new_year = Date::constant(period.year(), 1, 1);
@@ -188,26 +189,26 @@ pub fn first_day(period: Period, previous_last: Option<Date>) -> Date {
 /// Takes the figures of one issue.
 ///
 /// 累计 is summed on its own from the days of the year; carried, outside, week and adjustment are summed apart
-/// from it, so that [`crate::reconcile::chain`] compares two independent ways to one number.
+/// from it, so that [`crate::reconcile::chain`] compares two independent ways to one number. Only a definition
+/// that the previous issue did not have yet has nothing to carry: what it would have carried is then what the
+/// days up to the previous period's end come to without the adjustments.
 #[must_use]
 pub fn take(source: Source<'_>) -> Figures {
     let Source { definitions, period, opening, previous, cells, adjustments } = source;
     let year = period.year();
+    // Days after opening figures of an earlier year are outside all periods too.
+    let previous_last = previous.map(|(last, _)| last).or(opening.map(|it| it.through));
     let opening = opening.filter(|it| it.through.year() == year);
     let counted_from = opening
         .map_or(Date::constant(year, 1, 1), |it| it.through.tomorrow().unwrap_or(it.through));
-    let previous_last = match (previous.map(|(last, _)| last), opening.map(|it| it.through)) {
-        (Some(last), _) => Some(last),
-        (None, through) => through,
-    };
     let outside: Vec<Date> = days_outside(previous_last, period.first()).collect();
     let mut figures = Figures::new();
     for definition in definitions {
         let mut add = |span, partition, part: String, value: TallyValue| {
             let key = FigureKey { definition: definition.key.clone(), span, partition, part };
             let figure = figures.entry(key).or_default();
-            figure.amount += value.amount;
-            figure.events += value.events;
+            figure.amount = figure.amount.saturating_add(value.amount);
+            figure.events = figure.events.saturating_add(value.events);
         };
         for span in Span::ALL {
             add(span, Partition::Total, String::new(), TallyValue::default());
@@ -237,8 +238,7 @@ pub fn take(source: Source<'_>) -> Figures {
             }
         }
         if let Some(opening) = opening {
-            let amount = definition.kinds.iter().map(|kind| opening.year_to_date.get(*kind)).sum();
-            let value = TallyValue { amount, events: 0 };
+            let value = TallyValue { amount: opening_amount(definition, opening), events: 0 };
             for partition in
                 [Partition::Total, Partition::Day, Partition::Window, Partition::Department]
             {
@@ -250,29 +250,61 @@ pub fn take(source: Source<'_>) -> Figures {
             }
         }
         if let Some((last, carried)) = previous.filter(|(last, _)| last.year() == year) {
+            let later: Vec<&Adjustment> = adjustments
+                .iter()
+                .filter(|it| {
+                    definition.kinds.contains(&it.kind)
+                        && it.day.year() == year
+                        && it.day >= counted_from
+                        && it.day <= last
+                })
+                .collect();
+            for it in &later {
+                let value = TallyValue { amount: it.amount, events: it.events };
+                add(Span::Adjustment, Partition::Total, String::new(), value);
+                add(Span::Adjustment, Partition::Day, it.day.to_string(), value);
+            }
             let key = FigureKey {
                 definition: definition.key.clone(),
                 span: Span::Year,
                 partition: Partition::Total,
                 part: String::new(),
             };
-            let carried = carried.get(&key).copied().unwrap_or_default();
-            let value = TallyValue { amount: carried.amount, events: carried.events };
-            add(Span::Carried, Partition::Total, String::new(), value);
-            let later = adjustments.iter().filter(|it| {
-                definition.kinds.contains(&it.kind)
-                    && it.day.year() == year
-                    && it.day >= counted_from
-                    && it.day <= last
-            });
-            for it in later {
-                let value = TallyValue { amount: it.amount, events: it.events };
-                add(Span::Adjustment, Partition::Total, String::new(), value);
-                add(Span::Adjustment, Partition::Day, it.day.to_string(), value);
+            let mut carry = |amount, events| {
+                let value = TallyValue { amount, events };
+                add(Span::Carried, Partition::Total, String::new(), value);
+            };
+            if is_new(definition, carried) {
+                for (_, value) in cells.iter().filter(|(cell, _)| {
+                    definition.kinds.contains(&cell.kind)
+                        && (counted_from..=last).contains(&cell.day)
+                }) {
+                    carry(value.amount, value.events);
+                }
+                for it in later {
+                    carry(it.amount.saturating_neg(), it.events.saturating_neg());
+                }
+                if let Some(opening) = opening {
+                    carry(opening_amount(definition, opening), 0);
+                }
+            } else {
+                let carried = carried.get(&key).copied().unwrap_or_default();
+                carry(carried.amount, carried.events);
             }
         }
     }
     figures
+}
+
+/// Whether the previous issue did not have this definition yet. An issue without any figure is not that: its
+/// figures are missing.
+pub(crate) fn is_new(definition: &Definition, previous: &Figures) -> bool {
+    !previous.is_empty() && previous.keys().all(|it| it.definition != definition.key)
+}
+
+fn opening_amount(definition: &Definition, opening: &Opening) -> i64 {
+    let amounts = definition.kinds.iter().map(|kind| opening.year_to_date.get(*kind));
+    amounts.fold(0, i64::saturating_add)
 }
 
 /// The part under which opening figures stand in every partition of the year.

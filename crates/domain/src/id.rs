@@ -102,13 +102,20 @@ token!(
     |it| is_token(it, 64)
 );
 token!(
-    /// A case number (办件编号): opaque, 1 to 64 printable characters, never parsed (provinces differ).
+    /// A case number (办件编号): opaque, 1 to 64 visible characters, never parsed (provinces differ).
     CaseId,
-    "a case number, expected 1 to 64 characters without spaces or control characters",
+    "a case number, expected 1 to 64 visible characters without spaces",
     |it| (1..=64).contains(&it.chars().count())
         && it.len() <= 256
-        && it.chars().all(|c| !c.is_whitespace() && !c.is_control())
+        && it.chars().all(|c| !c.is_whitespace() && !c.is_control() && !is_invisible(c))
 );
+
+/// Characters of no width that come along when a number is pasted from a spreadsheet or a page (byte order
+/// mark, zero-width space, marks of direction, soft hyphen): with them one case would have two names that
+/// look alike.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
 
 /// The kind of set-up entry, the token after `setup` in its subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -295,7 +302,9 @@ impl FromStr for EventRef {
             expected: "an event, expected the form terminal.w01#17",
         };
         let (stream, number) = text.split_once('#').ok_or_else(wrong)?;
-        let number = number.parse().ok().filter(|it| *it > 0).ok_or_else(wrong)?;
+        // `u64::from_str` alone would also accept `+17` and `017`, second spellings of one identity.
+        let plain = number.bytes().all(|b| b.is_ascii_digit()) && !number.starts_with('0');
+        let number = plain.then(|| number.parse().ok()).flatten().ok_or_else(wrong)?;
         Ok(Self { stream: stream.parse()?, number })
     }
 }

@@ -9,7 +9,7 @@ use jiff::civil::Date;
 
 use crate::calendar::Period;
 use crate::code::Code;
-use crate::event::{IssueEvent, Refusal, Right, Tally, TerminalHead};
+use crate::event::{IssueEvent, Kind, Refusal, Right, Tally, TerminalHead};
 use crate::id::{Digest, ObjectId, UserId};
 use crate::registry::Registry;
 
@@ -181,7 +181,17 @@ pub enum Command {
     Void(ObjectId, String),
 }
 
+/// Largest number that opening figures may name as the year's last: periods do not overlap and have a day at
+/// least, so a year has no more issues than days.
+pub const LAST_NUMBER_MAX: u32 = 366;
+
+/// Largest running number that opening figures may name: a weekly reaches it after a thousand years.
+pub const LAST_RUNNING_NUMBER_MAX: u32 = 99_999;
+
 /// Decides what happens when `command` of `actor` meets the hall's issues. No event means: already so.
+///
+/// A command that is sent again is accepted silently as long as the issue still is as it says. [`Command::Return`]
+/// leaves nothing to tell a repetition by; the idempotency key of its event does that (design §3.11).
 ///
 /// # Errors
 ///
@@ -195,7 +205,12 @@ pub fn decide(
     let right = match &command {
         Command::EnterOpening(_) => Right::Administer,
         Command::SignOff { .. } | Command::Return(..) | Command::Void(..) => Right::Sign,
-        _ => Right::Edit,
+        Command::Open { .. }
+        | Command::SetPeriod(..)
+        | Command::Adopt { .. }
+        | Command::Freeze { .. }
+        | Command::Submit(_)
+        | Command::Publish(_) => Right::Edit,
     };
     if !registry.may(actor, right) {
         let who = actor.map_or("—", UserId::as_str);
@@ -214,27 +229,22 @@ pub fn decide(
                     "期初数只能在第一期之前录入一次 opening figures are entered once, before the first issue",
                 ));
             }
-            let tally = opening.year_to_date;
-            if [tally.consulted, tally.accepted, tally.issued, tally.transferred]
-                .iter()
-                .any(|it| *it < 0)
-            {
-                return Err(Refusal::new(
-                    Code::OutOfRange,
-                    "期初数不能为负 opening figures cannot be negative",
-                ));
-            }
+            opening.check()?;
             Ok(vec![IssueEvent::OpeningFigures {
                 through: opening.through,
-                year_to_date: tally,
+                year_to_date: opening.year_to_date,
                 last_number: opening.last_number,
                 last_running_number: opening.last_running_number,
             }])
         }
         Command::Open { issue, period, template, checklist, figures, calendars } => {
             if let Some(it) = book.issues.get(&issue) {
-                let same =
-                    it.period == period && it.template == template && it.stage == Stage::Open;
+                let same = it.stage != Stage::Voided
+                    && it.period == period
+                    && it.template == template
+                    && it.checklist == checklist
+                    && it.figures == figures
+                    && it.calendars == calendars;
                 return if same {
                     Ok(vec![])
                 } else {
@@ -245,7 +255,7 @@ pub fn decide(
             Ok(vec![IssueEvent::Opened { issue, period, template, checklist, figures, calendars }])
         }
         Command::SetPeriod(issue, period) => {
-            let it = book.find(&issue)?;
+            let it = book.find_live(&issue)?;
             if it.period == period {
                 return Ok(vec![]);
             }
@@ -254,7 +264,7 @@ pub fn decide(
             Ok(vec![IssueEvent::PeriodSet { issue, period }])
         }
         Command::Adopt { issue, submission, order } => {
-            let it = book.find(&issue)?;
+            let it = book.find_live(&issue)?;
             if it.submissions.contains(&(order, submission.clone())) {
                 return Ok(vec![]);
             }
@@ -270,32 +280,32 @@ pub fn decide(
             Ok(vec![IssueEvent::SubmissionAdopted { issue, submission, order }])
         }
         Command::Freeze { issue, cut, heads } => {
-            let it = book.find(&issue)?;
+            let it = book.find_live(&issue)?;
             if it.freeze.as_ref().is_some_and(|freeze| freeze.cut == cut && freeze.heads == heads) {
                 return Ok(vec![]);
             }
             it.require(&issue, &[Stage::Open, Stage::Frozen])?;
-            if let Some((other, previous)) = book.previous(it.period)
-                && previous.freeze.is_none()
-            {
-                return Err(Refusal::new(
-                    Code::ChainBroken,
-                    format!("上期 {other} 尚未冻结 is not frozen"),
-                ));
+            let mut cut_min = it.freeze.as_ref().map_or(0, |it| it.cut);
+            if let Some((other, previous)) = book.previous(it.period) {
+                let Some(freeze) = &previous.freeze else {
+                    return Err(Refusal::new(
+                        Code::ChainBroken,
+                        format!("上期 {other} 尚未冻结 is not frozen"),
+                    ));
+                };
+                cut_min = cut_min.max(freeze.cut);
             }
-            let later = book.live().find(|(_, other)| {
-                other.period.first() > it.period.last() && other.freeze.is_some()
-            });
-            if let Some((other, _)) = later {
-                return Err(Refusal::new(
-                    Code::IssueOrder,
-                    format!("后一期 {other} 已冻结 is already frozen"),
-                ));
+            book.refuse_later_frozen(it)?;
+            // What the earlier freeze counted would be missing from the sums of this one.
+            if cut < cut_min {
+                let detail =
+                    format!("冻结位置 {cut} 早于已冻结的 {cut_min} lies before an earlier freeze");
+                return Err(Refusal::new(Code::HeadsDiffer, detail));
             }
             Ok(vec![IssueEvent::Frozen { issue, cut, heads }])
         }
         Command::Submit(issue) => {
-            let it = book.find(&issue)?;
+            let it = book.find_live(&issue)?;
             if it.stage == Stage::Submitted {
                 return Ok(vec![]);
             }
@@ -307,12 +317,15 @@ pub fn decide(
             Ok(vec![IssueEvent::Returned { issue, reason: required(reason)? }])
         }
         Command::SignOff { issue, issued_on, figures, document } => {
-            let it = book.find(&issue)?;
-            if it.sign_off.as_ref().is_some_and(|done| done.document == document) {
+            let it = book.find_live(&issue)?;
+            if it.sign_off.as_ref().is_some_and(|done| {
+                done.issued_on == issued_on && done.figures == figures && done.document == document
+            }) {
                 return Ok(vec![]);
             }
             it.require(&issue, &[Stage::Submitted])?;
-            if actor.is_some_and(|actor| it.drafters.contains(actor)) {
+            // Two people can be told apart only where both are named.
+            if it.drafters.is_empty() || actor.is_none_or(|actor| it.drafters.contains(actor)) {
                 return Err(Refusal::new(
                     Code::FourEyes,
                     "起草与签发须为两人 drafting and signing off are two people",
@@ -345,7 +358,7 @@ pub fn decide(
             }])
         }
         Command::Publish(issue) => {
-            let it = book.find(&issue)?;
+            let it = book.find_live(&issue)?;
             if it.stage == Stage::Published {
                 return Ok(vec![]);
             }
@@ -356,6 +369,10 @@ pub fn decide(
             let it = book.find(&issue)?;
             if it.stage == Stage::Voided {
                 return Ok(vec![]);
+            }
+            // The later one carries its figures: without it, that one would never come out again.
+            if it.freeze.is_some() {
+                book.refuse_later_frozen(it)?;
             }
             Ok(vec![IssueEvent::Voided { issue, reason: required(reason)? }])
         }
@@ -378,7 +395,41 @@ impl Issue {
         if stages.contains(&self.stage) {
             return Ok(());
         }
-        Err(state(format!("期 {id} 现为 {} is {}", self.stage.word(), self.stage.word())))
+        Err(self.wrong_stage(id))
+    }
+
+    fn wrong_stage(&self, id: &ObjectId) -> Refusal {
+        state(format!("期 {id} 现为 {} is {}", self.stage.word(), self.stage.word()))
+    }
+}
+
+impl Opening {
+    fn check(&self) -> Result<(), Refusal> {
+        let wrong = |detail: String| Err(Refusal::new(Code::OutOfRange, detail));
+        for kind in Kind::ALL {
+            let amount = self.year_to_date.get(kind);
+            // The wire form has 32 bits; a hall comes nowhere near.
+            if u32::try_from(amount).is_err() {
+                return wrong(format!(
+                    "期初数 {} {amount} 超出范围 opening figure is out of range",
+                    kind.title()
+                ));
+            }
+        }
+        if self.last_number > LAST_NUMBER_MAX || self.last_running_number > LAST_RUNNING_NUMBER_MAX
+        {
+            return wrong(format!(
+                "期号 {} 或总期号 {} 过大 last number is too large",
+                self.last_number, self.last_running_number
+            ));
+        }
+        if self.last_number > self.last_running_number {
+            return wrong(format!(
+                "年期号 {} 大于总期号 {} number of the year exceeds the running number",
+                self.last_number, self.last_running_number
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -387,6 +438,24 @@ impl IssueBook {
         self.issues
             .get(issue)
             .ok_or_else(|| state(format!("没有期 {issue} there is no such issue")))
+    }
+
+    fn find_live(&self, issue: &ObjectId) -> Result<&Issue, Refusal> {
+        let it = self.find(issue)?;
+        if it.stage == Stage::Voided { Err(it.wrong_stage(issue)) } else { Ok(it) }
+    }
+
+    fn refuse_later_frozen(&self, it: &Issue) -> Result<(), Refusal> {
+        let later = self
+            .live()
+            .find(|(_, other)| other.period.first() > it.period.last() && other.freeze.is_some());
+        match later {
+            Some((other, _)) => Err(Refusal::new(
+                Code::IssueOrder,
+                format!("后一期 {other} 已冻结 is already frozen"),
+            )),
+            None => Ok(()),
+        }
     }
 
     /// Issues that are not voided.
@@ -422,7 +491,7 @@ impl IssueBook {
             .map(|it| it.running_number)
             .chain(opening.map(|it| it.last_running_number))
             .max();
-        (number.unwrap_or(0) + 1, running.unwrap_or(0) + 1)
+        (number.unwrap_or(0).saturating_add(1), running.unwrap_or(0).saturating_add(1))
     }
 
     /// The numbers an issue has, or would get if everything before it were signed off in order (拟编号).
@@ -441,8 +510,8 @@ impl IssueBook {
         let in_all = before().count();
         (
             year,
-            number + u32::try_from(of_year).unwrap_or(0),
-            running + u32::try_from(in_all).unwrap_or(0),
+            number.saturating_add(u32::try_from(of_year).unwrap_or(u32::MAX)),
+            running.saturating_add(u32::try_from(in_all).unwrap_or(u32::MAX)),
         )
     }
 
@@ -506,24 +575,26 @@ impl IssueBook {
                 });
             }
             IssueEvent::PeriodSet { issue, period } => {
-                self.change(issue, drafter, |it| it.period = *period)
+                self.change(issue, drafter, &[Stage::Open], |it| it.period = *period);
             }
             IssueEvent::SubmissionAdopted { issue, submission, order } => {
-                self.change(issue, drafter, |it| {
+                self.change(issue, drafter, &[Stage::Open, Stage::Frozen], |it| {
                     it.submissions.retain(|(_, taken)| taken != submission);
                     it.submissions.push((*order, submission.clone()));
                     it.submissions.sort_by_key(|(order, _)| *order);
                 });
             }
-            IssueEvent::Frozen { issue, cut, heads } => self.change(issue, drafter, |it| {
-                it.stage = Stage::Frozen;
-                it.freeze = Some(Freeze { cut: *cut, heads: heads.clone() });
-            }),
+            IssueEvent::Frozen { issue, cut, heads } => {
+                self.change(issue, drafter, &[Stage::Open, Stage::Frozen], |it| {
+                    it.stage = Stage::Frozen;
+                    it.freeze = Some(Freeze { cut: *cut, heads: heads.clone() });
+                });
+            }
             IssueEvent::Submitted { issue } => {
-                self.change(issue, drafter, |it| it.stage = Stage::Submitted);
+                self.change(issue, drafter, &[Stage::Frozen], |it| it.stage = Stage::Submitted);
             }
             IssueEvent::Returned { issue, .. } => {
-                self.change(issue, None, |it| it.stage = Stage::Frozen);
+                self.change(issue, None, &[Stage::Submitted], |it| it.stage = Stage::Frozen);
             }
             IssueEvent::SignedOff {
                 issue,
@@ -533,7 +604,7 @@ impl IssueBook {
                 issued_on,
                 figures,
                 document,
-            } => self.change(issue, None, |it| {
+            } => self.change(issue, None, &[Stage::Submitted], |it| {
                 it.stage = Stage::SignedOff;
                 it.sign_off = Some(SignOff {
                     year: *year,
@@ -546,16 +617,32 @@ impl IssueBook {
                 });
             }),
             IssueEvent::Published { issue } => {
-                self.change(issue, None, |it| it.stage = Stage::Published)
+                self.change(issue, None, &[Stage::SignedOff], |it| it.stage = Stage::Published);
             }
             IssueEvent::Voided { issue, .. } => {
-                self.change(issue, None, |it| it.stage = Stage::Voided)
+                let live = [
+                    Stage::Open,
+                    Stage::Frozen,
+                    Stage::Submitted,
+                    Stage::SignedOff,
+                    Stage::Published,
+                ];
+                self.change(issue, None, &live, |it| it.stage = Stage::Voided);
             }
         }
     }
 
-    fn change(&mut self, id: &ObjectId, drafter: Option<UserId>, change: impl FnOnce(&mut Issue)) {
-        if let Some(issue) = self.issues.get_mut(id) {
+    /// Changes an issue that is in one of `stages`: a signed issue never changes, a voided one stays so.
+    fn change(
+        &mut self,
+        id: &ObjectId,
+        drafter: Option<UserId>,
+        stages: &[Stage],
+        change: impl FnOnce(&mut Issue),
+    ) {
+        if let Some(issue) = self.issues.get_mut(id)
+            && stages.contains(&issue.stage)
+        {
             issue.drafters.extend(drafter);
             change(issue);
         }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::code::Code;
-use crate::figure::{Definition, Figure, FigureKey, Figures, Partition, Span, TallyValue};
+use crate::figure::{Definition, Figure, FigureKey, Figures, Partition, Span, TallyValue, is_new};
 
 /// A sum that does not come out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,14 +26,18 @@ fn total(figures: &Figures, definition: &str, span: Span) -> Option<Figure> {
     figures.get(&key).copied()
 }
 
+fn plus(a: Figure, b: Figure) -> Figure {
+    Figure { amount: a.amount.saturating_add(b.amount), events: a.events.saturating_add(b.events) }
+}
+
 /// Every partition of every figure sums to its total.
 #[must_use]
 pub fn partitions(definitions: &[Definition], figures: &Figures) -> Vec<Mismatch> {
     let mut sums: BTreeMap<(&str, Span, Partition), Figure> = BTreeMap::new();
     for (key, figure) in figures.iter().filter(|(key, _)| key.partition != Partition::Total) {
         let sum = sums.entry((&key.definition, key.span, key.partition)).or_default();
-        sum.amount += figure.amount;
-        sum.events += figure.events;
+        sum.amount = sum.amount.saturating_add(figure.amount);
+        sum.events = sum.events.saturating_add(figure.events);
     }
     let mut mismatches = vec![];
     for definition in definitions {
@@ -69,7 +73,7 @@ pub fn partitions(definitions: &[Definition], figures: &Figures) -> Vec<Mismatch
                             partition.word(),
                             sum.amount,
                             sum.events,
-                            whole.amount - sum.amount,
+                            whole.amount.saturating_sub(sum.amount),
                         ),
                     });
                 }
@@ -81,7 +85,10 @@ pub fn partitions(definitions: &[Definition], figures: &Figures) -> Vec<Mismatch
 
 /// 累计 = 上期累计 + 期间外 + 本周 ± 调整, and 上期累计 is what the previous issue carried.
 ///
-/// `previous`: the previous issue's frozen figures when it is of the same year.
+/// The numbers of events agree in the same way, so that no carried figure can change unseen.
+///
+/// `previous`: the previous issue's frozen figures when it is of the same year. A definition that it did not
+/// have yet carries nothing that could be compared.
 #[must_use]
 pub fn chain(
     definitions: &[Definition],
@@ -90,33 +97,48 @@ pub fn chain(
 ) -> Vec<Mismatch> {
     let mut mismatches = vec![];
     for definition in definitions {
-        let amount = |span| total(figures, &definition.key, span).map_or(0, |it| it.amount);
-        let (year, carried) = (amount(Span::Year), amount(Span::Carried));
+        let figure = |span| total(figures, &definition.key, span).unwrap_or_default();
+        let (year, carried) = (figure(Span::Year), figure(Span::Carried));
         let (outside, week, adjustment) =
-            (amount(Span::Outside), amount(Span::WeekOfYear), amount(Span::Adjustment));
-        if year != carried + outside + week + adjustment {
+            (figure(Span::Outside), figure(Span::WeekOfYear), figure(Span::Adjustment));
+        let sum = [carried, outside, week, adjustment].into_iter().fold(Figure::default(), plus);
+        if year != sum {
             mismatches.push(Mismatch {
                 code: Code::ChainBroken,
                 text: format!(
-                    "{}: 累计 {year} ≠ 上期累计 {carried} + 期间外 {outside} + 本周 {week} + 调整 {adjustment} = {}",
+                    "{}: 累计 {} ≠ 上期累计 {} + 期间外 {} + 本周 {} + 调整 {} = {}（{} 件事件 ≠ {}）",
                     definition.title,
-                    carried + outside + week + adjustment,
+                    year.amount,
+                    carried.amount,
+                    outside.amount,
+                    week.amount,
+                    adjustment.amount,
+                    sum.amount,
+                    year.events,
+                    sum.events,
                 ),
             });
         }
-        if let Some(previous) = previous {
-            let before = total(previous, &definition.key, Span::Year).map_or(0, |it| it.amount);
+        if let Some(previous) = previous.filter(|it| !is_new(definition, it)) {
+            let before = total(previous, &definition.key, Span::Year).unwrap_or_default();
             if before != carried {
                 mismatches.push(Mismatch {
                     code: Code::ChainBroken,
-                    text: format!("{}: 上期累计 {carried} ≠ 上期所载 {before}", definition.title),
+                    text: format!(
+                        "{}: 上期累计 {}（{} 件事件）≠ 上期所载 {}（{} 件事件）",
+                        definition.title,
+                        carried.amount,
+                        carried.events,
+                        before.amount,
+                        before.events,
+                    ),
                 });
             }
         }
-        if year < week {
+        if year.amount < week.amount {
             mismatches.push(Mismatch {
                 code: Code::ChainBroken,
-                text: format!("{}: 累计 {year} < 本周 {week}", definition.title),
+                text: format!("{}: 累计 {} < 本周 {}", definition.title, year.amount, week.amount),
             });
         }
     }
@@ -137,7 +159,10 @@ pub fn same<K: Ord + std::fmt::Debug>(
             let (a, b) = (left.get(key).unwrap_or(&zero), right.get(key).unwrap_or(&zero));
             (a != b).then(|| Mismatch {
                 code: Code::SumsDiffer,
-                text: format!("{what} {key:?}: {} ≠ {}", a.amount, b.amount),
+                text: format!(
+                    "{what} {key:?}: {}（{} 件事件）≠ {}（{} 件事件）",
+                    a.amount, a.events, b.amount, b.events
+                ),
             })
         })
         .collect()

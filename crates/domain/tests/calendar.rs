@@ -8,6 +8,7 @@ use zhoubao_domain::calendar::{
     Calendar, NamedDay, NoSchedule, PERIOD_DAYS_MAX, Period, PeriodError, Schedule, ScheduleError,
     days_outside, week_monday,
 };
+use zhoubao_domain::code::Code;
 
 const FILES: [(i16, &str); 5] = [
     (2022, include_str!("../../../data/calendars/2022.json")),
@@ -91,7 +92,7 @@ fn refused(
     let named = |dates: &[Date]| dates.iter().copied().map(day).collect();
     let error = Schedule::new(year, notice.to_owned(), named(off), named(work)).unwrap_err();
     assert_eq!(error, expected);
-    assert_eq!(error.code(), "E.210");
+    assert_eq!(error.code(), Code::Schedule);
     assert_eq!(error.to_string(), text);
 }
 
@@ -286,7 +287,7 @@ fn a_year_without_a_schedule_is_refused_and_the_sentence_says_what_to_do() {
         assert_eq!(calendar.is_working(date), Err(NoSchedule { year: date.year() }));
     }
     let error = calendar.is_working(date(2027, 3, 1)).unwrap_err();
-    assert_eq!(error.code(), "E.211");
+    assert_eq!(error.code(), Code::NoSchedule);
     assert_eq!(
         error.to_string(),
         "there is no working calendar for 2027: publish the calendar of that year from the State \
