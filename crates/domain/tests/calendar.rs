@@ -411,7 +411,7 @@ fn a_period_has_one_to_sixty_two_days() {
     let last = date(2023, 9, 1);
     let error = Period::new(first, last).unwrap_err();
     assert_eq!(error, PeriodError::TooLong { first, last });
-    assert_eq!(error.code(), "E.102");
+    assert_eq!(error.code(), Code::Malformed);
     assert_eq!(
         error.to_string(),
         "2023-07-01 to 2023-09-01 is longer than 62 days, the most that one issue covers"
@@ -423,7 +423,7 @@ fn a_period_that_ends_before_it_begins_is_refused() {
     let (first, last) = (date(2023, 2, 10), date(2023, 2, 6));
     let error = Period::new(first, last).unwrap_err();
     assert_eq!(error, PeriodError::Reversed { first, last });
-    assert_eq!(error.code(), "E.102");
+    assert_eq!(error.code(), Code::Malformed);
     assert_eq!(
         error.to_string(),
         "a period cannot end on 2023-02-06, before it begins on 2023-02-10"
