@@ -96,12 +96,14 @@ macro_rules! store_conformance {
             given_a_second_freeze_when_committed_then_its_figures_replace_the_first,
             given_an_adjustment_when_it_comes_again_then_the_first_stays,
             given_a_cell_when_it_sinks_to_zero_then_its_row_is_gone,
-            given_a_day_closed_twice_when_read_then_the_later_close_is_there,
+            given_a_day_closed_twice_when_read_then_it_is_the_first_with_the_later_tally,
             given_a_segment_when_appended_to_then_its_bounds_grow,
             given_two_halls_when_both_are_projected_then_they_do_not_mix,
             given_a_command_when_asked_by_key_then_its_first_position_is_told,
             given_heads_when_asked_by_prefix_then_they_come_in_order_of_name,
             given_awkward_texts_when_committed_then_they_come_back_as_they_were,
+            given_a_number_beyond_all_bounds_when_committed_then_it_comes_back,
+            given_a_detail_with_a_nul_when_committed_then_it_stops_nothing,
             given_a_table_when_dumped_in_pages_then_they_are_the_whole,
             given_an_unknown_table_when_dumped_then_it_is_refused,
             given_ten_thousand_events_when_committed_as_one_page_then_all_are_there,
@@ -670,7 +672,10 @@ impl Expected {
             self.cases.insert(id.clone(), row);
         }
         for ((window, day), row) in &changes.day_closes {
-            self.day_closes.insert((window.to_string(), *day), row.clone());
+            self.day_closes
+                .entry((window.to_string(), *day))
+                .and_modify(|it| it.tally = row.tally)
+                .or_insert_with(|| row.clone());
         }
         self.exceptions.extend(changes.exceptions.iter().cloned());
         for (stream, number, position) in &changes.settled {
@@ -1598,8 +1603,8 @@ pub async fn given_a_cell_when_it_sinks_to_zero_then_its_row_is_gone(stores: &im
     assert_eq!(cells().await, []);
 }
 
-/// Of two closes of a day the later counts.
-pub async fn given_a_day_closed_twice_when_read_then_the_later_close_is_there(
+/// The first close makes the day closed, the last one says what the window counted.
+pub async fn given_a_day_closed_twice_when_read_then_it_is_the_first_with_the_later_tally(
     stores: &impl StoreFactory,
 ) {
     let store = stores.fresh().await;
@@ -1616,11 +1621,11 @@ pub async fn given_a_day_closed_twice_when_read_then_the_later_close_is_there(
             Changes { day_closes: BTreeMap::from([(key, row.clone())]), ..Changes::default() };
         (row, changes)
     };
-    let ((_, first), (later, second)) = (close(1, 1), close(2, 9));
+    let ((row, first), (later, second)) = (close(1, 1), close(2, 9));
     writer.commit(1, &first).await;
     writer.commit(2, &second).await;
     let snapshot = store.snapshot(&writer.hall, &everything()).await.expect("read");
-    assert_eq!(snapshot.day_closes, [later]);
+    assert_eq!(snapshot.day_closes, [DayCloseRow { tally: later.tally, ..row }]);
 }
 
 /// Entries are appended in order; bounds only widen.
@@ -1806,6 +1811,50 @@ pub async fn given_awkward_texts_when_committed_then_they_come_back_as_they_were
     }
     let lines = dump(&*store, &writer.hall, 2).await;
     assert_eq!(lines.len(), 1 + changes.cases.len() + 2 * awkward.len());
+}
+
+/// An event may claim any number of 64 bits; it is held or quarantined, and must not stop the projector.
+pub async fn given_a_number_beyond_all_bounds_when_committed_then_it_comes_back(
+    stores: &impl StoreFactory,
+) {
+    let store = stores.fresh().await;
+    let mut writer = Writer::claim(&*store).await;
+    let numbers = [0, 1, i64::MAX.cast_unsigned(), i64::MAX.cast_unsigned() + 1, u64::MAX];
+    let exceptions: Vec<_> = numbers.iter().zip(1..).map(|(it, at)| exception(at, *it)).collect();
+    writer.commit(5, &Changes { exceptions: exceptions.clone(), ..Changes::default() }).await;
+    assert_eq!(store.exceptions(&writer.hall, false).await.expect("read"), exceptions);
+    let terminal: Stream = "terminal.t01".parse().expect("a line");
+    let asked: Vec<_> = numbers[1..].iter().map(|it| (terminal.clone(), *it)).collect();
+    let positions = store.positions(&writer.hall, &asked).await.expect("answered");
+    assert_eq!(positions, [Some(2), Some(3), Some(4), Some(5)], "of what came and was not taken");
+    let originals =
+        asked.iter().map(|(stream, number)| EventRef { stream: stream.clone(), number: *number });
+    let needs = Needs { originals: originals.collect(), ..Needs::default() };
+    let found = store.lookup(&writer.hall, &needs).await.expect("looked up");
+    assert!(found.originals.is_empty());
+    let settled = vec![("terminal.t01".to_owned(), u64::MAX, 9)];
+    writer.commit(9, &Changes { settled, ..Changes::default() }).await;
+    let rows = store.exceptions(&writer.hall, false).await.expect("read");
+    assert_eq!(rows[4].settled, Some(9));
+    assert_eq!(dump(&*store, &writer.hall, 2).await.len(), 1 + numbers.len());
+}
+
+/// A detail quotes what an event said, and an attribute may say NUL; a store that cannot keep it keeps another
+/// character.
+pub async fn given_a_detail_with_a_nul_when_committed_then_it_stops_nothing(
+    stores: &impl StoreFactory,
+) {
+    let store = stores.fresh().await;
+    let mut writer = Writer::claim(&*store).await;
+    let row = ExceptionRow { detail: "a\u{0}b".to_owned(), ..exception(1, 1) };
+    writer.commit(1, &Changes { exceptions: vec![row], ..Changes::default() }).await;
+    let rows = store.exceptions(&writer.hall, false).await.expect("read");
+    assert!(
+        rows[0].detail.starts_with('a') && rows[0].detail.ends_with('b'),
+        "{:?}",
+        rows[0].detail
+    );
+    assert_eq!(dump(&*store, &writer.hall, 9).await.len(), 2);
 }
 
 /// Pages of a dump are the whole, whatever their size, and in order.

@@ -1,0 +1,5 @@
+-- Case ?2 of hall ?1.
+select accepted, issued, transferred, department, events
+  from case_file
+ where hall = ?1
+   and id   = ?2

@@ -1,0 +1,5 @@
+-- Position of the first fact of hall ?1 that bears the idempotency key ?2.
+select min(position) as "position: i64"
+  from fact
+ where hall    = ?1
+   and command = ?2

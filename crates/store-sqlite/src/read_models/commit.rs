@@ -1,0 +1,352 @@
+//! One page: the guarded checkpoint, then one statement a table.
+
+use sqlx::sqlite::SqliteConnection;
+use zhoubao_application::store::{Commit, StoreError};
+use zhoubao_projections::rows::{Changes, ExceptionRow, FactRow, SegmentRow};
+
+use super::array::Rows;
+use super::fault::fault;
+
+/// What the statements of a page are given, prepared before the lock is taken.
+#[derive(Debug)]
+pub(super) struct Statements {
+    heads: Rows,
+    tallies: Rows,
+    segments: Rows,
+    entries: Vec<u8>,
+    cases: Rows,
+    day_closes: Rows,
+    exceptions: Rows,
+    settled: Rows,
+    facts: Rows,
+    bodies: Vec<u8>,
+    amendments: Rows,
+    adjustments: Rows,
+    frozen: String,
+    figures: Rows,
+}
+
+impl Statements {
+    pub(super) fn of(changes: &Changes) -> Self {
+        let (segments, entries) = segments(changes);
+        let (facts, bodies) = facts(&changes.facts);
+        Self {
+            heads: heads(changes),
+            tallies: tallies(changes),
+            segments,
+            entries,
+            cases: cases(changes),
+            day_closes: day_closes(changes),
+            exceptions: exceptions(&changes.exceptions),
+            settled: settled(changes),
+            facts,
+            bodies,
+            amendments: amendments(changes),
+            adjustments: adjustments(changes),
+            frozen: serde_json::Value::from_iter(
+                changes.figures.iter().map(|it| it.issue.as_str()),
+            )
+            .to_string(),
+            figures: figures(changes),
+        }
+    }
+}
+
+fn heads(changes: &Changes) -> Rows {
+    let mut rows = Rows::with_capacity(changes.heads.len(), 160);
+    for (stream, head) in &changes.heads {
+        rows.row(|row| {
+            row.text(stream)
+                .number(head.number)
+                .digest(&head.hash)
+                .number(head.position)
+                .id(&head.recorded_at);
+        });
+    }
+    rows
+}
+
+fn tallies(changes: &Changes) -> Rows {
+    let mut rows = Rows::with_capacity(changes.tallies.len(), 64);
+    for (cell, value) in &changes.tallies {
+        if value.amount == 0 && value.events == 0 {
+            continue;
+        }
+        rows.row(|row| {
+            row.day(cell.day)
+                .text(&cell.window)
+                .text(&cell.department)
+                .text(cell.kind.word())
+                .signed(value.amount)
+                .signed(value.events);
+        });
+    }
+    rows
+}
+
+fn segments(changes: &Changes) -> (Rows, Vec<u8>) {
+    let mut rows = Rows::with_capacity(changes.segments.len(), 96);
+    let mut entries =
+        Vec::with_capacity(changes.segments.values().map(|it| it.entries.len()).sum());
+    for row_changes in changes.segments.values() {
+        let SegmentRow {
+            stream,
+            segment,
+            first_position,
+            last_position,
+            first_day,
+            last_day,
+            entries: lines,
+        } = row_changes;
+        rows.row(|row| {
+            row.text(stream)
+                .number(*segment)
+                .number(*first_position)
+                .number(*last_position)
+                .day(*first_day)
+                .day(*last_day)
+                .number(entries.len() as u64)
+                .number(lines.len() as u64);
+        });
+        entries.extend_from_slice(lines.as_bytes());
+    }
+    (rows, entries)
+}
+
+fn cases(changes: &Changes) -> Rows {
+    let mut rows = Rows::with_capacity(changes.cases.len(), 128);
+    for (id, it) in &changes.cases {
+        rows.row(|row| {
+            row.text(id.as_str())
+                .id_or_null(it.case.accepted.as_ref())
+                .id_or_null(it.case.issued.as_ref())
+                .number(u64::from(it.case.transferred))
+                .text_or_null(it.case.department.as_ref().map(|it| it.as_str()))
+                .text(&it.events);
+        });
+    }
+    rows
+}
+
+fn day_closes(changes: &Changes) -> Rows {
+    let mut rows = Rows::default();
+    for ((window, day), it) in &changes.day_closes {
+        rows.row(|row| {
+            row.day(*day)
+                .id(window)
+                .signed(it.tally.consulted)
+                .signed(it.tally.accepted)
+                .signed(it.tally.issued)
+                .signed(it.tally.transferred)
+                .number(it.position);
+        });
+    }
+    rows
+}
+
+fn exceptions(exceptions: &[ExceptionRow]) -> Rows {
+    let mut rows = Rows::with_capacity(exceptions.len(), 160);
+    let mut last = None;
+    for it in exceptions {
+        // A message is never split between pages, so its exceptions follow each other.
+        let place = match last {
+            Some((position, place)) if position == it.position => place + 1,
+            _ => 0,
+        };
+        last = Some((it.position, place));
+        rows.row(|row| {
+            row.number(it.position)
+                .number(place)
+                .text(&it.stream)
+                .number(it.number)
+                .text(it.standing.word())
+                .text(it.code.text())
+                .text(&it.detail);
+            match it.settled {
+                Some(position) => row.number(position),
+                None => row.text_or_null(None),
+            };
+        });
+    }
+    rows
+}
+
+fn settled(changes: &Changes) -> Rows {
+    let mut rows = Rows::default();
+    for (stream, number, position) in &changes.settled {
+        rows.row(|row| {
+            row.text(stream).number(*number).number(*position);
+        });
+    }
+    rows
+}
+
+fn facts(facts: &[FactRow]) -> (Rows, Vec<u8>) {
+    let mut rows = Rows::with_capacity(facts.len(), 320);
+    let mut bodies = Vec::with_capacity(facts.iter().map(|it| it.body.len()).sum());
+    for it in facts {
+        rows.row(|row| {
+            row.number(it.position)
+                .id(&it.stream)
+                .number(it.number)
+                .text(&it.kind)
+                .id(&it.occurred_at)
+                .id(&it.recorded_at)
+                .text_or_null(it.actor.as_deref())
+                .text_or_null(it.command.as_deref())
+                .signed(i64::from(it.counted))
+                .digest(&it.digest)
+                .number(bodies.len() as u64)
+                .number(it.body.len() as u64);
+        });
+        bodies.extend_from_slice(it.body.as_bytes());
+    }
+    (rows, bodies)
+}
+
+fn amendments(changes: &Changes) -> Rows {
+    let mut rows = Rows::default();
+    let mut line = String::new();
+    for (original, it) in &changes.amendments {
+        line.clear();
+        it.current.write(&mut line);
+        rows.row(|row| {
+            row.id(&original.stream).number(original.number).text(line.trim_end_matches('\n'));
+        });
+    }
+    rows
+}
+
+fn adjustments(changes: &Changes) -> Rows {
+    let mut rows = Rows::default();
+    for (place, it) in &changes.adjustments {
+        rows.row(|row| {
+            row.number(it.position)
+                .number(u64::from(*place))
+                .day(it.day)
+                .text(it.kind.word())
+                .signed(it.amount)
+                .signed(it.events)
+                .text(it.cause.word());
+        });
+    }
+    rows
+}
+
+fn figures(changes: &Changes) -> Rows {
+    let mut rows = Rows::default();
+    for (place, it) in changes.figures.iter().enumerate() {
+        if changes.figures[place + 1..].iter().any(|later| later.issue == it.issue) {
+            continue;
+        }
+        for (key, figure) in &it.figures {
+            rows.row(|row| {
+                row.id(&it.issue)
+                    .text(&key.definition)
+                    .text(key.span.word())
+                    .text(key.partition.word())
+                    .text(&key.part)
+                    .signed(figure.amount)
+                    .signed(figure.events);
+            });
+        }
+    }
+    rows
+}
+
+/// Writes all rows and the checkpoint, or nothing.
+pub(super) async fn write(
+    connection: &mut SqliteConnection,
+    hall: i64,
+    commit: &Commit<'_>,
+    statements: Statements,
+) -> Result<(), StoreError> {
+    let mut transaction = super::begin(connection).await?;
+    let to = commit.to;
+    let advanced = sqlx::query_file!(
+        "queries/read/checkpoint_advance.sql",
+        hall,
+        commit.epoch.0,
+        commit.from.cast_signed(),
+        to.incarnation,
+        to.sequence.cast_signed(),
+        &to.hash.as_bytes()[..],
+        to.counts.stored.cast_signed(),
+        to.counts.counted.cast_signed(),
+        to.counts.flagged.cast_signed(),
+        to.counts.quarantined.cast_signed(),
+        to.counts.held.cast_signed(),
+        to.counts.repeated.cast_signed(),
+    )
+    .execute(&mut *transaction)
+    .await
+    .map_err(fault)?;
+    if advanced.rows_affected() != 1 {
+        transaction.rollback().await.map_err(fault)?;
+        return Err(StoreError::Fenced);
+    }
+    macro_rules! run {
+        ($file:literal, $rows:expr $(, $more:expr)?) => {
+            let rows: Rows = $rows;
+            if !rows.is_empty() {
+                sqlx::query_file!($file, hall, rows.into_json() $(, $more)?)
+                    .execute(&mut *transaction)
+                    .await
+                    .map_err(fault)?;
+            }
+        };
+    }
+    run!("queries/read/head_put.sql", statements.heads);
+    if !statements.tallies.is_empty() {
+        run!("queries/read/tally_add.sql", statements.tallies);
+        sqlx::query_file!("queries/read/tally_sweep.sql", hall)
+            .execute(&mut *transaction)
+            .await
+            .map_err(fault)?;
+    }
+    run!("queries/read/segment_append.sql", statements.segments, statements.entries);
+    run!("queries/read/case_put.sql", statements.cases);
+    run!("queries/read/day_close_put.sql", statements.day_closes);
+    run!("queries/read/exception_insert.sql", statements.exceptions);
+    run!("queries/read/exception_settle.sql", statements.settled);
+    run!("queries/read/fact_insert.sql", statements.facts, statements.bodies);
+    run!("queries/read/amendment_put.sql", statements.amendments);
+    run!("queries/read/adjustment_insert.sql", statements.adjustments);
+    if !commit.changes.figures.is_empty() {
+        sqlx::query_file!("queries/read/figure_clear.sql", hall, statements.frozen)
+            .execute(&mut *transaction)
+            .await
+            .map_err(fault)?;
+    }
+    run!("queries/read/figure_insert.sql", statements.figures);
+    transaction.commit().await.map_err(fault)
+}
+
+/// Removes all rows of a hall, and fences its projector.
+pub(super) async fn remove(connection: &mut SqliteConnection, hall: i64) -> Result<(), StoreError> {
+    let mut transaction = super::begin(connection).await?;
+    macro_rules! clear {
+        ($($statement:literal),+ $(,)?) => {
+            $(
+                sqlx::query!($statement, hall).execute(&mut *transaction).await.map_err(fault)?;
+            )+
+        };
+    }
+    clear!(
+        "delete from head where hall = ?1",
+        "delete from tally where hall = ?1",
+        "delete from segment where hall = ?1",
+        "delete from case_file where hall = ?1",
+        "delete from day_close where hall = ?1",
+        "delete from exception where hall = ?1",
+        "delete from fact where hall = ?1",
+        "delete from amendment where hall = ?1",
+        "delete from adjustment where hall = ?1",
+        "delete from figure where hall = ?1",
+    );
+    sqlx::query_file!("queries/read/hall_release.sql", hall)
+        .execute(&mut *transaction)
+        .await
+        .map_err(fault)?;
+    transaction.commit().await.map_err(fault)
+}

@@ -1,0 +1,1 @@
+//! What needs a look inside: a full disk, a held lock, the plans of statements.
