@@ -9,6 +9,7 @@ use zhoubao_domain::figure::{Cause, Definition, Figure, Partition, Span};
 use zhoubao_domain::reconcile;
 
 use crate::dates;
+use crate::describe;
 use crate::document::{
     Block, BlockKind, Document, Field, FigureSource, Inline, Measure, Metadata, Origin, digit_runs,
     unbound_numbers,
@@ -166,15 +167,6 @@ fn joined(lists: Vec<Vec<Inline>>, between: &str) -> Vec<Inline> {
         all.extend(list);
     }
     merged(all)
-}
-
-fn cause_title(cause: Cause) -> &'static str {
-    match cause {
-        Cause::Late => "补计",
-        Cause::Correction => "更正",
-        Cause::Voiding => "撤销",
-        Cause::Release => "放行",
-    }
 }
 
 /// The word between a cause and its amount; none where the cause itself says it.
@@ -406,7 +398,7 @@ impl Composer<'_> {
         let printed = by_cause.into_iter().filter(|(_, _, sum)| sum.amount != 0).map(
             |(cause, definition, sum)| {
                 vec![
-                    Inline::words(cause.map_or("", cause_title)),
+                    Inline::words(cause.map_or("", describe::cause)),
                     Inline::words(&definition.title),
                     Inline::words(direction(cause, sum.amount)),
                     self.counted(definition, Span::Adjustment, Partition::Total, "", sum, cause),

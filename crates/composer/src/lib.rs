@@ -2,7 +2,7 @@
 //!
 //! [`compose()`] joins the [`Material`] of one issue (frozen figures, adopted submissions, inspection, imports)
 //! with a [`Template`] (wording and order, data of the hall) into a [`Document`]: blocks of inline text in which
-//! every computed number is bound to its source. The exporters [`txt`] and [`json`] turn a
+//! every computed number is bound to its source. The exporters [`txt`], [`html`], [`json`] and [`csv`] turn a
 //! document into bytes; pages (PDF, OFD) are made elsewhere from the same document.
 //!
 //! # Rules of this crate
@@ -14,15 +14,29 @@
 //!
 //! Read [`material`] first, then [`template`] and [`document`].
 
-pub mod compose;
-pub mod dates;
-pub mod document;
-pub mod json;
 pub mod material;
-pub mod numbering;
-pub mod submission;
+
 pub mod template;
+
+pub mod submission;
+
+pub mod document;
+
+pub mod compose;
+
+pub mod numbering;
+
+pub mod dates;
+
 pub mod txt;
+
+pub mod html;
+
+pub mod json;
+
+pub mod csv;
+
+mod describe;
 mod wording;
 
 pub use compose::{ComposeError, Composed, Problem, compose};

@@ -145,6 +145,11 @@ impl Engine {
             .collect();
         let departments = push(&self.parts, Part::Call(Call::AuthorisedDepartments));
         values.insert("authorised_departments", departments);
+        if let Some(unknown) = names_in(wording).find(|it| !values.contains_key(it)) {
+            let known: Vec<_> = values.into_keys().collect();
+            let known = known.join(", ");
+            return Err(format!("未知名称 unknown name `{unknown}`, expected one of {known}"));
+        }
         let context = Value::from_pairs(values);
         let rendered =
             self.environment.render_str(wording, context).map_err(|error| describe(&error))?;
@@ -155,7 +160,6 @@ impl Engine {
 
 fn describe(error: &Error) -> String {
     match error.kind() {
-        ErrorKind::UndefinedError => "未知名称 a name or value that is not defined here".to_owned(),
         ErrorKind::UnknownFunction => {
             format!("未知函数 unknown function: {}", error.detail().unwrap_or_default())
         }
@@ -217,6 +221,12 @@ pub(crate) fn misfit(wording: &str) -> Option<String> {
         return Some("有 }} 而无 {{ a `}}` without `{{`".to_owned());
     }
     plain_misfit(wording).map(str::to_owned)
+}
+
+/// The names that a wording prints.
+fn names_in(wording: &str) -> impl Iterator<Item = &str> {
+    let expressions = wording.split("{{").skip(1).filter_map(|it| it.split("}}").next());
+    expressions.map(str::trim).filter(|it| !it.contains('('))
 }
 
 /// `name` or `name('word', "word")`.

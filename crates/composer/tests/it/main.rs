@@ -1,0 +1,16 @@
+//! Issues composed from material by the repository's own template.
+
+#[cfg(test)]
+mod sample;
+
+#[cfg(test)]
+mod issue;
+
+#[cfg(test)]
+mod claims;
+
+#[cfg(test)]
+mod templates;
+
+#[cfg(test)]
+mod exports;
