@@ -1,0 +1,5 @@
+-- Position of the first fact that bears an idempotency key.
+select min(position) as position
+  from fact
+ where hall = $1
+   and command = $2

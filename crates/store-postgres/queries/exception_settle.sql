@@ -1,0 +1,14 @@
+-- Settles exceptions: each by the first settlement of its line and number after it, whatever the pages were.
+update exception
+   set settled = first.position
+  from (select exception.hall, exception.position as of, exception.place, min(it.position) as position
+          from unnest($2::text[], $3::bigint[], $4::bigint[]) as it (stream, number, position)
+          join exception on exception.hall = $1
+           and exception.stream = it.stream
+           and exception.number = it.number
+           and exception.position < it.position
+           and exception.settled is null
+         group by exception.hall, exception.position, exception.place) as first
+ where exception.hall     = $1
+   and exception.position = first.of
+   and exception.place    = first.place

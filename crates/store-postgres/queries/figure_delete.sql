@@ -1,0 +1,4 @@
+-- Deletes the figures of issues that get others.
+delete from figure
+ where hall = $1
+   and issue = any($2::text[])
