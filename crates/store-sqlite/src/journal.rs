@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{
@@ -39,6 +40,12 @@ const POLL_EVERY: Duration = Duration::from_millis(50);
 
 /// Longest wait for another process's transaction.
 const BUSY_MAX: Duration = Duration::from_secs(5);
+
+/// Messages that come out of SQLite in one piece.
+const SPAN: usize = 256;
+
+/// Most messages of one page, whatever the reader asks for: of 300 bytes each, usually.
+const PAGE_MESSAGES_MAX: usize = 10_000;
 
 /// Connections for single reads; cursors have their own.
 const READERS_MAX: u32 = 4;
@@ -321,7 +328,7 @@ impl SqliteJournal {
         }
         let end =
             sqlx::query_file!("queries/journal/end.sql").fetch_optional(&mut *transaction).await?;
-        let (last, before) = end.map_or((0, i64::MIN), |it| (it.sequence, it.recorded_at));
+        let (last, before) = end.map_or((0, 0), |it| (it.sequence, it.recorded_at));
         let recorded_at = self.clock.now().as_microsecond().max(before);
         let first = last + 1;
         let (bytes, cuts) = pack(messages);
@@ -463,17 +470,97 @@ struct SqliteCursor {
 
 impl SqliteCursor {
     async fn page(&mut self, max: usize) -> Result<Vec<Stored>, JournalError> {
-        let (from, limit) = (sql(self.next), sql(max));
-        let rows = sqlx::query_file_as!(Row, "queries/journal/page.sql", from, limit)
-            .fetch_all(&mut self.connection)
-            .await
-            .map_err(|it| fault(&self.path, it))?;
-        let messages: Vec<_> = rows.into_iter().map(Stored::from).collect();
+        let mut messages = self.spans(max).await?;
+        if messages.is_empty() {
+            let from = sql(self.next);
+            let first = sqlx::query_file_scalar!("queries/journal/first.sql", from)
+                .fetch_optional(&mut self.connection)
+                .await
+                .map_err(|it| fault(&self.path, it))?;
+            // A gap wider than the page, which a reader must see as one; or appended just now.
+            if let Some(first) = first {
+                self.next = u64::try_from(first).unwrap_or_default();
+                messages = self.spans(max).await?;
+            }
+        }
         if let Some(last) = messages.last() {
             self.next = last.position + 1;
         }
         Ok(messages)
     }
+
+    async fn spans(&mut self, max: usize) -> Result<Vec<Stored>, JournalError> {
+        let max = max.min(PAGE_MESSAGES_MAX);
+        let last = self.next.saturating_add(max as u64) - 1;
+        let starts: Vec<_> = (self.next..=last).step_by(SPAN).collect();
+        let (starts, length, last) =
+            (serde_json::Value::from(starts).to_string(), sql(SPAN - 1), sql(last));
+        let path = &self.path;
+        let mut messages = Vec::with_capacity(max.min(SPAN));
+        let mut rows = sqlx::query_file!("queries/journal/page.sql", starts, length, last)
+            .fetch(&mut self.connection);
+        // Taken apart while SQLite packs the next span on its own thread.
+        while let Some(row) = rows.try_next().await.map_err(|it| fault(path, it))? {
+            let first = u64::try_from(row.first).unwrap_or_default();
+            let mut packed = row.packed.as_deref().unwrap_or_default();
+            while !packed.is_empty() {
+                let message = unpack(&mut packed, first).ok_or_else(|| JournalError::Unsafe {
+                    code: Code::JournalGap,
+                    detail: format!(
+                        "`{}` is damaged after message {}; restore it from the archive",
+                        path.display(),
+                        messages.last().map_or(first - 1, |it: &Stored| it.position)
+                    ),
+                })?;
+                messages.push(message);
+            }
+        }
+        drop(rows);
+        if !messages.is_sorted_by_key(|it| it.position) {
+            messages.sort_by_key(|it| it.position);
+        }
+        Ok(messages)
+    }
+}
+
+/// Takes the next message off a span that `page.sql` has packed; `None` if that is no such thing.
+fn unpack(packed: &mut &[u8], first: u64) -> Option<Stored> {
+    let place = u64::from(character(packed)?.checked_sub(1)?);
+    let time = [character(packed)?, character(packed)?, character(packed)?];
+    let time = time.into_iter().fold(0, |time, part| time << 20 | i64::from(part));
+    let subject = character(packed)?;
+    let headers = character(packed)?.checked_sub(1)?;
+    let body = character(packed)?.checked_sub(1)?;
+    Some(Stored {
+        position: first + place,
+        recorded_at: Timestamp::from_microsecond(time).ok()?,
+        message: Message {
+            subject: std::str::from_utf8(cut(packed, subject)?).ok()?.to_owned(),
+            attributes: Attributes::read_block(std::str::from_utf8(cut(packed, headers)?).ok()?),
+            body: cut(packed, body)?.to_vec(),
+        },
+    })
+}
+
+fn cut<'a>(packed: &mut &'a [u8], length: u32) -> Option<&'a [u8]> {
+    let (front, rest) = packed.split_at_checked(usize::try_from(length).ok()?)?;
+    *packed = rest;
+    Some(front)
+}
+
+/// Takes the number off that SQLite's `char` has written: UTF-8, and surrogates alike.
+fn character(packed: &mut &[u8]) -> Option<u32> {
+    let lead = *packed.first()?;
+    let (length, top) = match lead {
+        0x00..=0x7f => (1, lead),
+        0xc0..=0xdf => (2, lead & 0x1f),
+        0xe0..=0xef => (3, lead & 0x0f),
+        0xf0..=0xf7 => (4, lead & 0x07),
+        _ => return None,
+    };
+    let (front, rest) = packed.split_at_checked(length)?;
+    *packed = rest;
+    Some(front[1..].iter().fold(u32::from(top), |it, byte| it << 6 | u32::from(byte & 0x3f)))
 }
 
 #[async_trait]

@@ -13,7 +13,7 @@ create table journal (
     sequence    integer primary key,
     subject     text    not null,
     -- Microseconds since 1970 (UTC); never goes back.
-    recorded_at integer not null,
+    recorded_at integer not null check (recorded_at >= 0),
     -- CloudEvents headers, one `name:value` a line.
     headers     text    not null,
     -- The bytes as they came: they are hashed and signed.

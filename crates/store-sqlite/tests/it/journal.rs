@@ -262,6 +262,48 @@ async fn recorded_at_never_goes_back_with_the_clock() {
     assert_eq!(times, [noon, noon, noon + SignedDuration::from_secs(3_600)]);
 }
 
+#[tokio::test]
+async fn a_page_and_a_single_read_agree_on_every_time() {
+    let folder = folder().await;
+    let clock = Arc::new(FixedClock::new(Timestamp::UNIX_EPOCH));
+    let journal =
+        SqliteJournal::open(settings(&folder.path()), Arc::clone(&clock) as Arc<dyn Clock>)
+            .await
+            .unwrap();
+    let parts = [0, 1, 0x7f, 0x80, 0x7ff, 0x800, 0xd800, 0xdfff, 0xffff, 0x10000, 0xfffff];
+    let mut times: Vec<i64> =
+        parts.iter().flat_map(|high| parts.map(|low| (1_600 << 40) | (high << 20) | low)).collect();
+    times.insert(0, 0);
+    let messages = line(&terminal("w01"), 1, times.len() as u64, None);
+    for ((message, time), last) in messages.iter().zip(&times).zip(0..) {
+        clock.set(Timestamp::from_microsecond(*time).unwrap());
+        journal.append(std::slice::from_ref(message), &at("w01", last)).await.unwrap();
+    }
+    let read = journal.open(1).await.unwrap().next(1_000, Duration::ZERO).await.unwrap();
+    assert_eq!(read.iter().map(|it| it.recorded_at.as_microsecond()).collect::<Vec<_>>(), times);
+    for stored in read {
+        assert_eq!(journal.get(stored.position).await.unwrap(), Some(stored));
+    }
+}
+
+#[tokio::test]
+async fn a_gap_wider_than_a_page_is_read_across() {
+    let folder = folder().await;
+    let journal = open(&folder.path()).await.unwrap();
+    journal.append(&line(&terminal("w01"), 1, 20, None), &at("w01", 0)).await.unwrap();
+    for sequence in 3..=15 {
+        folder.lose(sequence).await;
+    }
+    let mut cursor = journal.open(1).await.unwrap();
+    let mut read = Vec::new();
+    while read.last() != Some(&20) {
+        let page = cursor.next(2, Duration::ZERO).await.unwrap();
+        assert!((1..=2).contains(&page.len()));
+        read.extend(page.iter().map(|it| it.position));
+    }
+    assert_eq!(read, [1, 2, 16, 17, 18, 19, 20]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_busy_file_is_waited_for_and_then_unavailable() {
     let folder = folder().await;
@@ -321,6 +363,7 @@ async fn heads_and_pages_are_found_without_reading_the_whole_file() {
         ("get", include_str!("../../queries/journal/get.sql")),
         ("head", include_str!("../../queries/journal/head.sql")),
         ("heads", include_str!("../../queries/journal/heads.sql")),
+        ("first", include_str!("../../queries/journal/first.sql")),
         ("page", include_str!("../../queries/journal/page.sql")),
     ] {
         let sql = format!("explain query plan {sql}");
