@@ -31,6 +31,9 @@ use crate::message::to_headers;
 /// Longest wait for an acknowledgement; the server writes to its disk before it answers.
 const ACK_WAIT: Duration = Duration::from_secs(5);
 
+/// Longest wait for a connection before anything is sent.
+const CONNECT_WAIT: Duration = Duration::from_secs(2);
+
 /// Longest wait for the connection to come back, to find out what became of an append.
 const PROBE_WAIT: Duration = Duration::from_secs(3);
 
@@ -121,6 +124,8 @@ pub(crate) async fn append(
         outgoing.push(Outgoing { subject, headers, body });
     }
 
+    // Nothing was sent, so there is nothing to be found out.
+    journal.connection.ready(CONNECT_WAIT).await.map_err(unavailable)?;
     let sent = if outgoing.len() == 1 {
         single(&journal.connection, &journal.stream, outgoing).await
     } else {
@@ -174,11 +179,9 @@ async fn batch(
 ) -> Result<Vec<u64>, Fault> {
     let deadline = Instant::now() + ACK_WAIT;
     let mut signals = connection.signals();
-    connection.ready(ACK_WAIT).await?;
     let client = &connection.client;
     let inbox = client.new_inbox();
-    let mut answers =
-        client.subscribe(inbox.clone()).await.map_err(|_| Fault::Disconnected)?;
+    let mut answers = client.subscribe(inbox.clone()).await.map_err(|_| Fault::Disconnected)?;
 
     let id = HeaderValue::from(batch_id());
     let count = outgoing.len();
@@ -214,15 +217,17 @@ async fn batch(
 }
 
 /// 128 random bits: who knows another's batch id can commit or break the batch.
-#[expect(clippy::disallowed_methods, reason = "never stored as an identity; only has to be unguessable")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "never stored as an identity; only has to be unguessable"
+)]
 fn batch_id() -> String {
     Uuid::new_v4().simple().to_string()
 }
 
 fn read_ack(payload: &[u8], stream: &str, count: usize) -> Result<Vec<u64>, Fault> {
-    let unexpected = || {
-        Fault::Unexpected(format!("acknowledgement `{}`", String::from_utf8_lossy(payload)))
-    };
+    let unexpected =
+        || Fault::Unexpected(format!("acknowledgement `{}`", String::from_utf8_lossy(payload)));
     let ack: Ack = serde_json::from_slice(payload).map_err(|_| unexpected())?;
     if let Some(error) = ack.error {
         return Err(error.into());

@@ -121,7 +121,8 @@ async fn servers(
     let mut signals = connection.signals();
     let inbox = connection.client.new_inbox();
     let gone = |_| Fault::Disconnected;
-    let mut answers = connection.client.subscribe(inbox.clone()).await.map_err(|_| Fault::Disconnected)?;
+    let mut answers =
+        connection.client.subscribe(inbox.clone()).await.map_err(|_| Fault::Disconnected)?;
     let question = "$SYS.REQ.SERVER.PING.VARZ";
     let asked = connection.client.publish_with_reply(question, inbox, "".into()).await;
     asked.map_err(gone)?;
@@ -210,7 +211,9 @@ pub(crate) async fn check_servers(
     for name in missing(&servers, holders) {
         findings.push(Finding::new(
             Severity::Loss,
-            format!("{name} did not answer, so it is not known whether it writes before it acknowledges"),
+            format!(
+                "{name} did not answer, so it is not known whether it writes before it acknowledges"
+            ),
             Some(SYNC_LINE.to_owned()),
         ));
     }
@@ -280,7 +283,9 @@ pub(crate) async fn check_rights(
     };
 
     // An append at an impossible position: a user with the right is told of the conflict.
-    for line in ["issues", "audit", "quarantine", "terminal.zhoubao-check", "setup.hall.zhoubao-check"] {
+    for line in
+        ["issues", "audit", "quarantine", "terminal.zhoubao-check", "setup.hall.zhoubao-check"]
+    {
         let subject = format!("hall.{hall}.{line}");
         let headers = append::expectation(u64::MAX >> 1);
         match connection.ask(&subject, Some(headers), "".into(), ANSWER_WAIT).await {
@@ -297,7 +302,9 @@ pub(crate) async fn check_rights(
     let subject = format!("$JS.API.DIRECT.GET.{stream}");
     match connection.ask(&subject, None, r#"{"seq":1}"#.into(), ANSWER_WAIT).await {
         Ok(_) => {}
-        Err(Fault::NotPermitted(_)) => findings.push(lacks("read single events", &format!("{subject}.>"))),
+        Err(Fault::NotPermitted(_)) => {
+            findings.push(lacks("read single events", &format!("{subject}.>")))
+        }
         Err(fault) => return Err(fault),
     }
 

@@ -161,7 +161,8 @@ impl Connection {
         match &options.identity {
             // The `$SYS` user is another one than the journal's.
             Some(Identity::Credentials(path)) if own => {
-                connect = connect.credentials_file(path).await.map_err(|it| unreadable(path, &it))?;
+                connect =
+                    connect.credentials_file(path).await.map_err(|it| unreadable(path, &it))?;
             }
             Some(Identity::Nkey(path)) if own => {
                 let seed = tokio::fs::read_to_string(path).await;
@@ -252,7 +253,8 @@ impl Connection {
         request: &impl Serialize,
         wait: Duration,
     ) -> Result<T, Fault> {
-        let payload = serde_json::to_vec(request).map_err(|it| Fault::Unexpected(it.to_string()))?;
+        let payload =
+            serde_json::to_vec(request).map_err(|it| Fault::Unexpected(it.to_string()))?;
         let answer =
             self.ask(&format!("$JS.API.{subject}"), None, payload.into(), wait).await?.payload;
         if let Ok(Refusal { error }) = serde_json::from_slice(&answer) {

@@ -8,8 +8,9 @@
 //!
 //! Position and time of a message come from its reply subject, so nothing is asked a second time.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ use zhoubao_contract::Stored;
 
 use crate::connection::{ANSWER_WAIT, Connection, Signal, trouble};
 use crate::fault::Fault;
+use crate::journal::raw_get;
 use crate::message::{from_client, parse_delivery};
 
 /// Messages of one pull.
@@ -52,11 +54,45 @@ const INACTIVE_MAX: Duration = Duration::from_secs(30);
 const OPEN_WAIT: Duration = Duration::from_secs(2);
 const OPEN_PAUSE: Duration = Duration::from_millis(50);
 
+/// Connections that may be lost at one message before it is read otherwise.
+const CUTS_MAX: u32 = 2;
+
+/// Places that are remembered.
+const CUTS_KEPT_MAX: usize = 1000;
+
+/// Most messages that are read one by one before such a message.
+const SINGLES_MAX: u64 = 100;
+
 /// A request for messages that the server has not yet fulfilled.
 #[derive(Debug)]
 struct Pull {
     id: u64,
     left: usize,
+}
+
+/// Where connections were lost, and how often: the message there may be what cuts them.
+#[derive(Debug, Default)]
+pub(crate) struct Cuts(Mutex<BTreeMap<u64, u32>>);
+
+impl Cuts {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, u32>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, next: u64) {
+        let mut cuts = self.lock();
+        *cuts.entry(next).or_default() += 1;
+        if cuts.len() > CUTS_KEPT_MAX {
+            cuts.pop_first();
+        }
+    }
+
+    /// The last message that a reader from `from` on had better read by itself.
+    fn suspect(&self, from: u64) -> Option<u64> {
+        let cuts = self.lock();
+        let near = cuts.range(from..from.saturating_add(SINGLES_MAX));
+        near.rev().find(|(_, times)| **times >= CUTS_MAX).map(|(sequence, _)| *sequence)
+    }
 }
 
 /// Reads the stream from a sequence on.
@@ -71,6 +107,9 @@ pub(crate) struct NatsCursor {
     /// Where to give the consumer back.
     delete_subject: String,
     pull_id: u64,
+    /// Messages that were read one by one, because one of them cuts the connection.
+    singles: VecDeque<Stored>,
+    cuts: Arc<Cuts>,
     /// The reason why nothing more will come.
     ended: Option<Fault>,
 }
@@ -80,6 +119,8 @@ pub(crate) struct NatsCursor {
 struct Incoming {
     answers: Subscriber,
     pulls: VecDeque<Pull>,
+    /// Sequence of the next message.
+    next: u64,
     /// Number of the last delivery.
     number: u64,
     /// Messages of the stream behind the last one that was read.
@@ -92,6 +133,33 @@ struct Created {
     name: String,
 }
 
+/// Reads one by one up to a message at which the connection was lost again and again; the rest begins behind it.
+async fn read_singles(
+    connection: &Connection,
+    stream: &str,
+    from: u64,
+    cuts: &Cuts,
+) -> Result<(VecDeque<Stored>, u64), Fault> {
+    let mut singles = VecDeque::new();
+    let mut next = from;
+    while let Some(suspect) = cuts.suspect(next) {
+        connection.ready(OPEN_WAIT).await?;
+        match raw_get(connection, stream, &json!({ "seq": next })).await? {
+            Some(stored) => singles.push_back(stored),
+            // The end, or a gap that the reader sees.
+            None => break,
+        }
+        if next == suspect {
+            tracing::warn!(
+                log.position = next,
+                "a message that cuts connections was read by itself"
+            );
+        }
+        next += 1;
+    }
+    Ok((singles, next))
+}
+
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
@@ -101,12 +169,14 @@ impl NatsCursor {
         connection: &Connection,
         stream: &str,
         from: u64,
+        cuts: &Arc<Cuts>,
     ) -> Result<Self, Fault> {
+        let (singles, from) = read_singles(connection, stream, from.max(1), cuts).await?;
         let deadline = Instant::now() + OPEN_WAIT;
         let request = json!({ "stream_name": stream, "config": {
             "ack_policy": "none",
             "deliver_policy": "by_start_sequence",
-            "opt_start_seq": from.max(1),
+            "opt_start_seq": from,
             "mem_storage": true,
             "num_replicas": 1,
             "inactive_threshold": nanoseconds(INACTIVE_MAX),
@@ -126,6 +196,7 @@ impl NatsCursor {
                         incoming: Incoming {
                             answers,
                             pulls: VecDeque::new(),
+                            next: from,
                             number: 0,
                             pending: 0,
                             heard_at: Instant::now(),
@@ -134,6 +205,8 @@ impl NatsCursor {
                         next_subject: format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}"),
                         delete_subject: format!("$JS.API.CONSUMER.DELETE.{stream}.{name}"),
                         pull_id: 0,
+                        singles,
+                        cuts: Arc::clone(cuts),
                         ended: None,
                     });
                 }
@@ -170,6 +243,13 @@ impl NatsCursor {
         Ok(())
     }
 
+    fn end(&mut self, fault: Fault) {
+        if fault == Fault::Disconnected {
+            self.cuts.note(self.incoming.next);
+        }
+        self.ended = Some(fault);
+    }
+
     async fn page(&mut self, max: usize, wait: Duration) -> Result<Vec<Stored>, Fault> {
         let mut page = Vec::new();
         let mut deadline = Instant::now() + wait;
@@ -195,7 +275,7 @@ impl NatsCursor {
                 }
                 // What came before the end is good.
                 Some(Err(fault)) if !page.is_empty() => {
-                    self.ended = Some(fault);
+                    self.end(fault);
                     break;
                 }
                 Some(Err(fault)) => return Err(fault),
@@ -234,17 +314,21 @@ impl Incoming {
     }
 
     fn heard(&mut self, message: &Message, page: &mut Vec<Stored>) -> Result<(), Fault> {
-        if let Some(status) = message.status {
-            return self.heard_status(status.as_u16(), message);
-        }
+        // First of all: a stored message may have a status of its own.
         let reply = message.reply.as_deref().unwrap_or_default();
-        let delivery = parse_delivery(reply)
-            .ok_or_else(|| Fault::Unexpected(format!("a message with reply `{reply}`")))?;
+        let Some(delivery) = parse_delivery(reply) else {
+            let status = message.status.map_or(0, |it| it.as_u16());
+            return self.heard_status(status, message);
+        };
         if delivery.number != self.number + 1 {
             // Lost on the way, which the journal must not be blamed for: it is read again by another consumer.
-            return Err(Fault::Unexpected(format!("delivery {} after {}", delivery.number, self.number)));
+            return Err(Fault::Unexpected(format!(
+                "delivery {} after {}",
+                delivery.number, self.number
+            )));
         }
         self.number = delivery.number;
+        self.next = delivery.position + 1;
         self.pending = delivery.pending;
         if let Some(pull) = self.pulls.front_mut() {
             pull.left -= 1;
@@ -281,8 +365,11 @@ impl Cursor for NatsCursor {
         if let Some(fault) = &self.ended {
             return Err(fault.clone().into());
         }
+        if !self.singles.is_empty() {
+            return Ok(self.singles.drain(..max.min(self.singles.len())).collect());
+        }
         self.page(max, wait).await.map_err(|fault| {
-            self.ended = Some(fault.clone());
+            self.end(fault.clone());
             fault.into()
         })
     }

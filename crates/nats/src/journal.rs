@@ -1,10 +1,12 @@
 //! The journal of one hall on its stream.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 use zhoubao_application::journal::{
     AppendError, Cursor, Expectation, Incarnation, Journal, JournalError, JournalState,
 };
@@ -15,9 +17,9 @@ use zhoubao_domain::id::{HallCode, Subject};
 use crate::append;
 use crate::check::{Finding, Severity, check_rights, check_servers};
 use crate::connection::{ANSWER_WAIT, Connection, Options};
-use crate::cursor::NatsCursor;
+use crate::cursor::{Cuts, NatsCursor};
 use crate::fault::Fault;
-use crate::message::from_direct_get;
+use crate::message::{RawMessage, from_direct_get};
 use crate::stream::{INCARNATION_KEY, StreamOptions, compare, settings, stream_name};
 
 /// Longest wait for a stream to be made, on the disks of all its servers.
@@ -29,6 +31,9 @@ const FILLING_PERCENT: u64 = 70;
 /// JetStream's number for a stream that does not exist.
 const NO_STREAM: u64 = 10059;
 
+/// JetStream's number for a message that does not exist.
+const NO_MESSAGE: u64 = 10037;
+
 /// JetStream's number for a stream that exists with other settings.
 const STREAM_EXISTS: u64 = 10058;
 
@@ -38,6 +43,11 @@ pub struct NatsJournal {
     pub(crate) connection: Connection,
     pub(crate) stream: String,
     pub(crate) replicas: usize,
+    /// The connection of the readers, made for the first: what they read does not hold up acknowledgements, and what
+    /// cuts them off does not touch the writers.
+    reading: OnceCell<Connection>,
+    /// Where readers were cut off.
+    cuts: Arc<Cuts>,
     options: Options,
 }
 
@@ -164,7 +174,14 @@ impl NatsJournal {
     pub async fn open(options: Options) -> Result<Self, JournalError> {
         let connection = Connection::open(&options, &options.url, true).await?;
         let stream = stream_name(&options.hall);
-        Ok(Self { connection, stream, replicas: options.replicas, options })
+        Ok(Self {
+            connection,
+            stream,
+            replicas: options.replicas,
+            reading: OnceCell::new(),
+            cuts: Arc::default(),
+            options,
+        })
     }
 
     /// Makes the stream of a hall.
@@ -234,13 +251,15 @@ impl NatsJournal {
                 return Ok(vec![Finding::new(
                     Severity::Unsafe,
                     fault.to_string(),
-                    Some(format!("publish: {{ allow: [\"$JS.API.STREAM.INFO.{}\"] }}", self.stream)),
+                    Some(format!(
+                        "publish: {{ allow: [\"$JS.API.STREAM.INFO.{}\"] }}",
+                        self.stream
+                    )),
                 )]);
             }
             Err(fault) => return Err(fault.into()),
         };
-        let mut findings =
-            check_servers(&self.connection, &self.options, &info.holders()).await;
+        let mut findings = check_servers(&self.connection, &self.options, &info.holders()).await;
         findings.extend(compare(&self.options.hall, self.options.replicas, &info.config));
         if info.incarnation().is_none() {
             findings.push(Finding {
@@ -250,7 +269,10 @@ impl NatsJournal {
                 line: None,
             });
         }
-        findings.extend(check_rights(&self.connection, &self.options).await?);
+        // A stream that is set up wrongly does not answer as it should.
+        if findings.iter().all(|it| it.severity < Severity::Unsafe) {
+            findings.extend(check_rights(&self.connection, &self.options).await?);
+        }
         Ok(findings)
     }
 
@@ -304,7 +326,40 @@ impl NatsJournal {
     async fn direct_get(&self, request: &Value) -> Result<Option<Stored>, Fault> {
         let subject = format!("$JS.API.DIRECT.GET.{}", self.stream);
         let payload = request.to_string().into();
-        from_direct_get(&self.connection.ask(&subject, None, payload, ANSWER_WAIT).await?)
+        match self.connection.ask(&subject, None, payload, ANSWER_WAIT).await {
+            Ok(answer) => from_direct_get(&answer),
+            Err(fault) => self.instead(fault, request).await,
+        }
+    }
+
+    /// Reads otherwise what could not be read by a direct get, if it is the message that cut the connection.
+    async fn instead(&self, fault: Fault, request: &Value) -> Result<Option<Stored>, Fault> {
+        if !matches!(fault, Fault::Disconnected | Fault::NoResponders) {
+            return Err(fault);
+        }
+        match raw_get(&self.connection, &self.stream, request).await {
+            // A user without this right, or a server that is really away.
+            Err(_) => Err(fault),
+            read => read,
+        }
+    }
+}
+
+/// Reads one message as `request` says, in a form in which no message can cut the connection.
+pub(crate) async fn raw_get(
+    connection: &Connection,
+    stream: &str,
+    request: &Value,
+) -> Result<Option<Stored>, Fault> {
+    #[derive(Deserialize)]
+    struct Answer {
+        message: RawMessage,
+    }
+    let subject = format!("STREAM.MSG.GET.{stream}");
+    match connection.api::<Answer>(&subject, request, ANSWER_WAIT).await {
+        Ok(Answer { message }) => message.into_stored().map(Some),
+        Err(Fault::Refused { code: NO_MESSAGE, .. }) => Ok(None),
+        Err(fault) => Err(fault),
     }
 }
 
@@ -327,9 +382,12 @@ impl Journal for NatsJournal {
     /// A copy that lags behind may answer; an append at its head is then refused by the leader.
     async fn head(&self, subject: &Subject) -> Result<Option<Stored>, JournalError> {
         // The subject in the request's subject, so that a right can be given for one line.
+        let request = json!({ "last_by_subj": subject.to_string() });
         let subject = format!("$JS.API.DIRECT.GET.{}.{subject}", self.stream);
-        let answer = self.connection.ask(&subject, None, "".into(), ANSWER_WAIT).await?;
-        Ok(from_direct_get(&answer)?)
+        Ok(match self.connection.ask(&subject, None, "".into(), ANSWER_WAIT).await {
+            Ok(answer) => from_direct_get(&answer)?,
+            Err(fault) => self.instead(fault, &request).await?,
+        })
     }
 
     async fn get(&self, sequence: u64) -> Result<Option<Stored>, JournalError> {
@@ -337,6 +395,8 @@ impl Journal for NatsJournal {
     }
 
     async fn open(&self, from: u64) -> Result<Box<dyn Cursor>, JournalError> {
-        Ok(Box::new(NatsCursor::open(&self.connection, &self.stream, from).await?))
+        let make = || Connection::open(&self.options, &self.options.url, true);
+        let reading = self.reading.get_or_try_init(make).await?;
+        Ok(Box::new(NatsCursor::open(reading, &self.stream, from, &self.cuts).await?))
     }
 }

@@ -11,22 +11,24 @@
 //! - It is the only one that knows async-nats.
 //! - An append is acknowledged by the server or found in the stream; nothing else counts as stored. What could
 //!   not be found out is [`Unavailable`](zhoubao_application::journal::AppendError::Unavailable).
-//! - No request goes out while the connection is down: a publish that waits in a buffer would be stored after
-//!   its writer was told that nobody answered.
+//! - No request goes out while the connection is known to be down: a publish that waits in a buffer would be stored
+//!   after its writer was told that nobody answered.
+//! - No stored bytes stop a reader: the client cuts the connection at headers that are not well formed, so such a
+//!   message is read by itself, in another form.
 //! - A server that would lose acknowledged events is refused at [`NatsJournal::connect`], with the line that
 //!   mends its configuration.
 //!
 //! Read [`journal`] first, then `append` and `cursor`; [`check`] says what a safe server is, [`stream`] what a
 //! safe stream.
 
-pub mod journal;
 mod append;
-mod cursor;
 pub mod check;
-pub mod stream;
-mod message;
 pub mod connection;
+mod cursor;
 pub mod fault;
+pub mod journal;
+mod message;
+pub mod stream;
 
 pub use check::{Finding, Severity};
 pub use connection::{Identity, Options, Tls};

@@ -94,7 +94,7 @@ pub(crate) fn compare(hall: &HallCode, replicas: usize, found: &Value) -> Vec<Fi
             findings.push(Finding::new(
                 Severity::Unsafe,
                 format!("stream {name} has `{field}: {value}`, which a hall's stream does not set"),
-                None,
+                value.is_boolean().then(|| format!("{field}: false")),
             ));
         }
     }

@@ -36,10 +36,13 @@ async fn a_server_that_does_not_sync_is_refused_unless_loss_is_accepted() -> any
     let server = NatsServer::builder().sync_always(false).start().await?;
     NatsJournal::create_stream(&options(&server), &stream_options()).await?;
     let refused = NatsJournal::connect(options(&server)).await;
-    check_refused(refused, Code::UnsafeBroker, &["hall-test", "before they are on the disk", SYNC_LINE]);
+    check_refused(
+        refused,
+        Code::UnsafeBroker,
+        &["hall-test", "before they are on the disk", SYNC_LINE],
+    );
 
-    let journal =
-        NatsJournal::connect(Options { accept_loss: true, ..options(&server) }).await?;
+    let journal = NatsJournal::connect(Options { accept_loss: true, ..options(&server) }).await?;
     let subject = terminal("w01");
     journal.append(&[event(&subject, 1, None, "{}")], &[at(&subject, 0)]).await?;
     Ok(())

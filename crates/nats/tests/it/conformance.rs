@@ -10,8 +10,8 @@ use zhoubao_application::journal::Journal;
 use zhoubao_nats::NatsJournal;
 use zhoubao_test_support::NatsServer;
 
-use crate::{options, stream_options};
 use crate::append::hold_batches;
+use crate::{options, stream_options};
 
 /// Open batches of one stream.
 const INFLIGHT: u32 = 50;

@@ -1,9 +1,13 @@
 //! Reading.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_nats::HeaderMap;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _};
+use zhoubao_application::follow::Follower;
 use zhoubao_application::journal::Journal;
+use zhoubao_test_support::NatsServer;
 
 use crate::{at, client, event, journal, line, terminal};
 
@@ -21,7 +25,10 @@ async fn a_page_is_full_where_there_is_enough() -> anyhow::Result<()> {
     assert_eq!(page[0].position, 11);
     assert_eq!(page[0].message, messages[10]);
     let page = cursor.next(150, WAIT).await?;
-    assert_eq!(page.iter().map(|it| it.position).collect::<Vec<_>>(), (161..=200).collect::<Vec<_>>());
+    assert_eq!(
+        page.iter().map(|it| it.position).collect::<Vec<_>>(),
+        (161..=200).collect::<Vec<_>>()
+    );
     Ok(())
 }
 
@@ -64,8 +71,7 @@ async fn what_others_wrote_is_read_as_it_is() -> anyhow::Result<()> {
 
     let mut cursor = Journal::open(&journal, 1).await?;
     let page = cursor.next(10, WAIT).await?;
-    let seen: Vec<_> =
-        page.iter().map(|it| (it.position, it.message.subject.as_str())).collect();
+    let seen: Vec<_> = page.iter().map(|it| (it.position, it.message.subject.as_str())).collect();
     assert_eq!(
         seen,
         [
@@ -94,5 +100,66 @@ async fn the_state_of_the_broker_is_told() -> anyhow::Result<()> {
     assert!(state.consumers >= 1);
     assert_eq!(state.bytes_max, Some(1 << 30));
     assert_eq!(state.filled_percent(), Some(0));
+    Ok(())
+}
+
+/// Publishes bytes as they are, which no client does.
+async fn publish_raw(server: &NatsServer, subject: &str, headers: &[u8]) -> anyhow::Result<()> {
+    let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", server.port())).await?;
+    let connect = r#"CONNECT {"verbose":false,"headers":true,"user":"hall","pass":"hall"}"#;
+    let length = headers.len();
+    let mut text = format!("{connect}\r\nHPUB {subject} {length} {}\r\n", length + 2).into_bytes();
+    text.extend_from_slice(headers);
+    text.extend_from_slice(b"{}\r\nPING\r\n");
+    stream.write_all(&text).await?;
+    let mut answer = String::new();
+    let mut stream = tokio::io::BufReader::new(stream);
+    while answer != "PONG\r\n" {
+        answer.clear();
+        anyhow::ensure!(
+            stream.read_line(&mut answer).await? > 0 && !answer.starts_with("-ERR"),
+            "{answer}"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn no_message_stops_the_readers() -> anyhow::Result<()> {
+    let (server, journal) = journal().await?;
+    let (good, bad) = (terminal("good"), terminal("bad"));
+    let messages = line(&good, 1, 3, None);
+    journal.append(&messages[..1], &[at(&good, 0)]).await?;
+    let poisons: [&[u8]; 6] = [
+        b"NATS/1.0\r\nno colon\r\nce-id: 7\r\n\r\n",
+        b"NATS/1.0\r\nce-id: 8\xff\r\n\r\n",
+        b"HTTP/1.1\r\nce-id: 9\r\n\r\n",
+        b"NATS/1.0 100 Idle Heartbeat\r\nce-id: 10\r\n\r\n",
+        b"NATS/1.0 503\r\nce-id: 11\r\n\r\n",
+        b"NATS/1.0 999999 x\r\nce-id: 12\r\n\r\n",
+    ];
+    for poison in poisons {
+        publish_raw(&server, &bad.to_string(), poison).await?;
+    }
+    journal.append(&messages[1..], &[at(&good, 1)]).await?;
+
+    let journal = Arc::new(journal);
+    let mut follower = Follower::new(journal.clone(), None);
+    let mut seen = Vec::new();
+    let deadline = Instant::now() + 3 * WAIT;
+    while seen.len() < 9 {
+        anyhow::ensure!(Instant::now() < deadline, "stopped at {}", seen.len());
+        seen.extend(follower.next_page(10, Duration::from_millis(100)).await?.messages);
+    }
+    assert_eq!(seen.iter().map(|it| it.position).collect::<Vec<_>>(), (1..=9).collect::<Vec<_>>());
+    let good: Vec<_> =
+        seen.iter().map(|it| &it.message).filter(|it| it.subject == messages[0].subject).collect();
+    assert_eq!(good, messages.iter().collect::<Vec<_>>());
+    let ids: Vec<_> = seen[1..7].iter().map(|it| it.message.attributes.id.as_deref()).collect();
+    assert_eq!(ids[0], Some("7"));
+    for stored in &seen {
+        assert_eq!(journal.get(stored.position).await?.as_ref(), Some(stored));
+    }
+    assert_eq!(journal.head(&bad).await?.as_ref(), Some(&seen[6]));
     Ok(())
 }
