@@ -1,2 +1,7 @@
-//! The record-keeping backend of a government service hall.
-fn main() {}
+//! The `zhoubao` program; everything is in the library of the same name.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    zhoubao::main(std::env::args_os())
+}

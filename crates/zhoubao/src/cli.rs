@@ -1,0 +1,663 @@
+//! The command line: every subcommand with its flags, and examples in its help.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use jiff::civil::Date;
+use zhoubao_domain::id::{
+    CaseId, DepartmentId, EventRef, HallCode, MatterId, ObjectId, TerminalId, UserId,
+};
+
+/// 政务服务大厅的记录与周报 the record-keeping backend of a government service hall.
+#[derive(Debug, Parser)]
+#[command(
+    name = "zhoubao",
+    version,
+    about = "周报：政务服务大厅的事件记录与每周一期 the record of a service hall, and its weekly issue",
+    after_help = "例 examples:\n  zhoubao setup apply setup/ --hall 510000\n  zhoubao serve\n  zhoubao explain E.103\n\n\
+        退出码 exit codes: 0 ok · 2 usage · 3 integrity broken · 4 refused by a rule · 5 trust · 6 server or disk · 78 configuration",
+    subcommand_required = true,
+    arg_required_else_help = true,
+    propagate_version = true
+)]
+pub struct Cli {
+    /// Flags of every subcommand.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags of every subcommand; each may stand in `zhoubao.toml` or in `ZHOUBAO_…`, too.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "通用 Everywhere")]
+pub struct Global {
+    /// 数据目录 the data folder [default: ./zhoubao-data] [env: ZHOUBAO_DIR]
+    #[arg(long, global = true, value_name = "FOLDER")]
+    pub dir: Option<PathBuf>,
+    /// 日志 the journal: `sqlite`, `nats`, or `nats://host:4222` [default: sqlite]
+    #[arg(long, global = true, value_name = "JOURNAL")]
+    pub journal: Option<String>,
+    /// 读模型 the read models: `sqlite`, or `postgres://user@host/database` [default: sqlite]
+    #[arg(long, global = true, value_name = "STORE")]
+    pub store: Option<String>,
+    /// 大厅代码 code of the hall, six digits; an existing folder knows its own
+    #[arg(long, global = true, value_name = "CODE")]
+    pub hall: Option<HallCode>,
+    /// 配置文件 settings [default: zhoubao.toml in the data folder] [env: ZHOUBAO_CONFIG]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// 以 JSON 输出 results and errors as JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// 不显示过程 no notes and no progress
+    #[arg(long, global = true)]
+    pub quiet: bool,
+    /// Address of a `$SYS` user of the broker, to check that it writes before it answers
+    #[arg(long, global = true, value_name = "URL")]
+    pub sys_url: Option<String>,
+    /// 我接受断电会丢失已确认的事件 I accept that a power cut loses events that were already acknowledged: use a server
+    /// that does not write before it answers, or of which that is not known
+    #[arg(long, global = true, visible_alias = "i-accept-loss")]
+    pub accept_loss: bool,
+}
+
+impl Global {
+    /// The flags that were given, by key of the setting.
+    #[must_use]
+    pub fn settings(&self) -> BTreeMap<&'static str, String> {
+        let dir = self.dir.as_ref().map(|it| it.to_string_lossy().into_owned());
+        [
+            ("dir", dir),
+            ("journal", self.journal.clone()),
+            ("store", self.store.clone()),
+            ("hall", self.hall.as_ref().map(ToString::to_string)),
+            ("sys_url", self.sys_url.clone()),
+            ("accept_loss", self.accept_loss.then(|| "true".to_owned())),
+        ]
+        .into_iter()
+        .filter_map(|(key, value)| Some((key, value?)))
+        .collect()
+    }
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// 运行全部角色 runs every role in this process until it is stopped
+    #[command(after_help = "例 examples:\n  zhoubao serve --hall 510000\n  \
+        zhoubao serve --journal nats://127.0.0.1:4222 --store postgres://zhoubao@db/zhoubao")]
+    Serve(ServeArgs),
+    /// 投影 folds the journal into the read models
+    #[command(
+        after_help = "例 examples:\n  zhoubao project --once          up to the journal's end\n  \
+        zhoubao project                 for ever; Ctrl-C or SIGTERM ends it between two transactions"
+    )]
+    Project(ProjectArgs),
+    /// 设置大厅 the hall's set-up: windows, terminals, departments, people, calendars, templates
+    #[command(
+        after_help = "例 examples:\n  zhoubao setup apply hall.toml data/setup data/calendars data/templates\n  \
+        zhoubao setup put calendar 2027 2027.json --by u100\n  zhoubao setup list\n  zhoubao setup show calendar 2023"
+    )]
+    Setup(SetupArgs),
+    /// 录入 records one event, or many from standard input
+    #[command(after_help = "例 examples:\n  \
+        zhoubao emit 咨询 --terminal w01 --people 3 --by u201\n  \
+        zhoubao emit accept --terminal w01 --department d12 --matter m3 --case 2023-0001\n  \
+        zhoubao emit close --terminal w01 --day 2023-02-06 --accepted 5\n  \
+        zhoubao emit correct --terminal w01 --event terminal.w01#17 --people 4 --reason 输入有误\n  \
+        zhoubao emit - < events.ndjson       one CloudEvent in JSON a line\n\n\
+        不会计数的事件先提示，加 --anyway 照录 an event that would not count is shown first; --anyway records it")]
+    Emit(Box<EmitArgs>),
+    /// 重建读模型 builds the read models anew from the journal and swaps them in
+    #[command(
+        after_help = "例 examples:\n  zhoubao rebuild --verify              compares every row with the live copy, then swaps\n  \
+        zhoubao rebuild --verify --dry-run    compares only\n\n退出码 exit codes: 3 when --verify found a difference"
+    )]
+    Rebuild(RebuildArgs),
+    /// 体检 looks at configuration, folder, journal, read models, terminals and calendars
+    #[command(
+        after_help = "例 examples:\n  zhoubao doctor\n  zhoubao doctor --json | jq '.findings[] | select(.level != \"ok\")'\n\n\
+        退出码 exit codes: 0 nothing broken · 3 integrity · 6 a server or disk · 78 configuration"
+    )]
+    Doctor(DoctorArgs),
+    /// 查看配置 shows the settings in force and where each comes from
+    #[command(
+        after_help = "例 examples:\n  zhoubao config check\n  ZHOUBAO_JOURNAL=nats zhoubao config check --json"
+    )]
+    Config(ConfigArgs),
+    /// 说明代码 explains a code: cause, fix and example
+    #[command(
+        after_help = "例 examples:\n  zhoubao explain E.103\n  zhoubao explain            every code"
+    )]
+    Explain(ExplainArgs),
+}
+
+/// Flags of `serve`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ServeArgs {}
+
+/// Flags of `project`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ProjectArgs {
+    /// 到当前末尾为止 up to what the journal holds now
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// Arguments of `setup`.
+#[derive(Debug, Clone, Args)]
+pub struct SetupArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: SetupAction,
+}
+
+/// What `setup` does.
+#[derive(Debug, Clone, Subcommand)]
+pub enum SetupAction {
+    /// 应用文件 records every entry of these files or folders that differs from what is in force
+    #[command(
+        after_help = "例 example:\n  zhoubao setup apply hall.toml data/setup data/calendars data/templates --by u100\n\n\
+        A JSON file is the body of one entry: figures.json, rules.json, checklist.json, calendar 2023.json, or\n\
+        <topic>.<id>.json. A TOML file has one table for each entry, [window.w01], or is a template."
+    )]
+    Apply {
+        /// Files or folders.
+        #[arg(required = true, value_name = "FILE|FOLDER")]
+        paths: Vec<PathBuf>,
+        /// Who, when, and whether at all.
+        #[command(flatten)]
+        by: ByArgs,
+    },
+    /// 录入一项 records one entry
+    #[command(after_help = "例 example:\n  zhoubao setup put user u100 u100.json --by u1")]
+    Put {
+        /// hall, window, terminal, department, matter, checklist, template, calendar, user, figures or rules.
+        topic: String,
+        /// The id of the entry.
+        id: ObjectId,
+        /// Its body as JSON, or a template as TOML.
+        file: PathBuf,
+        /// Who, when, and whether at all.
+        #[command(flatten)]
+        by: ByArgs,
+    },
+    /// 列出 lists what is in force
+    #[command(after_help = "例 example:\n  zhoubao setup list --json")]
+    List {
+        /// Only this topic.
+        topic: Option<String>,
+    },
+    /// 显示一项 shows one entry
+    #[command(after_help = "例 example:\n  zhoubao setup show calendar 2023")]
+    Show {
+        /// The topic.
+        topic: String,
+        /// The id.
+        id: ObjectId,
+    },
+}
+
+/// Who acts, and whether at all.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ByArgs {
+    /// 工号 work number of who does it
+    #[arg(long, value_name = "WORK NUMBER")]
+    pub by: Option<UserId>,
+    /// 幂等键 idempotency key: the same key again answers with the first position
+    #[arg(long = "id", value_name = "KEY")]
+    pub key: Option<String>,
+    /// 只看结果，不写入 shows what would happen and writes nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// What is recorded by `emit`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EmitKind {
+    /// 咨询
+    #[value(name = "consult", alias = "咨询")]
+    Consult,
+    /// 受理
+    #[value(name = "accept", alias = "受理")]
+    Accept,
+    /// 颁发
+    #[value(name = "issue", alias = "颁发")]
+    Issue,
+    /// 流转
+    #[value(name = "transfer", alias = "流转")]
+    Transfer,
+    /// 日结
+    #[value(name = "close", alias = "日结")]
+    Close,
+    /// 更正
+    #[value(name = "correct", alias = "更正")]
+    Correct,
+    /// 撤销
+    #[value(name = "void", alias = "撤销")]
+    Void,
+    /// 授权变更
+    #[value(name = "authz", aliases = ["授权", "授权变更"])]
+    Authz,
+    /// 放行
+    #[value(name = "release", alias = "放行")]
+    Release,
+    /// 驳回
+    #[value(name = "reject", alias = "驳回")]
+    Reject,
+    /// One CloudEvent in JSON a line of standard input.
+    #[value(name = "-")]
+    Lines,
+}
+
+/// What changes in an authorization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ChangeKind {
+    /// 授权
+    Authorised,
+    /// 取消授权
+    Withdrawn,
+    /// 事项纳入
+    ItemsIncluded,
+    /// 事项移出
+    ItemsRemoved,
+    /// 更换首席事务代表
+    RepresentativeReplaced,
+    /// 重签授权书
+    LetterSigned,
+}
+
+/// Arguments of `emit`.
+#[derive(Debug, Clone, Args)]
+pub struct EmitArgs {
+    /// 事项 what happened; Chinese words do as well; `-` reads lines from standard input
+    #[arg(value_enum)]
+    pub kind: EmitKind,
+    /// 终端 the device in whose line it is recorded
+    #[arg(long)]
+    pub terminal: Option<TerminalId>,
+    /// 人次 people advised
+    #[arg(long)]
+    pub people: Option<u32>,
+    /// 部门 the department
+    #[arg(long)]
+    pub department: Option<DepartmentId>,
+    /// 事项 the matter
+    #[arg(long)]
+    pub matter: Option<MatterId>,
+    /// 办件编号 the case
+    #[arg(long)]
+    pub case: Option<CaseId>,
+    /// 发生时间 when it happened, such as 2023-02-06T10:41+08:00 [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub time: Option<String>,
+    /// 日结日 the day that is closed, or from which an authorization holds [default: today]
+    #[arg(long, value_name = "DATE")]
+    pub day: Option<Date>,
+    /// 日结咨询数 the window's own tally
+    #[arg(long, value_name = "N")]
+    pub consulted: Option<i64>,
+    /// 日结受理数
+    #[arg(long, value_name = "N")]
+    pub accepted: Option<i64>,
+    /// 日结颁发数
+    #[arg(long, value_name = "N")]
+    pub issued: Option<i64>,
+    /// 日结流转数
+    #[arg(long, value_name = "N")]
+    pub transferred: Option<i64>,
+    /// 原事件 the event that is corrected, voided, released or rejected, such as terminal.w01#17
+    #[arg(long, value_name = "EVENT")]
+    pub event: Option<EventRef>,
+    /// 原因 why
+    #[arg(long)]
+    pub reason: Option<String>,
+    /// 授权变更种类 what changes in the authorization
+    #[arg(long, value_enum)]
+    pub change: Option<ChangeKind>,
+    /// 纳入或移出的事项 matters that are included or removed
+    #[arg(long = "item", value_name = "MATTER", action = ArgAction::Append)]
+    pub items: Vec<MatterId>,
+    /// 首席事务代表工号 the new chief representative
+    #[arg(long, value_name = "WORK NUMBER")]
+    pub representative: Option<UserId>,
+    /// 授权书编号 number of the letter
+    #[arg(long)]
+    pub letter: Option<String>,
+    /// 终端序号 number in the terminal's line: the same number again is not recorded twice
+    #[arg(long)]
+    pub number: Option<u64>,
+    /// Who, under which key, and whether at all.
+    #[command(flatten)]
+    pub by: ByArgs,
+    /// 不计数也照录 records it even if it would not count
+    #[arg(long)]
+    pub anyway: bool,
+}
+
+/// Flags of `rebuild`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct RebuildArgs {
+    /// 逐行比对 compares every row with the live copy first
+    #[arg(long)]
+    pub verify: bool,
+    /// 只比对，不替换 keeps the live copy
+    #[arg(long)]
+    pub dry_run: bool,
+    /// 同库的其它大厅 other halls in the same PostgreSQL schema, rebuilt with this one
+    #[arg(long, value_name = "CODE", value_delimiter = ',')]
+    pub also: Vec<HallCode>,
+}
+
+/// Flags of `doctor`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct DoctorArgs {}
+
+/// Arguments of `config`.
+#[derive(Debug, Clone, Args)]
+pub struct ConfigArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: ConfigAction,
+}
+
+/// What `config` does.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ConfigAction {
+    /// 检查并列出 checks every source and lists what is in force, without passwords
+    #[command(after_help = "例 example:\n  zhoubao config check --config /etc/zhoubao.toml")]
+    Check,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ExplainArgs {
+    /// 代码 the code, such as E.103; none lists every code
+    pub code: Option<String>,
+}
+
+/// Flags of `demo`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct DemoArgs {
+    /// 只跑一遍 ends when the issue is out, instead of going on live
+    #[arg(long)]
+    pub once: bool,
+    /// 随机种子 the same seed gives the same record
+    #[arg(long, default_value_t = 42)]
+    pub seed: u64,
+}
+
+/// What `bench` measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BenchKind {
+    /// Appending to the journal.
+    Append,
+    /// Folding the journal into new read models.
+    Rebuild,
+}
+
+/// Arguments of `bench`.
+#[derive(Debug, Clone, Args)]
+pub struct BenchArgs {
+    /// What to measure.
+    #[arg(value_enum)]
+    pub kind: BenchKind,
+    /// Events.
+    #[arg(long, default_value_t = 100_000)]
+    pub events: u64,
+    /// Messages of one append or one page.
+    #[arg(long)]
+    pub page: Option<usize>,
+    /// The same seed gives the same record.
+    #[arg(long, default_value_t = 42)]
+    pub seed: u64,
+}
+
+/// A form in which an issue is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Plain text.
+    Txt,
+    /// A page.
+    Html,
+    /// The canonical issue.
+    Json,
+    /// The figures.
+    Csv,
+    /// Every form.
+    All,
+}
+
+/// Arguments of `compose`.
+#[derive(Debug, Clone, Args)]
+pub struct ComposeArgs {
+    /// 期 the issue: its id, or year and number such as 2023-05
+    pub issue: String,
+    /// 格式 in which form
+    #[arg(long, value_enum, default_value_t = Format::Txt)]
+    pub format: Format,
+    /// 输出目录 folder for the files; without it one form goes to standard output
+    #[arg(long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+}
+
+/// By what `stats` groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum By {
+    /// 日
+    #[value(alias = "日")]
+    Day,
+    /// 窗口
+    #[value(alias = "窗口")]
+    Window,
+    /// 部门
+    #[value(alias = "部门")]
+    Department,
+    /// 事项种类
+    #[value(alias = "种类")]
+    Kind,
+}
+
+/// Arguments of `stats`.
+#[derive(Debug, Clone, Args)]
+pub struct StatsArgs {
+    /// 截至 as it was known at a position of the journal, or at a time such as 2023-02-10 or 2023-02-10T17:00+08:00
+    #[arg(long, value_name = "POSITION|TIME")]
+    pub as_of: Option<String>,
+    /// 分组 one row for each of these
+    #[arg(long, value_enum, default_value_t = By::Kind)]
+    pub by: By,
+    /// 周 a week such as 2023-W06
+    #[arg(long, conflicts_with_all = ["from", "to"])]
+    pub week: Option<String>,
+    /// 起 first day
+    #[arg(long, value_name = "DATE")]
+    pub from: Option<Date>,
+    /// 止 last day
+    #[arg(long, value_name = "DATE")]
+    pub to: Option<Date>,
+}
+
+/// Who decides about an issue, and how.
+#[derive(Debug, Clone, Default, Args)]
+pub struct DecideArgs {
+    /// Who, under which key, and whether at all.
+    #[command(flatten)]
+    pub by: ByArgs,
+    /// 确认 does it without a question: needed where nobody can be asked
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// Arguments of `issue`.
+#[derive(Debug, Clone, Args)]
+pub struct IssueArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: IssueAction,
+}
+
+/// What `issue` does.
+#[derive(Debug, Clone, Subcommand)]
+pub enum IssueAction {
+    /// 列出各期 lists the issues
+    #[command(after_help = "例 example:\n  zhoubao issue list")]
+    List,
+    /// 显示一期 shows an issue and its history
+    #[command(after_help = "例 example:\n  zhoubao issue show 2023-05")]
+    Show {
+        /// The issue: its id, or year and number.
+        issue: String,
+    },
+    /// 开一期 opens an issue for the next period, or for the days given
+    #[command(
+        after_help = "例 example:\n  zhoubao issue open 2023-w06 --from 2023-02-06 --to 2023-02-10 --by u100"
+    )]
+    Open {
+        /// Id of the new issue.
+        issue: ObjectId,
+        /// 起 first day
+        #[arg(long, value_name = "DATE", requires = "to")]
+        from: Option<Date>,
+        /// 止 last day
+        #[arg(long, value_name = "DATE", requires = "from")]
+        to: Option<Date>,
+        /// Who decides.
+        #[command(flatten)]
+        decide: DecideArgs,
+    },
+    /// 改数据期 sets another period
+    #[command(
+        after_help = "例 example:\n  zhoubao issue period 2023-w06 --from 2023-02-06 --to 2023-02-11 --by u100"
+    )]
+    Period {
+        /// The issue.
+        issue: String,
+        /// 起 first day
+        #[arg(long, value_name = "DATE")]
+        from: Date,
+        /// 止 last day
+        #[arg(long, value_name = "DATE")]
+        to: Date,
+        /// Who decides.
+        #[command(flatten)]
+        decide: DecideArgs,
+    },
+    /// 采用稿件 takes a submission into the issue
+    #[command(after_help = "例 example:\n  zhoubao issue adopt 2023-w06 s17 --order 2 --by u100")]
+    Adopt {
+        /// The issue.
+        issue: String,
+        /// The submission.
+        submission: ObjectId,
+        /// 次序 place within its section
+        #[arg(long, default_value_t = 0)]
+        order: u32,
+        /// Who decides.
+        #[command(flatten)]
+        decide: DecideArgs,
+    },
+    /// 冻结 fixes the figures at the present position
+    #[command(after_help = "例 example:\n  zhoubao issue freeze 2023-w06 --by u100")]
+    Freeze {
+        /// The issue.
+        issue: String,
+        /// Who decides.
+        #[command(flatten)]
+        decide: DecideArgs,
+    },
+    /// 送审 hands the draft to the leader
+    #[command(after_help = "例 example:\n  zhoubao issue submit 2023-w06 --by u100")]
+    Submit {
+        /// The issue.
+        issue: String,
+        /// Who decides.
+        #[command(flatten)]
+        decide: DecideArgs,
+    },
+    /// 退回 hands the draft back
+    #[command(
+        after_help = "例 example:\n  zhoubao issue return 2023-w06 --reason 数据待核 --by u200"
+    )]
+    Return {
+        /// The issue.
+        issue: String,
+        /// 原因 why
+        #[arg(long)]
+        reason: String,
+        /// Who decides.
+        #[command(flatten)]
+        decide: DecideArgs,
+    },
+    /// 签发 approves and numbers the issue
+    #[command(
+        after_help = "例 example:\n  zhoubao issue sign 2023-w06 --on 2023-02-20 --by u200 --yes"
+    )]
+    Sign {
+        /// The issue.
+        issue: String,
+        /// 印发日期 date of the masthead [default: today]
+        #[arg(long, value_name = "DATE")]
+        on: Option<Date>,
+        /// Who decides.
+        #[command(flatten)]
+        decide: DecideArgs,
+    },
+    /// 发布 renders the issue and lets it out
+    #[command(after_help = "例 example:\n  zhoubao issue publish 2023-05 --by u200")]
+    Publish {
+        /// The issue.
+        issue: String,
+        /// Who decides.
+        #[command(flatten)]
+        decide: DecideArgs,
+    },
+    /// 作废 voids an issue; its number stays visible
+    #[command(
+        after_help = "例 example:\n  zhoubao issue void 2023-05 --reason 重复 --by u200 --yes"
+    )]
+    Void {
+        /// The issue.
+        issue: String,
+        /// 原因 why
+        #[arg(long)]
+        reason: String,
+        /// Who decides.
+        #[command(flatten)]
+        decide: DecideArgs,
+    },
+    /// 期初数 records the year-to-date figures of a hall that starts in the middle of a year
+    #[command(
+        after_help = "例 example:\n  zhoubao issue opening --through 2023-02-05 --consulted 671 --accepted 946 \
+        --issued 828 --transferred 1841 --last-number 4 --last-running-number 420 --by u100"
+    )]
+    Opening {
+        /// 截至 last day that they cover
+        #[arg(long, value_name = "DATE")]
+        through: Date,
+        /// 咨询累计
+        #[arg(long, default_value_t = 0)]
+        consulted: i64,
+        /// 受理累计
+        #[arg(long, default_value_t = 0)]
+        accepted: i64,
+        /// 颁发累计
+        #[arg(long, default_value_t = 0)]
+        issued: i64,
+        /// 流转累计
+        #[arg(long, default_value_t = 0)]
+        transferred: i64,
+        /// 上一期年内期号 number of the year's last issue
+        #[arg(long, default_value_t = 0)]
+        last_number: u32,
+        /// 上一期总期号 running number of the last issue
+        #[arg(long, default_value_t = 0)]
+        last_running_number: u32,
+        /// Who decides.
+        #[command(flatten)]
+        decide: DecideArgs,
+    },
+}

@@ -1,0 +1,38 @@
+//! `zhoubao serve`: every role in one process.
+
+use serde_json::json;
+
+use crate::cli::ServeArgs;
+use crate::commands::project;
+use crate::failure::Failure;
+use crate::wiring::Context;
+
+/// Serves until it is told to stop.
+///
+/// # Errors
+///
+/// What waiting does not mend; servers that are down are waited for.
+pub async fn run(ctx: &Context, _args: ServeArgs) -> Result<(), Failure> {
+    let hall = ctx.hall()?;
+    let config = &ctx.config;
+    if ctx.output.is_json() {
+        ctx.output.value(&json!({
+            "hall": hall.as_str(),
+            "dir": config.dir,
+            "journal": config.journal.to_string(),
+            "store": config.store.to_string(),
+            "roles": ["projector"],
+        }));
+    } else {
+        ctx.output.line(format!("周报 zhoubao {}，大厅 hall {hall}", env!("CARGO_PKG_VERSION")));
+        ctx.output.line(format!("  日志 journal      {}", config.journal));
+        ctx.output.line(format!("  读模型 store      {}", config.store));
+        ctx.output.line(format!("  数据目录 folder   {}", config.dir.display()));
+        ctx.output.line("  角色 roles        投影 projector");
+        ctx.output.line("  Ctrl-C 停止 stops");
+    }
+    if config.accept_loss {
+        ctx.output.note("⚠ 已接受断电丢失 a power cut may lose acknowledged events (E.701)");
+    }
+    project::follow(ctx).await
+}

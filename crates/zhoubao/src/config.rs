@@ -1,0 +1,667 @@
+//! Settings: defaults, then `zhoubao.toml`, then `ZHOUBAO_*` in the environment, then flags; the later wins.
+//!
+//! A key that nobody knows is an error that names the nearest known one (E.780), in the file and in the environment.
+//! Addresses may hold passwords: they are printed only through [`redact`].
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use figment::providers::{Format as _, Toml};
+use figment::value::{Dict, Map, Value};
+use figment::{Figment, Metadata, Profile, Provider};
+use zhoubao_domain::id::HallCode;
+
+use crate::failure::Failure;
+
+/// Name of the file in the data folder.
+pub const FILE: &str = "zhoubao.toml";
+
+/// Where `--journal nats` without an address goes.
+pub const NATS_URL: &str = "nats://127.0.0.1:4222";
+
+/// First part of the variables that are settings.
+const PREFIX: &str = "ZHOUBAO_";
+
+/// Variables with the prefix that are no settings: which file, and what tests and builds read.
+const OTHER_VARIABLES: [&str; 6] =
+    ["config", "nats_server", "pg_bin", "postgres_url", "sqlite_url", "test_child"];
+
+/// Every setting: key, default as shown, and what it means.
+pub const KEYS: &[(&str, &str, &str)] = &[
+    ("dir", "./zhoubao-data", "数据目录 the data folder"),
+    ("hall", "", "大厅代码 code of the hall, six digits; an existing folder knows its own"),
+    ("journal", "sqlite", "日志 the journal: `sqlite`, `nats` or `nats://…`"),
+    ("store", "sqlite", "读模型 the read models: `sqlite` or `postgres://…`"),
+    ("store_schema", "zhoubao", "PostgreSQL 模式 schema of the read models"),
+    (
+        "sys_url",
+        "",
+        "address of a `$SYS` user who may ask VARZ, to check that the broker writes before it answers",
+    ),
+    ("accept_loss", "false", "accept that a power cut loses events that were already acknowledged"),
+    ("nats_credentials", "", "`.creds` file of this program's NATS user"),
+    ("nats_nkey", "", "file with the nkey seed of this program's NATS user"),
+    ("nats_ca", "", "PEM file of the authority that signed the servers' certificates"),
+    ("nats_certificate", "", "PEM file of this program's certificate, with `nats_key`"),
+    ("nats_key", "", "PEM file of this program's key, with `nats_certificate`"),
+    ("nats_inbox_prefix", "", "first part of the subjects for answers, instead of `_INBOX`"),
+    ("journal_replicas", "1", "servers that keep a copy of the journal: 1, 3 or 5"),
+    ("journal_bytes_max", "4294967296", "most bytes of a journal that is made on NATS"),
+    (
+        "log",
+        "",
+        "tracing filter such as `info` or `zhoubao=debug`; default `warn`, for serve and project `info`",
+    ),
+    ("log_format", "text", "form of the log: `text` or `json`"),
+];
+
+/// An address that may hold a password, shown only without it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Address(String);
+
+impl Address {
+    /// The address of a text.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The address with its password, for connecting only.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&redact(&self.0))
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Where the journal is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JournalAt {
+    /// `journal.db` in the data folder.
+    Sqlite,
+    /// A NATS server.
+    Nats(Address),
+}
+
+impl FromStr for JournalAt {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "sqlite" => Ok(Self::Sqlite),
+            "nats" => Ok(Self::Nats(Address::new(NATS_URL))),
+            _ if text.starts_with("nats://") || text.starts_with("tls://") => {
+                Ok(Self::Nats(Address::new(text)))
+            }
+            _ => Err(format!(
+                "`{}` is no journal, expected `sqlite`, `nats` or `nats://host:4222`",
+                redact(text)
+            )),
+        }
+    }
+}
+
+impl fmt::Display for JournalAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite => f.write_str("sqlite"),
+            Self::Nats(address) => address.fmt(f),
+        }
+    }
+}
+
+/// Where the read models are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreAt {
+    /// `read.db` in the data folder.
+    Sqlite,
+    /// A PostgreSQL database.
+    Postgres(Address),
+}
+
+impl FromStr for StoreAt {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "sqlite" => Ok(Self::Sqlite),
+            _ if text.starts_with("postgres://") || text.starts_with("postgresql://") => {
+                Ok(Self::Postgres(Address::new(text)))
+            }
+            _ => Err(format!(
+                "`{}` is no store, expected `sqlite` or `postgres://user@host/database`",
+                redact(text)
+            )),
+        }
+    }
+}
+
+impl fmt::Display for StoreAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite => f.write_str("sqlite"),
+            Self::Postgres(address) => address.fmt(f),
+        }
+    }
+}
+
+/// The form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The settings in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The data folder.
+    pub dir: PathBuf,
+    /// The hall, where one is named.
+    pub hall: Option<HallCode>,
+    /// The journal.
+    pub journal: JournalAt,
+    /// The read models.
+    pub store: StoreAt,
+    /// Schema of the read models in PostgreSQL.
+    pub store_schema: String,
+    /// Address of the `$SYS` user.
+    pub sys_url: Option<Address>,
+    /// Accepts that a power cut loses acknowledged events.
+    pub accept_loss: bool,
+    /// Credentials of the NATS user.
+    pub nats_credentials: Option<PathBuf>,
+    /// Seed of the NATS user.
+    pub nats_nkey: Option<PathBuf>,
+    /// Authority of the NATS servers.
+    pub nats_ca: Option<PathBuf>,
+    /// Certificate and key of this program.
+    pub nats_client: Option<(PathBuf, PathBuf)>,
+    /// First part of the subjects for answers.
+    pub nats_inbox_prefix: Option<String>,
+    /// Copies of the journal.
+    pub journal_replicas: usize,
+    /// Most bytes of a journal on NATS.
+    pub journal_bytes_max: u64,
+    /// The tracing filter, where one is set.
+    pub log: Option<String>,
+    /// The form of the log.
+    pub log_format: LogFormat,
+    /// Where each value came from, by key.
+    pub sources: BTreeMap<&'static str, Setting>,
+}
+
+/// One setting as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// The value, without passwords.
+    pub value: String,
+    /// Where it came from.
+    pub source: String,
+}
+
+/// What the settings are read from.
+#[derive(Clone, Default)]
+pub struct Sources {
+    /// The file that was named; else [`FILE`] in the data folder, if it is there.
+    pub file: Option<PathBuf>,
+    /// The environment.
+    pub environment: Vec<(String, String)>,
+    /// Flags by key.
+    pub flags: BTreeMap<&'static str, String>,
+}
+
+/// Values of one source, under a name that leads back to it.
+struct Layer {
+    name: String,
+    values: Dict,
+}
+
+impl Provider for Layer {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.name.clone())
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        Ok(Profile::Default.collect(self.values.clone()))
+    }
+}
+
+impl Sources {
+    /// What this process was started with.
+    #[must_use]
+    pub fn of_process(flags: BTreeMap<&'static str, String>, file: Option<PathBuf>) -> Self {
+        // A variable that is no Unicode cannot be a setting of ours.
+        let environment = std::env::vars_os()
+            .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+            .collect::<Vec<_>>();
+        let file = file.or_else(|| {
+            let named = environment.iter().find(|(key, _)| key == "ZHOUBAO_CONFIG");
+            named.map(|(_, value)| PathBuf::from(value))
+        });
+        Self { file, environment, flags }
+    }
+
+    fn environment(&self) -> Result<Layer, Failure> {
+        let mut values = Dict::new();
+        for (variable, value) in &self.environment {
+            let Some(key) = variable.strip_prefix(PREFIX).map(str::to_lowercase) else { continue };
+            if OTHER_VARIABLES.contains(&key.as_str()) || value.is_empty() {
+                continue;
+            }
+            if !is_known(&key) {
+                let nearest = nearest(&key).map(|it| format!("{PREFIX}{}", it.to_uppercase()));
+                return Err(unknown("环境变量 the environment", variable, nearest.as_deref()));
+            }
+            values.insert(key, Value::from(value.clone()));
+        }
+        Ok(Layer { name: "环境变量 environment".to_owned(), values })
+    }
+
+    fn flags(&self) -> Layer {
+        let values =
+            self.flags.iter().map(|(key, value)| ((*key).to_owned(), Value::from(value.clone())));
+        Layer { name: "命令行 flag".to_owned(), values: values.collect() }
+    }
+}
+
+fn defaults() -> Layer {
+    let values = KEYS
+        .iter()
+        .filter(|(_, default, _)| !default.is_empty())
+        .map(|(key, default, _)| ((*key).to_owned(), Value::from((*default).to_owned())));
+    Layer { name: "默认 default".to_owned(), values: values.collect() }
+}
+
+fn file_layer(path: &Path, in_folder: bool) -> Result<Layer, Failure> {
+    let place = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::configuration(format!("配置文件 the file `{place}`: {error}")))?;
+    let data = Toml::string(&text).data().map_err(|error| {
+        // The parser's message quotes the line, which may hold a password: only the place is told.
+        let place_in_it = error.to_string().lines().next().unwrap_or_default().to_owned();
+        Failure::configuration(format!("配置文件 the file `{place}` is no TOML: {place_in_it}"))
+    })?;
+    let values = data.into_values().next().unwrap_or_default();
+    for key in values.keys() {
+        if !is_known(key) {
+            return Err(unknown(&format!("配置文件 the file `{place}`"), key, nearest(key)));
+        }
+        if in_folder && key == "dir" {
+            return Err(Failure::configuration(format!(
+                "`dir` cannot stand in `{place}`, which lies in the folder itself"
+            ))
+            .with_next("name the file with --config, or the folder with --dir or ZHOUBAO_DIR"));
+        }
+    }
+    Ok(Layer { name: format!("文件 file {place}"), values })
+}
+
+fn is_known(key: &str) -> bool {
+    KEYS.iter().any(|(known, _, _)| *known == key)
+}
+
+fn nearest(key: &str) -> Option<&'static str> {
+    nearest_of(key, KEYS.iter().map(|(known, _, _)| *known))
+}
+
+/// The word that was probably meant.
+pub(crate) fn nearest_of<'a>(
+    word: &str,
+    words: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    /// Below this, two words have nothing to do with each other.
+    const ALIKE_MIN: f64 = 0.6;
+    words
+        .into_iter()
+        .map(|it| (strsim::jaro_winkler(&word.to_lowercase(), &it.to_lowercase()), it))
+        .filter(|(alike, _)| *alike >= ALIKE_MIN)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, it)| it)
+}
+
+fn unknown(place: &str, key: &str, nearest: Option<&str>) -> Failure {
+    let mut message = format!("{place} has an unknown key `{}`", redact(key));
+    match nearest {
+        Some(it) => {
+            message.push_str(&format!(" — did you mean `{it}`?"));
+            Failure::configuration(message).with_next(format!("write `{it}`, or remove the key"))
+        }
+        None => Failure::configuration(message)
+            .with_next("remove it; `zhoubao config check` lists every known key"),
+    }
+}
+
+/// The text of a value; a hall's code may be written as a number.
+fn text_of(value: Value) -> Option<String> {
+    match value {
+        Value::String(_, text) => Some(text),
+        Value::Num(_, number) => {
+            let signed = || number.to_i128().map(|it| it.to_string());
+            number.to_u128().map(|it| it.to_string()).or_else(signed)
+        }
+        Value::Bool(_, it) => Some(it.to_string()),
+        _ => None,
+    }
+}
+
+struct Values {
+    figment: Figment,
+}
+
+impl Values {
+    fn get(&self, key: &str) -> Result<Option<String>, Failure> {
+        if !self.figment.contains(key) {
+            return Ok(None);
+        }
+        let text = self.figment.find_value(key).ok().and_then(text_of);
+        let text = text.ok_or_else(|| self.wrong(key, "expected a text or a number"))?;
+        Ok(Some(text).filter(|it| !it.is_empty()))
+    }
+
+    fn source(&self, key: &str) -> String {
+        let name = self.figment.find_metadata(key).map_or("", |it| &it.name);
+        match name {
+            "环境变量 environment" => format!("{name} {PREFIX}{}", key.to_uppercase()),
+            "命令行 flag" => format!("{name} --{}", key.replace('_', "-")),
+            "" => "默认 default".to_owned(),
+            name => name.to_owned(),
+        }
+    }
+
+    fn wrong(&self, key: &str, why: &str) -> Failure {
+        Failure::configuration(format!("`{key}` ({}): {why}", self.source(key)))
+            .with_next(format!("correct `{key}`; see docs/configuration.md"))
+    }
+
+    /// The value of a key that is there or has a default.
+    fn parse<T>(&self, key: &str) -> Result<Option<T>, Failure>
+    where
+        T: FromStr<Err: fmt::Display>,
+    {
+        let Some(text) = self.get(key)? else { return Ok(None) };
+        text.parse().map(Some).map_err(|error: T::Err| self.wrong(key, &error.to_string()))
+    }
+
+    fn required<T>(&self, key: &str) -> Result<T, Failure>
+    where
+        T: FromStr<Err: fmt::Display>,
+    {
+        self.parse(key)?.ok_or_else(|| self.wrong(key, "has no value"))
+    }
+}
+
+impl FromStr for LogFormat {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            other => Err(format!("`{other}` is no form of the log, expected `text` or `json`")),
+        }
+    }
+}
+
+impl Config {
+    /// Reads and checks all settings.
+    ///
+    /// # Errors
+    ///
+    /// E.780 for a file that cannot be read, an unknown key or an impossible value; the message names its source.
+    pub fn load(sources: &Sources) -> Result<Self, Failure> {
+        let named = match &sources.file {
+            Some(path) => Some(file_layer(path, false)?),
+            None => None,
+        };
+        let (environment, flags) = (sources.environment()?, sources.flags());
+        let figment = |file: Option<Layer>| {
+            let figment = Figment::from(defaults());
+            let figment = match file {
+                Some(file) => figment.merge(file),
+                None => figment,
+            };
+            let layer = |it: &Layer| Layer { name: it.name.clone(), values: it.values.clone() };
+            figment.merge(layer(&environment)).merge(layer(&flags))
+        };
+        let mut values = Values { figment: figment(named) };
+        if sources.file.is_none() {
+            let dir: PathBuf = values.required("dir")?;
+            let path = dir.join(FILE);
+            if path.exists() {
+                values.figment = figment(Some(file_layer(&path, true)?));
+            }
+        }
+        Self::read(&values)
+    }
+
+    fn read(values: &Values) -> Result<Self, Failure> {
+        let certificate: Option<PathBuf> = values.parse("nats_certificate")?;
+        let key: Option<PathBuf> = values.parse("nats_key")?;
+        let nats_client = match (certificate, key) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            (Some(_), None) => return Err(values.wrong("nats_certificate", "needs `nats_key`")),
+            (None, Some(_)) => return Err(values.wrong("nats_key", "needs `nats_certificate`")),
+        };
+        let journal_replicas = values.required("journal_replicas")?;
+        if ![1, 3, 5].contains(&journal_replicas) {
+            return Err(values.wrong("journal_replicas", "expected 1, 3 or 5"));
+        }
+        let sys_url: Option<String> = values.get("sys_url")?;
+        let mut config = Self {
+            dir: values.required("dir")?,
+            hall: values.parse("hall")?,
+            journal: values.required("journal")?,
+            store: values.required("store")?,
+            store_schema: values.required("store_schema")?,
+            sys_url: sys_url.map(Address::new),
+            accept_loss: values.required("accept_loss")?,
+            nats_credentials: values.parse("nats_credentials")?,
+            nats_nkey: values.parse("nats_nkey")?,
+            nats_ca: values.parse("nats_ca")?,
+            nats_client,
+            nats_inbox_prefix: values.get("nats_inbox_prefix")?,
+            journal_replicas,
+            journal_bytes_max: values.required("journal_bytes_max")?,
+            log: values.get("log")?,
+            log_format: values.required("log_format")?,
+            sources: BTreeMap::new(),
+        };
+        if config.nats_credentials.is_some() && config.nats_nkey.is_some() {
+            return Err(values.wrong("nats_nkey", "is set together with `nats_credentials`"));
+        }
+        for (key, _, _) in KEYS {
+            let value = redact(&values.get(key)?.unwrap_or_default());
+            config.sources.insert(key, Setting { value, source: values.source(key) });
+        }
+        Ok(config)
+    }
+}
+
+impl Default for Config {
+    /// The defaults, without a hall.
+    fn default() -> Self {
+        Self {
+            dir: PathBuf::from("./zhoubao-data"),
+            hall: None,
+            journal: JournalAt::Sqlite,
+            store: StoreAt::Sqlite,
+            store_schema: "zhoubao".to_owned(),
+            sys_url: None,
+            accept_loss: false,
+            nats_credentials: None,
+            nats_nkey: None,
+            nats_ca: None,
+            nats_client: None,
+            nats_inbox_prefix: None,
+            journal_replicas: 1,
+            journal_bytes_max: 4 << 30,
+            log: None,
+            log_format: LogFormat::Text,
+            sources: BTreeMap::new(),
+        }
+    }
+}
+
+/// A text without the passwords and tokens of the addresses in it; the user's name stays where a password follows.
+#[must_use]
+pub fn redact(text: &str) -> String {
+    let is_end = |it: char| it.is_whitespace() || "\"'`()<>，。；".contains(it);
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while !rest.is_empty() {
+        let length = rest.find(is_end).unwrap_or(rest.len());
+        let (token, after) = rest.split_at(length);
+        redact_list(token, &mut shown);
+        let ends = after.find(|it| !is_end(it)).unwrap_or(after.len());
+        shown.push_str(&after[..ends]);
+        rest = &after[ends..];
+    }
+    shown
+}
+
+/// Several addresses, separated by commas.
+fn redact_list(token: &str, shown: &mut String) {
+    let next = token.match_indices(',').find(|(place, _)| {
+        let scheme = token[place + 1..].split("://").next().unwrap_or_default();
+        scheme.len() + place + 1 < token.len()
+            && !scheme.is_empty()
+            && scheme.bytes().all(|it| it.is_ascii_alphanumeric())
+    });
+    match next {
+        Some((place, _)) => {
+            redact_token(&token[..place], shown);
+            shown.push(',');
+            redact_list(&token[place + 1..], shown);
+        }
+        None => redact_token(token, shown),
+    }
+}
+
+fn redact_token(token: &str, shown: &mut String) {
+    // The last `@`: a password that was not escaped may hold another.
+    let token = match token.rsplit_once('@') {
+        Some((before, after)) => {
+            let (scheme, user) = match before.split_once("://") {
+                Some((scheme, user)) => (format!("{scheme}://"), user),
+                None => (String::new(), before),
+            };
+            match user.split_once(':') {
+                Some((name, _)) => shown.push_str(&format!("{scheme}{name}:***@")),
+                None if scheme.is_empty() => shown.push_str(&format!("{before}@")),
+                // A user without a password, or a token: nobody can tell.
+                None => shown.push_str(&format!("{scheme}***@")),
+            }
+            after
+        }
+        None => token,
+    };
+    match token.to_lowercase().find("password=") {
+        Some(place) => {
+            let value = place + "password=".len();
+            shown.push_str(&token[..value]);
+            shown.push_str("***");
+            if let Some(end) = token[value..].find('&') {
+                redact_token(&token[value + end..], shown);
+            }
+        }
+        None => shown.push_str(token),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(
+        environment: &[(&str, &str)],
+        flags: &[(&'static str, &str)],
+    ) -> Result<Config, Failure> {
+        Config::load(&Sources {
+            file: None,
+            environment: environment.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect(),
+            flags: flags.iter().map(|(k, v)| (*k, (*v).to_owned())).collect(),
+        })
+    }
+
+    #[test]
+    fn the_flag_wins_over_the_environment() {
+        let config = load(
+            &[("ZHOUBAO_JOURNAL", "nats://a:4222"), ("ZHOUBAO_HALL", "510000"), ("HOME", "/")],
+            &[("journal", "nats")],
+        )
+        .unwrap();
+        assert_eq!(config.journal, JournalAt::Nats(Address::new(NATS_URL)));
+        assert_eq!(config.hall.unwrap().as_str(), "510000");
+        assert_eq!(config.sources["journal"].source, "命令行 flag --journal");
+        assert_eq!(config.sources["hall"].source, "环境变量 environment ZHOUBAO_HALL");
+        assert_eq!(config.sources["store"].source, "默认 default");
+    }
+
+    #[test]
+    fn the_defaults_are_the_same_wherever_they_come_from() {
+        let loaded = load(&[], &[("dir", "./zhoubao-data")]).unwrap();
+        assert_eq!(Config { sources: BTreeMap::new(), ..loaded }, Config::default());
+    }
+
+    #[test]
+    fn an_unknown_variable_names_the_nearest() {
+        let failure = load(&[("ZHOUBAO_JURNAL", "nats")], &[]).unwrap_err();
+        assert_eq!(failure.exit.number(), 78);
+        assert!(failure.to_string().contains("`ZHOUBAO_JOURNAL`"), "{failure}");
+    }
+
+    #[test]
+    fn a_file_is_read_and_its_unknown_key_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(FILE);
+        let dir = folder.path().to_string_lossy().into_owned();
+        std::fs::write(&file, "hall = 510000\naccept_loss = true\n").unwrap();
+        let config = load(&[], &[("dir", &dir)]).unwrap();
+        assert!(config.accept_loss);
+        assert_eq!(config.hall.unwrap().as_str(), "510000");
+        std::fs::write(&file, "jurnal = \"nats\"\n").unwrap();
+        let failure = load(&[], &[("dir", &dir)]).unwrap_err();
+        assert!(failure.to_string().contains("did you mean `journal`?"), "{failure}");
+    }
+
+    #[test]
+    fn a_wrong_value_names_its_source_and_no_password() {
+        let failure = load(&[("ZHOUBAO_STORE", "mysql://hall:geheim@db/x")], &[]).unwrap_err();
+        let text = failure.to_string();
+        assert!(text.contains("ZHOUBAO_STORE") && !text.contains("geheim"), "{text}");
+    }
+
+    #[test]
+    fn secrets_are_hidden_however_they_are_written() {
+        for (text, shown) in [
+            ("nats://127.0.0.1:4222", "nats://127.0.0.1:4222"),
+            ("at nats://u:p@a:4222, then", "at nats://u:***@a:4222, then"),
+            ("nats://u:p@a:1,nats://token@b:2", "nats://u:***@a:1,nats://***@b:2"),
+            ("postgres://u:p@ss/w@h/db?x=1", "postgres://u:***@h/db?x=1"),
+            ("postgres://h/db?user=u&password=p&x=1", "postgres://h/db?user=u&password=***&x=1"),
+            ("`u:p@host`", "`u:***@host`"),
+            ("周报 a@b", "周报 a@b"),
+        ] {
+            assert_eq!(redact(text), shown);
+        }
+        let address = Address::new("nats://u:geheim@a");
+        assert!(!format!("{address} {address:?}").contains("geheim"));
+    }
+}

@@ -1,0 +1,179 @@
+//! The data folder: one hall's journal and read models, for its owner only.
+//!
+//! ```text
+//!  zhoubao-data/
+//!    hall             the hall's code: a folder belongs to one hall
+//!    zhoubao.toml     settings, if any
+//!    journal.db       the truth
+//!    read.db          may be deleted at any time
+//!    projector.lock   held by the process that writes read.db
+//! ```
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use zhoubao_domain::id::HallCode;
+
+use crate::failure::Failure;
+
+/// A data folder, which need not be there yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folder(PathBuf);
+
+/// The right to write the read models of a folder, given back when dropped or when the process ends.
+#[derive(Debug)]
+pub struct ProjectorLock(#[expect(dead_code, reason = "held, not read")] File);
+
+impl Folder {
+    /// The folder at a path.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// Its path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The journal.
+    #[must_use]
+    pub fn journal(&self) -> PathBuf {
+        self.0.join("journal.db")
+    }
+
+    /// The read models.
+    #[must_use]
+    pub fn read_models(&self) -> PathBuf {
+        self.0.join("read.db")
+    }
+
+    /// A copy of the read models that is being built.
+    #[must_use]
+    pub fn rebuild(&self) -> PathBuf {
+        self.0.join("read.db.rebuild")
+    }
+
+    fn hall_file(&self) -> PathBuf {
+        self.0.join("hall")
+    }
+
+    /// The hall that the folder belongs to; `None` for a folder that is new.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be read, or its note of the hall is no hall.
+    pub fn hall(&self) -> Result<Option<HallCode>, Failure> {
+        let path = self.hall_file();
+        match std::fs::read_to_string(&path) {
+            Ok(text) => text.trim().parse().map(Some).map_err(|error| {
+                Failure::configuration(format!("`{}`: {error}", path.display()))
+                    .with_next("write the six digits of the hall into the file, as in its journal")
+            }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Failure::file(&path, &error)),
+        }
+    }
+
+    /// Makes the folder, if it is not there, and makes it this hall's.
+    ///
+    /// # Errors
+    ///
+    /// E.780 for the folder of another hall; when the folder cannot be made.
+    pub fn claim(&self, hall: &HallCode) -> Result<(), Failure> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.0);
+        made.map_err(|error| Failure::file(&self.0, &error))?;
+        let path = self.hall_file();
+        if self.hall()?.is_none() {
+            // Written aside and linked, so that nobody ever reads half a code.
+            let aside = self.0.join(format!("hall.{}", std::process::id()));
+            let written = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&aside)
+                .and_then(|mut file| {
+                    writeln!(file, "{hall}")?;
+                    file.sync_all()
+                });
+            written.map_err(|error| Failure::file(&aside, &error))?;
+            let linked = std::fs::hard_link(&aside, &path);
+            // Left over at worst, and never read.
+            let _ = std::fs::remove_file(&aside);
+            match linked {
+                Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                    return Err(Failure::file(&path, &error));
+                }
+                _ => {}
+            }
+        }
+        match self.hall()? {
+            Some(own) if own != *hall => Err(Failure::configuration(format!(
+                "the folder `{}` belongs to hall {own}, not to {hall}",
+                self.0.display()
+            ))
+            .with_next(format!(
+                "leave --hall away, or give hall {hall} a folder of its own: --dir"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes the right to write the read models; `None` while another process has it.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be made or locked.
+    pub fn lock_projector(&self) -> Result<Option<ProjectorLock>, Failure> {
+        let path = self.0.join("projector.lock");
+        let failed = |error: std::io::Error| Failure::file(&path, &error);
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(ProjectorLock(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(failed(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_belongs_to_one_hall() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = Folder::new(scratch.path().join("new/folder"));
+        assert_eq!(folder.hall().unwrap(), None);
+        folder.claim(&"510000".parse().unwrap()).unwrap();
+        folder.claim(&"510000".parse().unwrap()).unwrap();
+        let refused = folder.claim(&"510100".parse().unwrap()).unwrap_err();
+        assert_eq!(refused.exit.number(), 78);
+        assert_eq!(folder.hall().unwrap().unwrap().as_str(), "510000");
+        let mode = std::fs::metadata(folder.path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
+
+    #[test]
+    fn one_process_writes_the_read_models() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = Folder::new(scratch.path());
+        let held = folder.lock_projector().unwrap();
+        assert!(held.is_some());
+        assert!(folder.lock_projector().unwrap().is_none());
+        drop(held);
+        assert!(folder.lock_projector().unwrap().is_some());
+    }
+}

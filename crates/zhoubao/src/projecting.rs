@@ -1,0 +1,256 @@
+//! Keeping the read models up to date, in turns with other processes.
+//!
+//! ```text
+//!   read.db in the folder:  wait for `projector.lock` ──► open, claim, project ──► fenced: give the lock back, wait
+//!   PostgreSQL:             claim, project ──► fenced: stand by until the other one stands still
+//! ```
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use zhoubao_application::desk::Desk;
+use zhoubao_application::journal::Journal;
+use zhoubao_application::projector::{Goal, Progress, ProjectError, project};
+use zhoubao_application::store::ReadModels;
+use zhoubao_domain::id::HallCode;
+
+use crate::config::StoreAt;
+use crate::failure::{Exit, Failure, chain};
+use crate::folder::ProjectorLock;
+use crate::wiring::Context;
+
+/// How often somebody who waits for his turn looks again.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// After being fenced: whoever fenced us gets this long to take the lock.
+const GIVE_WAY: Duration = Duration::from_secs(1);
+
+/// A projector that has not moved for so long, although the journal has more, is taken for dead.
+const STANDSTILL: Duration = Duration::from_secs(5);
+
+/// Longest pause between two tries to reach journal and store at the start of a service.
+const RETRY_MAX: Duration = Duration::from_secs(10);
+
+/// The right to project, where the read models are a file that only one process may write.
+enum Turn {
+    Free,
+    Locked(#[expect(dead_code, reason = "held, not read")] ProjectorLock),
+}
+
+async fn take_turn(ctx: &Context) -> Result<Turn, Failure> {
+    if ctx.config.store != StoreAt::Sqlite {
+        return Ok(Turn::Free);
+    }
+    let mut told = false;
+    loop {
+        if let Some(lock) = ctx.folder().lock_projector()? {
+            return Ok(Turn::Locked(lock));
+        }
+        if !told {
+            tracing::info!(
+                "another process keeps the read models of this folder up to date, standing by"
+            );
+            told = true;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Projects the hall for ever, in turns with others; ends only with what waiting does not mend.
+///
+/// # Errors
+///
+/// Always: why it ended.
+pub async fn keep(
+    ctx: &Context,
+    journal: Arc<dyn Journal>,
+    mut report: impl FnMut(Progress) + Send,
+) -> Failure {
+    let hall = match ctx.hall() {
+        Ok(hall) => hall,
+        Err(failure) => return failure,
+    };
+    loop {
+        let turn = match take_turn(ctx).await {
+            Ok(turn) => turn,
+            Err(failure) => return failure,
+        };
+        // Opened anew at each turn: a rebuild may have put another copy in place.
+        let store = match patiently(|| ctx.open_store()).await {
+            Ok(store) => store,
+            Err(failure) => return failure,
+        };
+        let ended =
+            project(journal.clone(), store.clone(), hall.clone(), Goal::Live, &mut report).await;
+        drop(turn);
+        match ended {
+            Ok(_) => {}
+            Err(ProjectError::Fenced) => {
+                tracing::warn!(hall.code = %hall, "another projector took over (E.706), standing by");
+                tokio::time::sleep(GIVE_WAY).await;
+                if ctx.config.store != StoreAt::Sqlite {
+                    stand_by(&*journal, &*store, &hall).await;
+                }
+            }
+            Err(error) => return error.into(),
+        }
+    }
+}
+
+/// Waits until nobody moves the checkpoint although the journal has more.
+async fn stand_by(journal: &dyn Journal, store: &dyn ReadModels, hall: &HallCode) {
+    let mut seen = None;
+    let mut since = Instant::now();
+    while since.elapsed() < STANDSTILL {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let (Ok(state), Ok(checkpoint)) = (journal.state().await, store.checkpoint(hall).await)
+        else {
+            since = Instant::now();
+            continue;
+        };
+        let at = checkpoint.map_or(0, |it| it.sequence);
+        if at >= state.last || seen != Some(at) {
+            seen = Some(at);
+            since = Instant::now();
+        }
+    }
+}
+
+/// Tries again while a server does not answer; whatever else is wrong ends it.
+///
+/// # Errors
+///
+/// What waiting does not mend.
+pub async fn patiently<T, F>(mut open: impl FnMut() -> F) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
+    let mut pause = Duration::from_millis(100);
+    loop {
+        match open().await {
+            Err(failure) if failure.exit == Exit::Unavailable => {
+                tracing::warn!(error = failure.message, "not reachable, trying on");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(RETRY_MAX);
+            }
+            done => return done,
+        }
+    }
+}
+
+/// Folds up to what the journal holds now.
+///
+/// # Errors
+///
+/// What keeps the journal from being folded.
+pub async fn to_the_end(ctx: &Context) -> Result<Progress, Failure> {
+    let journal = ctx.open_journal().await?;
+    let turn = take_turn(ctx).await?;
+    let store = ctx.open_store().await?;
+    let done = fold(ctx, journal, store).await;
+    drop(turn);
+    done
+}
+
+async fn fold(
+    ctx: &Context,
+    journal: Arc<dyn Journal>,
+    store: Arc<dyn ReadModels>,
+) -> Result<Progress, Failure> {
+    let hall = ctx.hall()?;
+    let last = journal.state().await?.last;
+    let bar = ctx.output.progress(last, "投影 projecting");
+    let done = project(journal, store, hall, Goal::Sequence(last), |it| {
+        bar.set_position(it.sequence);
+    })
+    .await;
+    bar.finish_and_clear();
+    Ok(done?)
+}
+
+/// A desk whose read models follow the journal: by another process, or by this one while the desk lives.
+pub struct LiveDesk {
+    desk: Desk,
+    projector: Option<JoinHandle<()>>,
+}
+
+impl std::ops::Deref for LiveDesk {
+    type Target = Desk;
+
+    fn deref(&self) -> &Desk {
+        &self.desk
+    }
+}
+
+impl Drop for LiveDesk {
+    fn drop(&mut self) {
+        if let Some(projector) = &self.projector {
+            projector.abort();
+        }
+    }
+}
+
+impl Context {
+    /// The desk of the hall, for commands.
+    ///
+    /// Where the read models are a file that no running service keeps up to date, this process does while the desk
+    /// lives. With PostgreSQL it does so when nobody else moves the checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// When journal or read models cannot be opened, or the journal cannot be folded.
+    pub async fn desk(&self) -> Result<LiveDesk, Failure> {
+        let (hall, journal) = (self.hall()?, self.open_journal().await?);
+        let store = self.open_store().await?;
+        let desk = Desk::new(journal.clone(), store.clone(), hall.clone(), self.clock.clone());
+        let turn = match &self.config.store {
+            StoreAt::Sqlite => self.folder().lock_projector()?.map(Turn::Locked),
+            StoreAt::Postgres(_) => Some(Turn::Free),
+        };
+        let Some(turn) = turn else { return Ok(LiveDesk { desk, projector: None }) };
+        let stands_by = matches!(turn, Turn::Free);
+        if !stands_by {
+            fold(self, journal.clone(), store.clone()).await?;
+        }
+        let projector = tokio::spawn(async move {
+            let _turn = turn;
+            loop {
+                if stands_by {
+                    stand_by(&*journal, &*store, &hall).await;
+                }
+                let (journal, store) = (journal.clone(), store.clone());
+                let ended = project(journal, store, hall.clone(), Goal::Live, |_| {}).await;
+                match ended {
+                    Err(ProjectError::Fenced) if stands_by => {}
+                    Err(error) => {
+                        // The command itself ends with E.705 when it waits in vain.
+                        tracing::error!(error = chain(&error), "projecting ends");
+                        return;
+                    }
+                    Ok(_) => return,
+                }
+            }
+        });
+        Ok(LiveDesk { desk, projector: Some(projector) })
+    }
+}
+
+/// Ends with Ctrl-C or SIGTERM.
+pub async fn stopped() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let interrupted = tokio::signal::ctrl_c();
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminated) => {
+            tokio::select! {
+                _ = interrupted => {}
+                _ = terminated.recv() => {}
+            }
+        }
+        // Without a handler SIGTERM ends the process at once, which harms nothing either.
+        Err(_) => {
+            let _ = interrupted.await;
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The log: to stderr, without secrets.
+
+use std::io::{self, Write};
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::config::{Config, LogFormat, redact};
+use crate::failure::Failure;
+
+/// What a short command logs where nothing is set: what somebody must know.
+pub const QUIET: &str = "warn";
+
+/// What a running service logs where nothing is set.
+pub const SERVICE: &str = "info,async_nats=warn,sqlx=warn";
+
+/// Turns the log on for this process; a second call changes nothing.
+///
+/// # Errors
+///
+/// E.780 for a filter that cannot be read.
+pub fn start(config: &Config, default: &str) -> Result<(), Failure> {
+    let filter = config.log.as_deref().unwrap_or(default);
+    let filter = EnvFilter::try_new(filter).map_err(|error| {
+        Failure::configuration(format!("`log` is no filter: {error}"))
+            .with_next("write a level such as `info`, or `zhoubao=debug,warn`")
+    })?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(Redacting);
+    // Somebody else's log is on already where the library is used in a test: then that one stays.
+    let _ = match config.log_format {
+        LogFormat::Json => log.json().try_init(),
+        LogFormat::Text => log.with_ansi(false).with_target(false).try_init(),
+    };
+    Ok(())
+}
+
+/// Writes whole lines to stderr, without the passwords in them.
+struct Redacting;
+
+impl<'a> MakeWriter<'a> for Redacting {
+    type Writer = Line;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        Line(Vec::new())
+    }
+}
+
+/// One line of the log, written when it is dropped.
+struct Line(Vec<u8>);
+
+impl Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if !self.0.is_empty() {
+            let line = redact(&String::from_utf8_lossy(&self.0));
+            // There is nowhere left to say that the log cannot be written.
+            let _ = io::stderr().lock().write_all(line.as_bytes());
+        }
+    }
+}
