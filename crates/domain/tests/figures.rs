@@ -91,12 +91,12 @@ impl Hall {
         cells
     }
 
+    /// Everything later than the previous cut; whether it is about a day of that issue is for [`take`] to say.
     fn adjustments(&self, cut: u64) -> Vec<Adjustment> {
         let Some(previous) = self.issues.last() else { return vec![] };
         self.effects
             .iter()
             .filter(|it| it.position > previous.cut && it.position <= cut)
-            .filter(|it| it.cell.day <= previous.period.last())
             .map(|it| Adjustment {
                 position: it.position,
                 day: it.cell.day,
