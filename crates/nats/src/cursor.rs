@@ -47,6 +47,9 @@ const SILENCE_MAX: Duration = Duration::from_millis(1600);
 /// How long a page that is not full waits for messages that are on their way.
 const FILL_WAIT: Duration = Duration::from_millis(50);
 
+/// How long it lets them gather: to wake for each costs more than to read it.
+const FILL_PAUSE: Duration = Duration::from_millis(1);
+
 /// How long the server keeps a consumer that nobody pulls from.
 const INACTIVE_MAX: Duration = Duration::from_secs(30);
 
@@ -271,6 +274,9 @@ impl NatsCursor {
                 Some(Ok(())) => {
                     if was_empty {
                         deadline = Instant::now() + FILL_WAIT;
+                    }
+                    if page.len() < max {
+                        tokio::time::sleep(FILL_PAUSE).await;
                     }
                 }
                 // What came before the end is good.
