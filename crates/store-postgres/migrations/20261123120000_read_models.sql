@@ -1,6 +1,7 @@
 -- The read models of all halls. Everything here can be dropped and folded again from the journal.
 --
 -- Names are unqualified: the schema comes from search_path, so a rebuild makes a second copy beside the live one.
+-- hall: its code as a number (`013100` is 13100), which makes every index smaller and faster than a text does.
 -- Keys compare by bytes (collation "C"), as they do in Rust and in SQLite. Positions and numbers are bigint, days are
 -- dates of the hall. Moments are texts in RFC 3339, UTC: timestamptz would cut nanoseconds off.
 --
@@ -9,7 +10,7 @@
 
 -- How far a hall has come. A row without an incarnation is claimed but has nothing folded yet.
 create table checkpoint (
-    hall        text   collate "C" not null primary key,
+    hall        integer not null primary key,
     epoch       bigint not null,
     incarnation text,
     sequence    bigint not null default 0,
@@ -25,7 +26,7 @@ create table checkpoint (
 
 -- The last event of each line.
 create table head (
-    hall        text   collate "C" not null,
+    hall        integer not null,
     stream      text   collate "C" not null,
     number      bigint not null,
     hash        bytea  not null,
@@ -36,7 +37,7 @@ create table head (
 
 -- Sums of what counts; cells that come to nothing are deleted.
 create table tally (
-    hall       text   collate "C" not null,
+    hall       integer not null,
     day        date   not null,
     window_id  text   collate "C" not null,
     department text   collate "C" not null,
@@ -48,7 +49,7 @@ create table tally (
 
 -- The record of what counts: up to 256 numbers of one line in a row.
 create table segment (
-    hall           text   collate "C" not null,
+    hall           integer not null,
     stream         text   collate "C" not null,
     segment        bigint not null,
     first_position bigint not null,
@@ -65,7 +66,7 @@ alter table segment alter column entries set storage external;
 
 -- What has counted for a case, and the events that name it, each followed by a space.
 create table case_file (
-    hall        text   collate "C" not null,
+    hall        integer not null,
     id          text   collate "C" not null,
     accepted    text,
     issued      text,
@@ -77,7 +78,7 @@ create table case_file (
 
 -- Days closed by windows.
 create table day_close (
-    hall        text   collate "C" not null,
+    hall        integer not null,
     window_id   text   collate "C" not null,
     day         date   not null,
     consulted   bigint not null,
@@ -90,7 +91,7 @@ create table day_close (
 
 -- Events that did not simply count; an event may have several, told apart by place.
 create table exception (
-    hall     text    collate "C" not null,
+    hall     integer not null,
     position bigint  not null,
     place    bigint  not null,
     stream   text    collate "C" not null,
@@ -107,7 +108,7 @@ create index exception_number on exception (hall, stream, number);
 
 -- Events outside the windows' lines, as they are.
 create table fact (
-    hall        text    collate "C" not null,
+    hall        integer not null,
     position    bigint  not null,
     stream      text    collate "C" not null,
     number      bigint  not null,
@@ -130,7 +131,7 @@ create index fact_command on fact (hall, command, position) where command is not
 
 -- The effect that an amended original has now, as a line of the record.
 create table amendment (
-    hall    text   collate "C" not null,
+    hall    integer not null,
     stream  text   collate "C" not null,
     number  bigint not null,
     current text   not null,
@@ -139,7 +140,7 @@ create table amendment (
 
 -- Later facts about days of frozen periods.
 create table adjustment (
-    hall     text   collate "C" not null,
+    hall     integer not null,
     position bigint not null,
     place    bigint not null,
     day      date   not null,
@@ -152,7 +153,7 @@ create table adjustment (
 
 -- Frozen figures.
 create table figure (
-    hall         text   collate "C" not null,
+    hall         integer not null,
     issue        text   collate "C" not null,
     definition   text   collate "C" not null,
     span         text   collate "C" not null,

@@ -10,7 +10,7 @@ use zhoubao_domain::id::HallCode;
 use zhoubao_projections::rows::Changes;
 
 use crate::connection::PostgresReadModels;
-use crate::convert::{big, days, text};
+use crate::convert::{big, days, hall_number, text};
 use crate::fault::store_error;
 
 /// Writes all rows and the checkpoint, or nothing.
@@ -19,7 +19,7 @@ pub(crate) async fn commit(
     hall: &HallCode,
     commit: Commit<'_>,
 ) -> Result<(), StoreError> {
-    let hall = hall.as_str();
+    let hall = hall_number(hall);
     let mut transaction = store.pool.begin().await.map_err(store_error)?;
     advance(&mut transaction, hall, &commit).await?;
     let changes = commit.changes;
@@ -39,7 +39,7 @@ pub(crate) async fn commit(
 /// The fence: whoever is not the latest claimant, or not where the checkpoint is, stops here.
 async fn advance(
     connection: &mut PgConnection,
-    hall: &str,
+    hall: i32,
     commit: &Commit<'_>,
 ) -> Result<(), StoreError> {
     let to = commit.to;
@@ -67,7 +67,7 @@ async fn advance(
 
 async fn heads(
     connection: &mut PgConnection,
-    hall: &str,
+    hall: i32,
     changes: &Changes,
 ) -> Result<(), StoreError> {
     if changes.heads.is_empty() {
@@ -102,7 +102,7 @@ async fn heads(
 
 async fn tallies(
     connection: &mut PgConnection,
-    hall: &str,
+    hall: i32,
     changes: &Changes,
 ) -> Result<(), StoreError> {
     let mut of_days = Vec::new();
@@ -157,7 +157,7 @@ async fn tallies(
 
 async fn segments(
     connection: &mut PgConnection,
-    hall: &str,
+    hall: i32,
     changes: &Changes,
 ) -> Result<(), StoreError> {
     if changes.segments.is_empty() {
@@ -198,7 +198,7 @@ async fn segments(
 
 async fn cases(
     connection: &mut PgConnection,
-    hall: &str,
+    hall: i32,
     changes: &Changes,
 ) -> Result<(), StoreError> {
     if changes.cases.is_empty() {
@@ -238,7 +238,7 @@ async fn cases(
 
 async fn day_closes(
     connection: &mut PgConnection,
-    hall: &str,
+    hall: i32,
     changes: &Changes,
 ) -> Result<(), StoreError> {
     if changes.day_closes.is_empty() {
@@ -279,7 +279,7 @@ async fn day_closes(
 
 async fn exceptions(
     connection: &mut PgConnection,
-    hall: &str,
+    hall: i32,
     changes: &Changes,
 ) -> Result<(), StoreError> {
     if !changes.exceptions.is_empty() {
@@ -346,7 +346,7 @@ async fn exceptions(
 
 async fn facts(
     connection: &mut PgConnection,
-    hall: &str,
+    hall: i32,
     changes: &Changes,
 ) -> Result<(), StoreError> {
     if changes.facts.is_empty() {
@@ -399,7 +399,7 @@ async fn facts(
 
 async fn amendments(
     connection: &mut PgConnection,
-    hall: &str,
+    hall: i32,
     changes: &Changes,
 ) -> Result<(), StoreError> {
     if changes.amendments.is_empty() {
@@ -425,7 +425,7 @@ async fn amendments(
 
 async fn adjustments(
     connection: &mut PgConnection,
-    hall: &str,
+    hall: i32,
     changes: &Changes,
 ) -> Result<(), StoreError> {
     if changes.adjustments.is_empty() {
@@ -466,7 +466,7 @@ async fn adjustments(
 
 async fn figures(
     connection: &mut PgConnection,
-    hall: &str,
+    hall: i32,
     changes: &Changes,
 ) -> Result<(), StoreError> {
     if changes.figures.is_empty() {

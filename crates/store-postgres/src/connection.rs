@@ -277,7 +277,7 @@ async fn exchange(connection: &mut PgConnection, new: &str, live: &str) -> Resul
         connection.execute(AssertSqlSafe(statement)).await.map_err(store_error)?;
     }
     let behind: Option<(String, i64, i64)> = sqlx::query_as(AssertSqlSafe(format!(
-        "select live.hall, coalesce(new.sequence, 0), live.sequence
+        "select lpad(live.hall::text, 6, '0'), coalesce(new.sequence, 0), live.sequence
            from \"{live}\".checkpoint as live
            left join \"{new}\".checkpoint as new on new.hall = live.hall and new.incarnation is not null
           where live.incarnation is not null

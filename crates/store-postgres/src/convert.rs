@@ -7,9 +7,15 @@ use std::str::FromStr;
 use jiff::ToSpan as _;
 use jiff::civil::{Date, date};
 use zhoubao_application::store::StoreError;
-use zhoubao_domain::id::Digest;
+use zhoubao_domain::id::{Digest, HallCode};
 
 const EPOCH: Date = date(1970, 1, 1);
+
+/// A hall's code as a number.
+pub(crate) fn hall_number(hall: &HallCode) -> i32 {
+    // Six ASCII digits.
+    hall.as_str().bytes().fold(0, |number, digit| number * 10 + i32::from(digit & 0x0f))
+}
 
 /// A position, number or count as a column holds it.
 ///
@@ -71,6 +77,12 @@ pub(crate) fn damaged(what: &str, value: impl Display) -> StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hall_is_a_number() {
+        assert_eq!(hall_number(&"013100".parse().unwrap()), 13_100);
+        assert_eq!(hall_number(&"990000".parse().unwrap()), 990_000);
+    }
 
     #[test]
     fn numbers_read_back_as_they_were_written() {

@@ -8,7 +8,7 @@ use zhoubao_application::store::StoreError;
 use zhoubao_domain::id::HallCode;
 
 use crate::connection::PostgresReadModels;
-use crate::convert::damaged;
+use crate::convert::{damaged, hall_number};
 use crate::fault::store_error;
 
 /// How a column is written, in a key and among the columns, which are one JSON array.
@@ -186,7 +186,7 @@ pub(crate) async fn dump(
     let after = after.map(|key| parts(table, key)).transpose()?;
     let rows: Vec<(Vec<String>, Vec<Option<String>>)> =
         sqlx::query_as(AssertSqlSafe(statement(table)))
-            .bind(hall.as_str())
+            .bind(hall_number(hall))
             .bind(after)
             .bind(i64::from(limit))
             .fetch_all(&store.pool)

@@ -21,14 +21,14 @@ use zhoubao_projections::rows::{
 };
 
 use crate::connection::PostgresReadModels;
-use crate::convert::{big, count, damaged, day, days, digest, parsed, worded};
+use crate::convert::{big, count, damaged, day, days, digest, hall_number, parsed, worded};
 use crate::fault::store_error;
 
 #[async_trait]
 impl ReadModels for PostgresReadModels {
     async fn claim(&self, hall: &HallCode) -> Result<Epoch, StoreError> {
         self.within(async {
-            let row = sqlx::query_file!("queries/claim.sql", hall.as_str())
+            let row = sqlx::query_file!("queries/claim.sql", hall_number(hall))
                 .fetch_one(&self.pool)
                 .await
                 .map_err(store_error)?;
@@ -147,7 +147,7 @@ impl ReadModels for PostgresReadModels {
         open: bool,
     ) -> Result<Vec<ExceptionRow>, StoreError> {
         self.within(async {
-            let rows = sqlx::query_file!("queries/exceptions.sql", hall.as_str(), open)
+            let rows = sqlx::query_file!("queries/exceptions.sql", hall_number(hall), open)
                 .fetch_all(&self.pool)
                 .await
                 .map_err(store_error)?;
@@ -170,7 +170,7 @@ impl ReadModels for PostgresReadModels {
 
     async fn case(&self, hall: &HallCode, case: &CaseId) -> Result<Option<CaseRow>, StoreError> {
         self.within(async {
-            let row = sqlx::query_file!("queries/case.sql", hall.as_str(), case.as_str())
+            let row = sqlx::query_file!("queries/case.sql", hall_number(hall), case.as_str())
                 .fetch_optional(&self.pool)
                 .await
                 .map_err(store_error)?;
@@ -184,7 +184,7 @@ impl ReadModels for PostgresReadModels {
     async fn command(&self, hall: &HallCode, key: &str) -> Result<Option<u64>, StoreError> {
         self.within(async {
             let key = crate::convert::text(key);
-            let row = sqlx::query_file!("queries/command.sql", hall.as_str(), key.as_ref())
+            let row = sqlx::query_file!("queries/command.sql", hall_number(hall), key.as_ref())
                 .fetch_one(&self.pool)
                 .await
                 .map_err(store_error)?;
@@ -223,7 +223,7 @@ async fn checkpoint(
     connection: &mut PgConnection,
     hall: &HallCode,
 ) -> Result<Option<Checkpoint>, StoreError> {
-    let row = sqlx::query_file!("queries/checkpoint.sql", hall.as_str())
+    let row = sqlx::query_file!("queries/checkpoint.sql", hall_number(hall))
         .fetch_optional(connection)
         .await
         .map_err(store_error)?;
@@ -248,7 +248,7 @@ async fn heads(
     hall: &HallCode,
     prefix: &str,
 ) -> Result<Vec<(Stream, Head)>, StoreError> {
-    let rows = sqlx::query_file!("queries/heads.sql", hall.as_str(), prefix)
+    let rows = sqlx::query_file!("queries/heads.sql", hall_number(hall), prefix)
         .fetch_all(connection)
         .await
         .map_err(store_error)?;
@@ -276,7 +276,7 @@ async fn cases(
     // Neighbours of the index are read together.
     let mut ids: Vec<_> = cases.iter().map(CaseId::as_str).collect();
     ids.sort_unstable();
-    let rows = sqlx::query_file!("queries/cases.sql", hall.as_str(), ids.as_slice() as &[&str])
+    let rows = sqlx::query_file!("queries/cases.sql", hall_number(hall), ids.as_slice() as &[&str])
         .fetch_all(connection)
         .await
         .map_err(store_error)?;
@@ -323,10 +323,11 @@ async fn segments_of(
         streams.push(stream);
         numbers.push(big(segment));
     }
-    let rows = sqlx::query_file!("queries/segments_named.sql", hall.as_str(), &streams, &numbers)
-        .fetch_all(connection)
-        .await
-        .map_err(store_error)?;
+    let rows =
+        sqlx::query_file!("queries/segments_named.sql", hall_number(hall), &streams, &numbers)
+            .fetch_all(connection)
+            .await
+            .map_err(store_error)?;
     rows.into_iter().map(|row| Ok(((row.stream, count(row.segment)), row.entries))).collect()
 }
 
@@ -356,10 +357,11 @@ async fn originals(
         streams.push(event.stream.to_string());
         numbers.push(big(event.number));
     }
-    let rows = sqlx::query_file!("queries/amendments_named.sql", hall.as_str(), &streams, &numbers)
-        .fetch_all(connection)
-        .await
-        .map_err(store_error)?;
+    let rows =
+        sqlx::query_file!("queries/amendments_named.sql", hall_number(hall), &streams, &numbers)
+            .fetch_all(connection)
+            .await
+            .map_err(store_error)?;
     let mut amended = HashMap::new();
     for row in rows {
         let current = Entry::parse(&row.current).map_err(|it| damaged("amendment", it))?;
@@ -412,7 +414,7 @@ async fn positions(
         return Ok(positions);
     }
     let others =
-        sqlx::query_file!("queries/positions_of_others.sql", hall.as_str(), &streams, &numbers)
+        sqlx::query_file!("queries/positions_of_others.sql", hall_number(hall), &streams, &numbers)
             .fetch_all(connection)
             .await
             .map_err(store_error)?;
@@ -429,7 +431,7 @@ async fn cells(
     query: &SnapshotQuery,
 ) -> Result<BTreeMap<TallyCell, TallyValue>, StoreError> {
     let (first, last) = (days(query.first), days(query.last));
-    let rows = sqlx::query_file!("queries/tally_of_days.sql", hall.as_str(), first, last)
+    let rows = sqlx::query_file!("queries/tally_of_days.sql", hall_number(hall), first, last)
         .fetch_all(connection)
         .await
         .map_err(store_error)?;
@@ -453,7 +455,7 @@ async fn segments(
 ) -> Result<Vec<SegmentRow>, StoreError> {
     let rows = sqlx::query_file!(
         "queries/segments_of_days.sql",
-        hall.as_str(),
+        hall_number(hall),
         query.segments.then(|| days(query.first)) as Option<i32>,
         query.segments.then(|| days(query.last)) as Option<i32>,
         query.after.map(big) as Option<i64>,
@@ -487,7 +489,7 @@ async fn figures(
     }
     let issues: Vec<_> = issues.iter().map(ObjectId::as_str).collect();
     let rows =
-        sqlx::query_file!("queries/figures.sql", hall.as_str(), issues.as_slice() as &[&str])
+        sqlx::query_file!("queries/figures.sql", hall_number(hall), issues.as_slice() as &[&str])
             .fetch_all(connection)
             .await
             .map_err(store_error)?;
@@ -509,7 +511,7 @@ async fn adjustments(
     hall: &HallCode,
     after: u64,
 ) -> Result<Vec<Adjustment>, StoreError> {
-    let rows = sqlx::query_file!("queries/adjustments.sql", hall.as_str(), big(after))
+    let rows = sqlx::query_file!("queries/adjustments.sql", hall_number(hall), big(after))
         .fetch_all(connection)
         .await
         .map_err(store_error)?;
@@ -533,7 +535,7 @@ async fn day_closes(
     query: &SnapshotQuery,
 ) -> Result<Vec<DayCloseRow>, StoreError> {
     let (first, last) = (days(query.first), days(query.last));
-    let rows = sqlx::query_file!("queries/day_closes.sql", hall.as_str(), first, last)
+    let rows = sqlx::query_file!("queries/day_closes.sql", hall_number(hall), first, last)
         .fetch_all(connection)
         .await
         .map_err(store_error)?;
@@ -593,7 +595,7 @@ async fn facts_of_seed(
     connection: &mut PgConnection,
     hall: &HallCode,
 ) -> Result<Vec<FactRow>, StoreError> {
-    let rows = sqlx::query_file_as!(FactColumns, "queries/facts_of_seed.sql", hall.as_str())
+    let rows = sqlx::query_file_as!(FactColumns, "queries/facts_of_seed.sql", hall_number(hall))
         .fetch_all(connection)
         .await
         .map_err(store_error)?;
@@ -604,9 +606,10 @@ async fn facts_of_snapshot(
     connection: &mut PgConnection,
     hall: &HallCode,
 ) -> Result<Vec<FactRow>, StoreError> {
-    let rows = sqlx::query_file_as!(FactColumns, "queries/facts_of_snapshot.sql", hall.as_str())
-        .fetch_all(connection)
-        .await
-        .map_err(store_error)?;
+    let rows =
+        sqlx::query_file_as!(FactColumns, "queries/facts_of_snapshot.sql", hall_number(hall))
+            .fetch_all(connection)
+            .await
+            .map_err(store_error)?;
     rows.into_iter().map(FactRow::try_from).collect()
 }
