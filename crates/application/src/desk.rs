@@ -141,8 +141,8 @@ impl Desk {
         }
         for (stream, event) in &events {
             check(&known, stream, event, by.actor.as_ref())?;
-            if let (Event::Setup(setup), Stream::Setup(_, id)) = (event, stream) {
-                known.registry.evolve(id, setup);
+            if let (Event::Setup(setup), Stream::Setup(topic, id)) = (event, stream) {
+                known.foresee(*topic, id, setup);
             }
         }
         let at = by.at.unwrap_or_else(|| self.clock.now());

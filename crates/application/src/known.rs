@@ -137,6 +137,14 @@ impl Known {
         }
     }
 
+    /// Takes a set-up entry that is about to be recorded, so that what follows it can be checked against it.
+    pub(crate) fn foresee(&mut self, topic: SetupTopic, id: &ObjectId, setup: &Setup) {
+        self.registry.evolve(id, setup);
+        let version =
+            Version { position: u64::MAX, digest: Digest::new([0; 32]), setup: setup.clone() };
+        self.setup.entry((topic, id.clone())).or_default().push(version);
+    }
+
     /// The latest version of a topic's only or given entry.
     #[must_use]
     pub fn latest(&self, topic: SetupTopic, id: Option<&ObjectId>) -> Option<&Version> {

@@ -86,6 +86,10 @@ impl Global {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// 演示 plays five weeks of a hall and prints the fifth issue of 2023
+    #[command(after_help = "例 examples:\n  zhoubao demo --once\n  zhoubao demo --journal nats --once      the same over a nats-server of its own\n  \
+        zhoubao demo --once --json | jq .figures")]
+    Demo(DemoArgs),
     /// 运行全部角色 runs every role in this process until it is stopped
     #[command(after_help = "例 examples:\n  zhoubao serve --hall 510000\n  \
         zhoubao serve --journal nats://127.0.0.1:4222 --store postgres://zhoubao@db/zhoubao")]
@@ -111,6 +115,20 @@ pub enum Command {
         zhoubao emit - < events.ndjson       one CloudEvent in JSON a line\n\n\
         不会计数的事件先提示，加 --anyway 照录 an event that would not count is shown first; --anyway records it")]
     Emit(Box<EmitArgs>),
+    /// 编一期 composes an issue from what is recorded
+    #[command(after_help = "例 examples:\n  zhoubao compose 2023-05\n  \
+        zhoubao compose 2023-w06 --format all --out issue/")]
+    Compose(ComposeArgs),
+    /// 期刊 the life of the hall's issues: open, freeze, submit, sign, publish
+    #[command(
+        after_help = "例 examples:\n  zhoubao issue list\n  zhoubao issue open 2023-w06 --by u100\n  \
+        zhoubao issue sign 2023-w06 --by u200 --yes"
+    )]
+    Issue(IssueArgs),
+    /// 统计 what counts, by any part and as of any position
+    #[command(after_help = "例 examples:\n  zhoubao stats --week 2023-W06 --by window\n  \
+        zhoubao stats --from 2023-01-01 --to 2023-02-10 --as-of 2023-02-10\n  zhoubao stats --as-of 48213 --by department")]
+    Stats(StatsArgs),
     /// 重建读模型 builds the read models anew from the journal and swaps them in
     #[command(
         after_help = "例 examples:\n  zhoubao rebuild --verify              compares every row with the live copy, then swaps\n  \

@@ -15,6 +15,9 @@ use zhoubao_domain::id::HallCode;
 
 use crate::failure::Failure;
 
+/// The data folder, where no other is named.
+pub const DIR: &str = "./zhoubao-data";
+
 /// Name of the file in the data folder.
 pub const FILE: &str = "zhoubao.toml";
 
@@ -30,7 +33,7 @@ const OTHER_VARIABLES: [&str; 6] =
 
 /// Every setting: key, default as shown, and what it means.
 pub const KEYS: &[(&str, &str, &str)] = &[
-    ("dir", "./zhoubao-data", "数据目录 the data folder"),
+    ("dir", DIR, "数据目录 the data folder"),
     ("hall", "", "大厅代码 code of the hall, six digits; an existing folder knows its own"),
     ("journal", "sqlite", "日志 the journal: `sqlite`, `nats` or `nats://…`"),
     ("store", "sqlite", "读模型 the read models: `sqlite` or `postgres://…`"),
@@ -498,7 +501,7 @@ impl Default for Config {
     /// The defaults, without a hall.
     fn default() -> Self {
         Self {
-            dir: PathBuf::from("./zhoubao-data"),
+            dir: PathBuf::from(DIR),
             hall: None,
             journal: JournalAt::Sqlite,
             store: StoreAt::Sqlite,

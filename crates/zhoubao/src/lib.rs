@@ -5,12 +5,14 @@
 //! Read [`cli`] first, then [`wiring`]; each subcommand is a file in [`commands`]. Results go to stdout and
 //! everything else to stderr ([`output`]); every error becomes a [`failure::Failure`], which is the exit code.
 
+pub mod broker;
 pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod failure;
 pub mod folder;
 pub mod output;
+pub mod play;
 pub mod projecting;
 pub mod sample;
 pub mod telemetry;
@@ -100,10 +102,14 @@ pub async fn run(cli: Cli, output: Output) -> Result<(), Failure> {
 /// Why it failed, and with which exit code.
 pub async fn dispatch(ctx: &Context, command: Command) -> Result<(), Failure> {
     match command {
+        Command::Demo(args) => commands::demo::run(ctx, args).await,
         Command::Serve(args) => commands::serve::run(ctx, args).await,
         Command::Project(args) => commands::project::run(ctx, args).await,
         Command::Setup(args) => commands::setup::run(ctx, args).await,
         Command::Emit(args) => commands::emit::run(ctx, *args).await,
+        Command::Compose(args) => commands::compose::run(ctx, args).await,
+        Command::Issue(args) => commands::issue::run(ctx, args).await,
+        Command::Stats(args) => commands::stats::run(ctx, args).await,
         Command::Rebuild(args) => commands::rebuild::run(ctx, args).await,
         Command::Doctor(args) => commands::doctor::run(ctx, args).await,
         Command::Config(args) => commands::config::run(ctx, args).await,

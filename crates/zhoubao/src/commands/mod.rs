@@ -1,10 +1,14 @@
 //! One file a subcommand: `run(context, arguments)`.
 
+pub mod compose;
 pub mod config;
+pub mod demo;
 pub mod doctor;
 pub mod emit;
 pub mod explain;
+pub mod issue;
 pub mod project;
 pub mod rebuild;
 pub mod serve;
 pub mod setup;
+pub mod stats;

@@ -1,0 +1,94 @@
+//! A nats-server of the demo's own: started on a free port in the demo's folder, stopped with it.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+use tokio::time::Instant;
+
+use crate::failure::Failure;
+
+/// Longest wait for the server to listen.
+const START_MAX: Duration = Duration::from_secs(15);
+
+/// A running server; it ends with this value.
+pub struct Broker {
+    port: u16,
+    _process: Child,
+}
+
+impl Broker {
+    /// Starts one that syncs before it answers, with the settings of `deploy/nats-server.conf`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no `nats-server` or it does not listen in time.
+    pub async fn start(folder: &Path) -> Result<Self, Failure> {
+        std::fs::create_dir_all(folder).map_err(|error| Failure::file(folder, &error))?;
+        let port = TcpListener::bind(("127.0.0.1", 0))
+            .and_then(|it| it.local_addr())
+            .map_err(|error| Failure::unavailable(format!("no free port: {error}")))?
+            .port();
+        let config = folder.join("nats.conf");
+        std::fs::write(&config, settings(port, &folder.join("store")))
+            .map_err(|error| Failure::file(&config, &error))?;
+        let program = std::env::var_os("ZHOUBAO_NATS_SERVER")
+            .map_or_else(|| PathBuf::from("nats-server"), PathBuf::from);
+        let process = Command::new(&program)
+            .arg("--config")
+            .arg(&config)
+            .arg("--log")
+            .arg(folder.join("nats.log"))
+            .stdin(std::process::Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| {
+                Failure::unavailable(format!("`{}`: {error}", program.display()))
+                    .with_next("install it: cargo xtask setup nats")
+            })?;
+        let deadline = Instant::now() + START_MAX;
+        while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+            if Instant::now() > deadline {
+                let log = folder.join("nats.log");
+                return Err(Failure::unavailable(format!("nats-server does not listen, see `{}`", log.display())));
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(Self { port, _process: process })
+    }
+
+    /// Address of the hall's user.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("nats://hall:demo@127.0.0.1:{}", self.port)
+    }
+
+    /// Address of the user that may ask how the server syncs.
+    #[must_use]
+    pub fn sys_url(&self) -> String {
+        format!("nats://check:demo@127.0.0.1:{}", self.port)
+    }
+}
+
+fn settings(port: u16, store: &Path) -> String {
+    format!(
+        r#"listen: "127.0.0.1:{port}"
+server_name: "zhoubao-demo"
+max_payload: 64KB
+jetstream {{
+  store_dir: {store:?}
+  sync_interval: always
+  limits {{ batch {{ max_inflight_per_stream: 500, timeout: "2s", max_msgs: 200 }} }}
+}}
+accounts {{
+  HALL: {{ jetstream: enabled, users: [ {{ user: hall, password: demo }} ] }}
+  $SYS: {{ users: [ {{
+    user: check, password: demo
+    permissions: {{ publish: ["$SYS.REQ.SERVER.PING.VARZ"], subscribe: ["_INBOX.>"] }}
+  }} ] }}
+}}
+"#
+    )
+}

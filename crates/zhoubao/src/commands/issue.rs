@@ -1,0 +1,271 @@
+//! `zhoubao issue`: the life of the hall's issues.
+
+use jiff::civil::Date;
+use serde_json::json;
+use zhoubao_application::desk::{By, Desk};
+use zhoubao_application::known::Known;
+use zhoubao_application::weekly;
+use zhoubao_application::writer::Receipt;
+use zhoubao_domain::calendar::Period;
+use zhoubao_domain::code::Code;
+use zhoubao_domain::event::{Refusal, Tally};
+use zhoubao_domain::id::ObjectId;
+use zhoubao_domain::issue::{self, Command, Issue, Opening, Stage};
+use zhoubao_domain::time::hall_day;
+
+use crate::cli::{ByArgs, DecideArgs, IssueAction, IssueArgs};
+use crate::failure::Failure;
+use crate::output::Table;
+use crate::wiring::Context;
+
+/// Runs the command.
+///
+/// # Errors
+///
+/// A refusal of the issue's rules, or what keeps journal and read models from answering.
+pub async fn run(ctx: &Context, args: IssueArgs) -> Result<(), Failure> {
+    let desk = ctx.desk().await?;
+    match args.action {
+        IssueAction::List => list(ctx, &desk.known().await?),
+        IssueAction::Show { issue } => show(ctx, &desk, &issue).await,
+        IssueAction::Open { issue, from, to, decide } => {
+            let period = from.zip(to).map(|(from, to)| period(from, to)).transpose()?;
+            if decide.by.dry_run {
+                let known = desk.known().await?;
+                let period = period.map_or_else(|| weekly::proposed_period(&known), Ok)?;
+                ctx.output.line(format!("{issue} {period}（未写入 not written）"));
+                return Ok(());
+            }
+            let receipt = desk.open(issue, period, by(&decide.by)).await?;
+            done(ctx, receipt)
+        }
+        IssueAction::Period { issue, from, to, decide } => {
+            let period = period(from, to)?;
+            command(ctx, &desk, &issue, &decide, |id| Command::SetPeriod(id, period)).await
+        }
+        IssueAction::Adopt { issue, submission, order, decide } => {
+            command(ctx, &desk, &issue, &decide, |issue| Command::Adopt {
+                issue,
+                submission: submission.clone(),
+                order,
+            })
+            .await
+        }
+        IssueAction::Freeze { issue, decide } => {
+            let id = find(&desk.known().await?, &issue)?;
+            if decide.by.dry_run {
+                let cut = desk.catch_up().await?;
+                ctx.output.line(format!("{id} 将冻结于 would be frozen at {cut}（未写入 not written）"));
+                return Ok(());
+            }
+            done(ctx, desk.freeze(id, by(&decide.by)).await?)
+        }
+        IssueAction::Submit { issue, decide } => {
+            command(ctx, &desk, &issue, &decide, Command::Submit).await
+        }
+        IssueAction::Return { issue, reason, decide } => {
+            command(ctx, &desk, &issue, &decide, |id| Command::Return(id, reason.clone())).await
+        }
+        IssueAction::Sign { issue, on, decide } => {
+            let id = find(&desk.known().await?, &issue)?;
+            let on = on.unwrap_or_else(|| hall_day(ctx.clock.now()));
+            let composed = weekly::compose(&**desk.store(), desk.hall(), &id, Some(on)).await;
+            let composed = composed.map_err(Failure::from)?;
+            let material = &composed.material;
+            ctx.output.note(format!(
+                "{}年第{}期（总第{}期），数据期 {}，冻结于 #{}，正文 {}",
+                material.year,
+                material.number,
+                material.running_number,
+                material.period,
+                material.position,
+                zhoubao_composer::json::digest(&composed.composed.document),
+            ));
+            for warning in &composed.composed.warnings {
+                ctx.output.note(format!("{} {}: {}", warning.code, warning.place, warning.text));
+            }
+            if decide.by.dry_run {
+                return Ok(());
+            }
+            confirmed(&decide, "签发 signing off")?;
+            done(ctx, desk.sign_off(id, on, by(&decide.by)).await?)
+        }
+        IssueAction::Publish { issue, decide } => {
+            command(ctx, &desk, &issue, &decide, Command::Publish).await
+        }
+        IssueAction::Void { issue, reason, decide } => {
+            if !decide.by.dry_run {
+                confirmed(&decide, "作废 voiding")?;
+            }
+            command(ctx, &desk, &issue, &decide, |id| Command::Void(id, reason.clone())).await
+        }
+        IssueAction::Opening {
+            through, consulted, accepted, issued, transferred, last_number, last_running_number, decide,
+        } => {
+            let opening = Opening {
+                through,
+                year_to_date: Tally { consulted, accepted, issued, transferred },
+                last_number,
+                last_running_number,
+            };
+            decided(ctx, &desk, &decide, |_| Ok(Command::EnterOpening(opening.clone()))).await
+        }
+    }
+}
+
+/// Who, and under which key.
+pub(crate) fn by(args: &ByArgs) -> By {
+    By { actor: args.by.clone(), at: None, command: args.key.clone() }
+}
+
+fn period(first: Date, last: Date) -> Result<Period, Failure> {
+    Period::new(first, last).map_err(|it| Failure::coded(Code::Malformed, it.to_string()))
+}
+
+/// What cannot be undone needs `--yes`: a script must say so, and nobody is asked on a pipe.
+fn confirmed(decide: &DecideArgs, what: &str) -> Result<(), Failure> {
+    if decide.yes {
+        return Ok(());
+    }
+    Err(Failure::usage(format!("{what} 不可撤回 cannot be undone"))
+        .with_next("look at it with --dry-run, then repeat with --yes"))
+}
+
+async fn command(
+    ctx: &Context,
+    desk: &Desk,
+    issue: &str,
+    decide: &DecideArgs,
+    command: impl Fn(ObjectId) -> Command,
+) -> Result<(), Failure> {
+    decided(ctx, desk, decide, |known| Ok(command(find(known, issue)?))).await
+}
+
+async fn decided(
+    ctx: &Context,
+    desk: &Desk,
+    decide: &DecideArgs,
+    command: impl Fn(&Known) -> Result<Command, Refusal>,
+) -> Result<(), Failure> {
+    if decide.by.dry_run {
+        let known = desk.known().await?;
+        let command = command(&known)?;
+        let events = issue::decide(&known.book, &known.registry, command, decide.by.by.as_ref())?;
+        ctx.output.line(format!("将写入 would write {} 条 events（未写入 not written）", events.len()));
+        return Ok(());
+    }
+    let receipt = desk.issue(by(&decide.by), async |known| Ok(command(known)?)).await?;
+    done(ctx, receipt)
+}
+
+fn done(ctx: &Context, receipt: Option<Receipt>) -> Result<(), Failure> {
+    match (receipt, ctx.output.is_json()) {
+        (Some(it), true) => ctx.output.value(&json!({
+            "position": it.position, "event": format!("{}#{}", it.stream, it.number),
+        })),
+        (Some(it), false) => ctx.output.line(format!("已入账，序号 {}", it.position)),
+        (None, true) => ctx.output.value(&json!({ "position": null })),
+        (None, false) => ctx.output.line("已是如此，未写入 already so, nothing written"),
+    }
+    Ok(())
+}
+
+/// The issue of an id, of a year and number (`2023-05`, `2023-5`), or of a running number (`总425`).
+///
+/// # Errors
+///
+/// E.500 with what there is.
+pub(crate) fn find(known: &Known, text: &str) -> Result<ObjectId, Refusal> {
+    if let Ok(id) = text.parse::<ObjectId>()
+        && known.book.issues.contains_key(&id)
+    {
+        return Ok(id);
+    }
+    let by_number = |it: &Issue| {
+        let (year, number, running) = known.book.proposed_numbers(it);
+        let same = text.split_once('-').is_some_and(|(y, n)| {
+            y.parse() == Ok(year) && n.parse() == Ok(number)
+        });
+        same || text.strip_prefix('总').is_some_and(|it| it.parse() == Ok(running))
+    };
+    if let Some((id, _)) = known.book.live().find(|(_, it)| by_number(it)) {
+        return Ok(id.clone());
+    }
+    let ids: Vec<_> = known.book.issues.keys().map(ObjectId::as_str).collect();
+    let there = if ids.is_empty() { "没有任何期 there is none".to_owned() } else { ids.join(" ") };
+    Err(Refusal::new(Code::IssueState, format!("没有期 no issue `{text}`; {there}")))
+}
+
+fn numbers(known: &Known, it: &Issue) -> (i16, u32, u32, bool) {
+    let (year, number, running) = known.book.proposed_numbers(it);
+    (year, number, running, it.sign_off.is_none())
+}
+
+fn list(ctx: &Context, known: &Known) -> Result<(), Failure> {
+    let mut issues: Vec<_> = known.book.issues.iter().collect();
+    issues.sort_by_key(|(_, it)| it.period.first());
+    if ctx.output.is_json() {
+        let rows: Vec<_> = issues.iter().map(|(id, it)| value(known, id, it)).collect();
+        ctx.output.value(&json!({ "issues": rows }));
+        return Ok(());
+    }
+    let mut table = Table::new(["期 issue", "编号 number", "数据期 period", "状态 stage", "冻结 cut"]);
+    for (id, it) in issues {
+        let (year, number, running, proposed) = numbers(known, it);
+        let mark = if it.stage == Stage::Voided && proposed {
+            "—".to_owned()
+        } else {
+            let mark = if proposed { "拟 " } else { "" };
+            format!("{mark}{year}-{number:02}（总{running}）")
+        };
+        let cut = it.freeze.as_ref().map_or_else(|| "—".to_owned(), |it| format!("#{}", it.cut));
+        table.row([id.to_string(), mark, it.period.to_string(), it.stage.word().to_owned(), cut]);
+    }
+    ctx.output.table(&table);
+    Ok(())
+}
+
+fn value(known: &Known, id: &ObjectId, it: &Issue) -> serde_json::Value {
+    let (year, number, running, proposed) = numbers(known, it);
+    json!({
+        "issue": id.as_str(),
+        "year": year,
+        "number": number,
+        "running_number": running,
+        "proposed": proposed,
+        "first": it.period.first().to_string(),
+        "last": it.period.last().to_string(),
+        "stage": it.stage.word(),
+        "cut": it.freeze.as_ref().map(|it| it.cut),
+        "submissions": it.submissions.iter().map(|(_, it)| it.as_str()).collect::<Vec<_>>(),
+        "issued_on": it.sign_off.as_ref().map(|it| it.issued_on.to_string()),
+        "document": it.sign_off.as_ref().map(|it| it.document.to_string()),
+    })
+}
+
+async fn show(ctx: &Context, desk: &Desk, text: &str) -> Result<(), Failure> {
+    let known = desk.known().await?;
+    let id = find(&known, text)?;
+    let Some(it) = known.book.issues.get(&id) else { return Ok(()) };
+    if ctx.output.is_json() {
+        ctx.output.value(&value(&known, &id, it));
+        return Ok(());
+    }
+    let (year, number, running, proposed) = numbers(&known, it);
+    let mark = if proposed { "（拟编号）" } else { "" };
+    ctx.output.line(format!("{year}年第{number}期（总第{running}期）{mark}  {id}"));
+    ctx.output.line(format!("数据期 period   {}", it.period));
+    ctx.output.line(format!("状态 stage      {}", it.stage.word()));
+    if let Some(freeze) = &it.freeze {
+        ctx.output.line(format!("冻结 cut        #{}（{} 个终端 terminals）", freeze.cut, freeze.heads.len()));
+    }
+    for (order, submission) in &it.submissions {
+        let filed = known.submissions.get(submission);
+        let section = filed.map_or("—", |it| it.section.as_str());
+        ctx.output.line(format!("稿件 submission {order:>3}  {submission}  {section}"));
+    }
+    if let Some(done) = &it.sign_off {
+        ctx.output.line(format!("签发 signed     {} {}", done.issued_on, done.document));
+    }
+    Ok(())
+}

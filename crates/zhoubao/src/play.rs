@@ -1,0 +1,189 @@
+//! Plays a hall's weeks through the real journal, projector and desk: for the demo and the tests.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use jiff::civil::Date;
+use jiff::{Timestamp, ToSpan as _};
+use zhoubao_application::desk::{By, Desk};
+use zhoubao_application::weekly::{self, Weekly};
+use zhoubao_application::writer::{Receipt, Unnumbered, Writer};
+use zhoubao_domain::code::Code;
+use zhoubao_domain::event::Refusal;
+use zhoubao_domain::id::{ObjectId, SetupTopic, Stream, UserId};
+use zhoubao_domain::issue::Command;
+use zhoubao_domain::time::{hall_day, hall_zone};
+
+use crate::failure::Failure;
+use crate::sample::{Entry, Sample, TerminalEvent, Week};
+
+/// Where the time went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Events of windows written.
+    pub window_events: u64,
+    /// Writing them.
+    pub writing: Duration,
+    /// Set-up, register, news, inspections, imports.
+    pub desk: Duration,
+    /// Opening, freezing, composing and signing issues.
+    pub issues: Duration,
+}
+
+/// A hall that is being played.
+pub struct Player<'a> {
+    desk: &'a Desk,
+    sample: &'a Sample,
+    writer: Writer,
+    acts: VecDeque<TerminalEvent>,
+    /// Where the time went so far.
+    pub spent: Spent,
+    /// Where each event of a window is now, in the order of writing.
+    pub receipts: Vec<(TerminalEvent, Receipt)>,
+}
+
+impl<'a> Player<'a> {
+    /// A player of these acts, which are in order of time.
+    #[must_use]
+    pub fn new(desk: &'a Desk, sample: &'a Sample, acts: Vec<TerminalEvent>) -> Self {
+        let writer = Writer::new(desk.journal().clone(), desk.hall().clone());
+        Self { desk, sample, writer, acts: acts.into(), spent: Spent::default(), receipts: vec![] }
+    }
+
+    /// Enters set-up, opening figures and the first authorizations.
+    ///
+    /// # Errors
+    ///
+    /// What keeps them from being recorded.
+    pub async fn begin(&mut self) -> Result<(), Failure> {
+        let started = Instant::now();
+        let Sample { began_at, setup, opening, authorizations, people, .. } = self.sample;
+        let setup = setup
+            .iter()
+            .map(|(topic, id, event)| (Stream::Setup(*topic, id.clone()), event.clone()))
+            .collect();
+        self.desk.record_all(setup, by(&people.administrator, *began_at)).await?;
+        let command = Command::EnterOpening(opening.clone());
+        self.desk
+            .issue(by(&people.administrator, *began_at), async |_| Ok(command.clone()))
+            .await?;
+        let entries =
+            authorizations.iter().map(|it| (it.stream.clone(), it.event.clone())).collect();
+        self.desk.record_all(entries, by(&people.office, *began_at)).await?;
+        self.spent.desk += started.elapsed();
+        Ok(())
+    }
+
+    /// Plays one week up to the eve of its freeze: windows, register, news, inspection, import.
+    ///
+    /// # Errors
+    ///
+    /// What keeps them from being recorded.
+    pub async fn week(&mut self, week: &Week) -> Result<(), Failure> {
+        let people = &self.sample.people;
+        let started = Instant::now();
+        let first = at(week.period.first(), 8)?;
+        self.desk.open(week.issue.clone(), Some(week.period), by(&people.editor, first)).await?;
+        self.spent.issues += started.elapsed();
+        self.windows_until(week.period.last()).await?;
+        let started = Instant::now();
+        for entry in &week.authorizations {
+            self.enter(entry).await?;
+        }
+        let known = self.desk.known().await?;
+        let checklist = known
+            .latest(SetupTopic::Checklist, None)
+            .map(|it| it.digest)
+            .ok_or_else(|| Refusal::new(Code::Setup, "缺少检查表 there is no checklist"))?;
+        self.enter(&week.inspection.entry(checklist)).await?;
+        self.enter(&week.statistics).await?;
+        for (order, entry) in (1..).zip(&week.submissions) {
+            self.enter(entry).await?;
+            let Some(submission) = entry.desk_id().cloned() else { continue };
+            let adopt = Command::Adopt { issue: week.issue.clone(), submission, order };
+            self.desk
+                .issue(by(&people.editor, entry.occurred_at), async |_| Ok(adopt.clone()))
+                .await?;
+        }
+        self.spent.desk += started.elapsed();
+        Ok(())
+    }
+
+    /// Writes what the windows recorded up to the end of a day.
+    ///
+    /// # Errors
+    ///
+    /// What keeps it from being written.
+    pub async fn windows_until(&mut self, last: Date) -> Result<(), Failure> {
+        let started = Instant::now();
+        let count = self.acts.iter().take_while(|it| hall_day(it.occurred_at) <= last).count();
+        let acts: Vec<TerminalEvent> = self.acts.drain(..count).collect();
+        let events = acts
+            .iter()
+            .map(|it| Unnumbered {
+                stream: Stream::Terminal(it.terminal.clone()),
+                occurred_at: it.occurred_at,
+                entered_at: None,
+                actor: Some(it.actor.clone()),
+                command: None,
+                event: it.event.clone(),
+            })
+            .collect();
+        let receipts = self.writer.write(events).await?;
+        self.spent.window_events += receipts.len() as u64;
+        self.receipts.extend(acts.into_iter().zip(receipts));
+        self.spent.writing += started.elapsed();
+        Ok(())
+    }
+
+    /// Freezes, submits, signs off and publishes a week's issue, and answers with it.
+    ///
+    /// # Errors
+    ///
+    /// What keeps it from being composed or signed.
+    pub async fn finish(&mut self, week: &Week) -> Result<Weekly, Failure> {
+        let started = Instant::now();
+        let people = &self.sample.people;
+        let monday = at(week.period.last(), 9)?
+            .checked_add(72.hours())
+            .map_err(|error| Failure::usage(error.to_string()))?;
+        let editor = by(&people.editor, monday);
+        self.desk.freeze(week.issue.clone(), editor.clone()).await?;
+        let submit = Command::Submit(week.issue.clone());
+        self.desk.issue(editor, async |_| Ok(submit.clone())).await?;
+        let leader = by(&people.leader, at(week.issued_on, 10)?);
+        self.desk.sign_off(week.issue.clone(), week.issued_on, leader).await?;
+        let publish = Command::Publish(week.issue.clone());
+        let editor = by(&people.editor, at(week.issued_on, 11)?);
+        self.desk.issue(editor, async |_| Ok(publish.clone())).await?;
+        let weekly = self.compose(&week.issue).await?;
+        self.spent.issues += started.elapsed();
+        Ok(weekly)
+    }
+
+    /// Composes an issue as it is now.
+    ///
+    /// # Errors
+    ///
+    /// What keeps it from being composed.
+    pub async fn compose(&self, issue: &ObjectId) -> Result<Weekly, Failure> {
+        self.desk.catch_up().await?;
+        Ok(weekly::compose(&**self.desk.store(), self.desk.hall(), issue, None).await?)
+    }
+
+    async fn enter(&self, entry: &Entry) -> Result<(), Failure> {
+        let by = by(&entry.actor, entry.occurred_at);
+        self.desk.record(entry.stream.clone(), entry.event.clone(), by).await?;
+        Ok(())
+    }
+}
+
+fn by(actor: &UserId, at: Timestamp) -> By {
+    By { actor: Some(actor.clone()), at: Some(at), command: None }
+}
+
+fn at(day: Date, hour: i8) -> Result<Timestamp, Failure> {
+    hall_zone()
+        .to_timestamp(day.at(hour, 0, 0, 0))
+        .map_err(|error| Failure::usage(error.to_string()))
+}
