@@ -3,4 +3,4 @@ select window_id, day - date '1970-01-01' as "day!", consulted, accepted, issued
   from day_close
  where hall = $1
    and day between date '1970-01-01' + $2::int and date '1970-01-01' + $3::int
- order by window_id, day
+ order by day, window_id
