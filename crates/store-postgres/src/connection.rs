@@ -47,12 +47,23 @@ const MIGRATION_SESSION: [(&str, &str); 2] = [("lock_timeout", "60s"), ("stateme
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// Where the read models are, and how they are reached.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Settings {
     url: String,
     schema: String,
     accept_loss: bool,
     patience: Duration,
+}
+
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The address may hold a password.
+        f.debug_struct("Settings")
+            .field("schema", &self.schema)
+            .field("accept_loss", &self.accept_loss)
+            .field("patience", &self.patience)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Settings {
