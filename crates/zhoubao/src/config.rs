@@ -329,10 +329,11 @@ pub(crate) fn nearest_of<'a>(
     words: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
     /// Below this, two words have nothing to do with each other.
-    const ALIKE_MIN: f64 = 0.6;
+    const ALIKE_MIN: f64 = 0.5;
+    let word = word.to_lowercase();
     words
         .into_iter()
-        .map(|it| (strsim::jaro_winkler(&word.to_lowercase(), &it.to_lowercase()), it))
+        .map(|it| (strsim::normalized_damerau_levenshtein(&word, &it.to_lowercase()), it))
         .filter(|(alike, _)| *alike >= ALIKE_MIN)
         .max_by(|(one, _), (other, _)| one.total_cmp(other))
         .map(|(_, it)| it)
@@ -522,6 +523,59 @@ impl Default for Config {
     }
 }
 
+impl Address {
+    /// The passwords and tokens in it, for finding them in texts of others.
+    fn secrets(&self) -> Vec<String> {
+        /// A shorter word would be found everywhere; it is still hidden inside addresses.
+        const LENGTH_MIN: usize = 4;
+        let mut secrets = Vec::new();
+        for address in self.0.split(',') {
+            let after = address.split_once("://").map_or(address, |(_, after)| after);
+            if let Some((user, _)) = after.rsplit_once('@') {
+                secrets.push(user.split_once(':').map_or(user, |(_, password)| password));
+            }
+            let query = address.split_once('?').map_or("", |(_, query)| query);
+            secrets.extend(query.split('&').filter_map(|it| {
+                let (key, value) = it.split_once('=')?;
+                key.to_lowercase().ends_with("password").then_some(value)
+            }));
+        }
+        let decoded = secrets.iter().map(|it| percent_decoded(it)).collect::<Vec<_>>();
+        let both = secrets.into_iter().map(ToOwned::to_owned).chain(decoded);
+        both.filter(|it| it.len() >= LENGTH_MIN).collect()
+    }
+}
+
+/// A text with `%41` as `A`.
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let code = (first == b'%').then(|| after.get(..2)).flatten();
+        let code = code.and_then(|it| u8::from_str_radix(std::str::from_utf8(it).ok()?, 16).ok());
+        bytes.push(code.unwrap_or(first));
+        rest = if code.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+impl Config {
+    /// Every password and token in the settings: what no log may show, in whatever form.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<String> {
+        let journal = match &self.journal {
+            JournalAt::Nats(address) => Some(address),
+            JournalAt::Sqlite => None,
+        };
+        let store = match &self.store {
+            StoreAt::Postgres(address) => Some(address),
+            StoreAt::Sqlite => None,
+        };
+        let addresses = [journal, store, self.sys_url.as_ref()];
+        addresses.into_iter().flatten().flat_map(Address::secrets).collect()
+    }
+}
+
 /// A text without the passwords and tokens of the addresses in it; the user's name stays where a password follows.
 #[must_use]
 pub fn redact(text: &str) -> String {
@@ -664,7 +718,8 @@ mod tests {
         ] {
             assert_eq!(redact(text), shown);
         }
-        let address = Address::new("nats://u:geheim@a");
+        let address = Address::new("nats://u:geheim@a,nats://to%2Dken@b");
+        assert_eq!(address.secrets(), ["geheim", "to%2Dken", "geheim", "to-ken"]);
         assert!(!format!("{address} {address:?}").contains("geheim"));
     }
 }

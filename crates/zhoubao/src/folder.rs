@@ -6,7 +6,8 @@
 //!    zhoubao.toml     settings, if any
 //!    journal.db       the truth
 //!    read.db          may be deleted at any time
-//!    projector.lock   held by the process that writes read.db
+//!    projector.lock   locked by the process that writes read.db
+//!    projector.wanted locked by a rebuild that asks it to give way
 //! ```
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
@@ -22,7 +23,7 @@ use crate::failure::Failure;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folder(PathBuf);
 
-/// The right to write the read models of a folder, given back when dropped or when the process ends.
+/// A lock of a folder, such as the right to write its read models; given back when dropped or when the process ends.
 #[derive(Debug)]
 pub struct ProjectorLock(#[expect(dead_code, reason = "held, not read")] File);
 
@@ -123,25 +124,57 @@ impl Folder {
         }
     }
 
-    /// Takes the right to write the read models; `None` while another process has it.
-    ///
-    /// # Errors
-    ///
-    /// When the file cannot be made or locked.
-    pub fn lock_projector(&self) -> Result<Option<ProjectorLock>, Failure> {
-        let path = self.0.join("projector.lock");
-        let failed = |error: std::io::Error| Failure::file(&path, &error);
+    fn lock_file(&self, name: &str) -> Result<(PathBuf, File), Failure> {
+        let path = self.0.join(name);
         let file = OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
             .open(&path)
-            .map_err(failed)?;
+            .map_err(|error| Failure::file(&path, &error))?;
+        Ok((path, file))
+    }
+
+    /// Takes the right to write the read models; `None` while another process has it.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be made or locked.
+    pub fn lock_projector(&self) -> Result<Option<ProjectorLock>, Failure> {
+        self.lock("projector.lock")
+    }
+
+    /// Asks whoever has the right to write the read models to give way, for as long as the answer is held; `None`
+    /// while another process asks.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be made or locked.
+    pub fn want_projector(&self) -> Result<Option<ProjectorLock>, Failure> {
+        self.lock("projector.wanted")
+    }
+
+    /// Whether somebody asks for the right to write the read models.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be made or locked.
+    pub fn is_projector_wanted(&self) -> Result<bool, Failure> {
+        let (path, file) = self.lock_file("projector.wanted")?;
+        match file.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) => Err(Failure::file(&path, &error)),
+        }
+    }
+
+    fn lock(&self, name: &str) -> Result<Option<ProjectorLock>, Failure> {
+        let (path, file) = self.lock_file(name)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(ProjectorLock(file))),
             Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(failed(error)),
+            Err(TryLockError::Error(error)) => Err(Failure::file(&path, &error)),
         }
     }
 }
@@ -175,5 +208,10 @@ mod tests {
         assert!(folder.lock_projector().unwrap().is_none());
         drop(held);
         assert!(folder.lock_projector().unwrap().is_some());
+        assert!(!folder.is_projector_wanted().unwrap());
+        let wanted = folder.want_projector().unwrap();
+        assert!(wanted.is_some() && folder.is_projector_wanted().unwrap());
+        drop(wanted);
+        assert!(!folder.is_projector_wanted().unwrap());
     }
 }

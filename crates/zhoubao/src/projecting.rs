@@ -1,7 +1,7 @@
 //! Keeping the read models up to date, in turns with other processes.
 //!
 //! ```text
-//!   read.db in the folder:  wait for `projector.lock` ──► open, claim, project ──► fenced: give the lock back, wait
+//!   read.db in the folder:  wait for `projector.lock` ──► open, claim, project ──► wanted: give the lock back, wait
 //!   PostgreSQL:             claim, project ──► fenced: stand by until the other one stands still
 //! ```
 
@@ -17,15 +17,12 @@ use zhoubao_application::store::ReadModels;
 use zhoubao_domain::id::HallCode;
 
 use crate::config::StoreAt;
-use crate::failure::{Exit, Failure, chain};
+use crate::failure::{Exit, Failure};
 use crate::folder::ProjectorLock;
 use crate::wiring::Context;
 
 /// How often somebody who waits for his turn looks again.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-
-/// After being fenced: whoever fenced us gets this long to take the lock.
-const GIVE_WAY: Duration = Duration::from_secs(1);
 
 /// A projector that has not moved for so long, although the journal has more, is taken for dead.
 const STANDSTILL: Duration = Duration::from_secs(5);
@@ -45,7 +42,9 @@ async fn take_turn(ctx: &Context) -> Result<Turn, Failure> {
     }
     let mut told = false;
     loop {
-        if let Some(lock) = ctx.folder().lock_projector()? {
+        if !ctx.folder().is_projector_wanted()?
+            && let Some(lock) = ctx.folder().lock_projector()?
+        {
             return Ok(Turn::Locked(lock));
         }
         if !told {
@@ -82,19 +81,45 @@ pub async fn keep(
             Ok(store) => store,
             Err(failure) => return failure,
         };
-        let ended =
-            project(journal.clone(), store.clone(), hall.clone(), Goal::Live, &mut report).await;
-        drop(turn);
+        let work = project(journal.clone(), store.clone(), hall.clone(), Goal::Live, &mut report);
+        let ended = tokio::select! {
+            ended = work => ended,
+            failure = wanted(ctx) => match failure {
+                Some(failure) => return failure,
+                None => {
+                    tracing::info!("a rebuild asks for the read models, giving way");
+                    Ok(Progress::default())
+                }
+            },
+        };
+        // The file is closed before the lock is given back.
         match ended {
-            Ok(_) => {}
+            Ok(_) => drop(store),
             Err(ProjectError::Fenced) => {
                 tracing::warn!(hall.code = %hall, "another projector took over (E.706), standing by");
-                tokio::time::sleep(GIVE_WAY).await;
-                if ctx.config.store != StoreAt::Sqlite {
-                    stand_by(&*journal, &*store, &hall).await;
+                match turn {
+                    Turn::Free => stand_by(&*journal, &*store, &hall).await,
+                    // Nobody fences whoever has the lock, but a program that does not ask for it.
+                    Turn::Locked(_) => tokio::time::sleep(STANDSTILL).await,
                 }
             }
             Err(error) => return error.into(),
+        }
+        drop(turn);
+    }
+}
+
+/// Ends when somebody asks for the read models of the folder, or when that cannot be known.
+async fn wanted(ctx: &Context) -> Option<Failure> {
+    if ctx.config.store != StoreAt::Sqlite {
+        return std::future::pending().await;
+    }
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        match ctx.folder().is_projector_wanted() {
+            Ok(false) => {}
+            Ok(true) => return None,
+            Err(failure) => return Some(failure),
         }
     }
 }
@@ -173,7 +198,7 @@ async fn fold(
 /// A desk whose read models follow the journal: by another process, or by this one while the desk lives.
 pub struct LiveDesk {
     desk: Desk,
-    projector: Option<JoinHandle<()>>,
+    projector: JoinHandle<()>,
 }
 
 impl std::ops::Deref for LiveDesk {
@@ -186,9 +211,7 @@ impl std::ops::Deref for LiveDesk {
 
 impl Drop for LiveDesk {
     fn drop(&mut self) {
-        if let Some(projector) = &self.projector {
-            projector.abort();
-        }
+        self.projector.abort();
     }
 }
 
@@ -209,31 +232,43 @@ impl Context {
             StoreAt::Sqlite => self.folder().lock_projector()?.map(Turn::Locked),
             StoreAt::Postgres(_) => Some(Turn::Free),
         };
-        let Some(turn) = turn else { return Ok(LiveDesk { desk, projector: None }) };
-        let stands_by = matches!(turn, Turn::Free);
-        if !stands_by {
+        if matches!(turn, Some(Turn::Locked(_))) {
+            // In the foreground, so that whatever is wrong is told, and a long journal shows its progress.
             fold(self, journal.clone(), store.clone()).await?;
         }
+        let ctx = self.clone();
         let projector = tokio::spawn(async move {
-            let _turn = turn;
-            loop {
-                if stands_by {
-                    stand_by(&*journal, &*store, &hall).await;
-                }
-                let (journal, store) = (journal.clone(), store.clone());
-                let ended = project(journal, store, hall.clone(), Goal::Live, |_| {}).await;
-                match ended {
-                    Err(ProjectError::Fenced) if stands_by => {}
-                    Err(error) => {
-                        // The command itself ends with E.705 when it waits in vain.
-                        tracing::error!(error = chain(&error), "projecting ends");
-                        return;
-                    }
-                    Ok(_) => return,
-                }
-            }
+            // Somebody else may have the lock now and end before this command does.
+            let turn = match turn {
+                Some(turn) => Ok(turn),
+                None => take_turn(&ctx).await,
+            };
+            let ended = match turn {
+                Ok(turn) => follow(turn, journal, store, hall).await,
+                Err(failure) => failure,
+            };
+            // The command itself ends with E.705 when it waits in vain.
+            tracing::error!(error = ended.message, "projecting ends");
         });
-        Ok(LiveDesk { desk, projector: Some(projector) })
+        Ok(LiveDesk { desk, projector })
+    }
+}
+
+/// Projects while a command lasts.
+async fn follow(
+    turn: Turn,
+    journal: Arc<dyn Journal>,
+    store: Arc<dyn ReadModels>,
+    hall: HallCode,
+) -> Failure {
+    loop {
+        if matches!(turn, Turn::Free) {
+            stand_by(&*journal, &*store, &hall).await;
+        }
+        match project(journal.clone(), store.clone(), hall.clone(), Goal::Live, |_| {}).await {
+            Ok(_) | Err(ProjectError::Fenced) => {}
+            Err(error) => return error.into(),
+        }
     }
 }
 

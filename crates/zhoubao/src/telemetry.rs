@@ -1,6 +1,7 @@
 //! The log: to stderr, without secrets.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -25,7 +26,9 @@ pub fn start(config: &Config, default: &str) -> Result<(), Failure> {
         Failure::configuration(format!("`log` is no filter: {error}"))
             .with_next("write a level such as `info`, or `zhoubao=debug,warn`")
     })?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(Redacting);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(Redacting(config.secrets().into()));
     // Somebody else's log is on already where the library is used in a test: then that one stays.
     let _ = match config.log_format {
         LogFormat::Json => log.json().try_init(),
@@ -34,23 +37,26 @@ pub fn start(config: &Config, default: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes whole lines to stderr, without the passwords in them.
-struct Redacting;
+/// Writes whole lines to stderr, without the passwords in them: a client may log its address in any form.
+struct Redacting(Arc<[String]>);
 
 impl<'a> MakeWriter<'a> for Redacting {
     type Writer = Line;
 
     fn make_writer(&'a self) -> Self::Writer {
-        Line(Vec::new())
+        Line { bytes: Vec::new(), secrets: self.0.clone() }
     }
 }
 
 /// One line of the log, written when it is dropped.
-struct Line(Vec<u8>);
+struct Line {
+    bytes: Vec<u8>,
+    secrets: Arc<[String]>,
+}
 
 impl Write for Line {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.extend_from_slice(bytes);
+        self.bytes.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -61,8 +67,11 @@ impl Write for Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        if !self.0.is_empty() {
-            let line = redact(&String::from_utf8_lossy(&self.0));
+        if !self.bytes.is_empty() {
+            let mut line = redact(&String::from_utf8_lossy(&self.bytes));
+            for secret in &*self.secrets {
+                line = line.replace(secret, "***");
+            }
             // There is nowhere left to say that the log cannot be written.
             let _ = io::stderr().lock().write_all(line.as_bytes());
         }

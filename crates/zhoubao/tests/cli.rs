@@ -257,8 +257,7 @@ fn an_unknown_setting_names_the_nearest_and_exits_78() {
 #[test]
 fn the_settings_in_force_are_shown_with_their_source() {
     let zhoubao = Zhoubao::new().with("ZHOUBAO_HALL", "510000");
-    let shown =
-        zhoubao.run(&["config", "check", "--json", "--journal", "nats"]).exits(0).json();
+    let shown = zhoubao.run(&["config", "check", "--json", "--journal", "nats"]).exits(0).json();
     assert_eq!(shown["journal"]["source"], "命令行 flag --journal");
     assert_eq!(shown["hall"]["source"], "环境变量 environment ZHOUBAO_HALL");
     assert_eq!(shown["store"]["source"], "默认 default");
@@ -310,11 +309,18 @@ fn passwords_are_never_printed() {
 #[test]
 fn a_server_that_does_not_answer_exits_6() {
     let zhoubao = Zhoubao::new();
-    let nats = ["project", "--once", "--json", "--hall", "510000", "--journal", "nats://127.0.0.1:1"];
+    let nats =
+        ["project", "--once", "--json", "--hall", "510000", "--journal", "nats://127.0.0.1:1"];
     let error = zhoubao.run(&nats).exits(6).error();
     assert_eq!(error["code"], "E.705");
     let store = [
-        "project", "--once", "--json", "--hall", "510000", "--store", "postgres://127.0.0.1:1/none",
+        "project",
+        "--once",
+        "--json",
+        "--hall",
+        "510000",
+        "--store",
+        "postgres://127.0.0.1:1/none",
     ];
     assert_eq!(zhoubao.run(&store).exits(6).error()["exit"], 6);
 }
@@ -425,9 +431,8 @@ fn the_doctor_finds_what_is_and_what_is_not() {
     assert_eq!(counts["stored"], 6);
     assert_eq!(counts["flagged"], 1);
     assert_eq!(report["terminals"][0]["last_number"], 2);
-    let coded = |code: &str| {
-        report["findings"].as_array().unwrap().iter().any(|it| it["code"] == code)
-    };
+    let coded =
+        |code: &str| report["findings"].as_array().unwrap().iter().any(|it| it["code"] == code);
     assert!(coded("E.103") && coded("E.211"), "{report}");
     zhoubao.run(&["doctor"]).exits(0).says("w01");
 }
@@ -473,7 +478,8 @@ fn a_rebuild_finds_a_changed_row_and_mends_it() {
     std::fs::remove_file(zhoubao.dir().join("read.db")).unwrap();
     zhoubao.run(&["rebuild"]).exits(0);
     zhoubao.run(&["rebuild", "--verify"]).exits(0);
-    std::fs::write(zhoubao.dir().join("read.db"), "this is no database, whatever its name").unwrap();
+    std::fs::write(zhoubao.dir().join("read.db"), "this is no database, whatever its name")
+        .unwrap();
     zhoubao.run(&["rebuild", "--verify"]).exits(0);
     zhoubao.run(&["rebuild", "--verify", "--dry-run"]).exits(0);
 }
@@ -489,9 +495,8 @@ fn a_service_goes_on_after_a_rebuild_and_stops_cleanly() {
         .spawn()
         .map(Running)
         .unwrap();
-    let sequence = || {
-        zhoubao.run(&["doctor", "--json"]).exits(0).json()["counts"]["sequence"].as_u64()
-    };
+    let sequence =
+        || zhoubao.run(&["doctor", "--json"]).exits(0).json()["counts"]["sequence"].as_u64();
     let reaches = |goal: u64| {
         let started = Instant::now();
         while sequence() != Some(goal) {

@@ -5,8 +5,8 @@
 //!  journal ──► UpTo(s) ──► second copy ────┴► every table, row by row ──► fold on to the end ──► swap
 //! ```
 //!
-//! Readers see the one or the other copy, whole. A service that projects is fenced for the last step, gives way and
-//! goes on with the new copy.
+//! Readers see the one or the other copy, whole. A service that projects gives way for the last step, and goes on with
+//! the new copy.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,8 +46,11 @@ const COMPARE_TRIES: u32 = 5;
 /// Tries to swap while a projector moves the live copy.
 const SWAP_TRIES: u32 = 20;
 
-/// Longest wait for a service to give way after it was fenced.
+/// Longest wait for a service to give way.
 const GIVE_WAY_MAX: Duration = Duration::from_secs(15);
+
+/// Pause between two looks whether it did.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Longest text of a row in the list of differences.
 const ROW_SHOWN_MAX: usize = 300;
@@ -69,7 +72,8 @@ pub async fn run(ctx: &Context, args: RebuildArgs) -> Result<(), Failure> {
         sources.push((hall, journal));
     }
     let copies = Copies::open(ctx).await?;
-    let done = rebuild(ctx, &args, &sources, &copies).await;
+    let mut locks = None;
+    let done = rebuild(ctx, &args, &sources, &copies, &mut locks).await;
     let found = match done {
         Ok(found) => found,
         Err(failure) => {
@@ -80,7 +84,7 @@ pub async fn run(ctx: &Context, args: RebuildArgs) -> Result<(), Failure> {
     if args.dry_run {
         copies.drop_new().await?;
     } else {
-        copies.swap(ctx, &sources).await?;
+        copies.swap(ctx, &sources, locks).await?;
     }
     let reached = sources.iter().map(|(hall, _)| hall.to_string()).collect::<Vec<_>>();
     if ctx.output.is_json() {
@@ -116,13 +120,15 @@ async fn rebuild(
     args: &RebuildArgs,
     sources: &[(HallCode, Arc<dyn Journal>)],
     copies: &Copies,
+    locks: &mut Option<Locks>,
 ) -> Result<Found, Failure> {
     let mut found = Found::default();
     for (hall, journal) in sources {
         if args.verify {
             match copies.live() {
                 Some(live) => {
-                    let compared = verify(ctx, hall, journal, &*live, copies.new_copy()).await?;
+                    let compared =
+                        verify(ctx, hall, journal, &*live, copies.new_copy(), locks).await?;
                     found.add(compared);
                 }
                 None => ctx.output.note(
@@ -163,6 +169,7 @@ async fn verify(
     journal: &Arc<dyn Journal>,
     live: &dyn ReadModels,
     copy: Arc<dyn ReadModels>,
+    locks: &mut Option<Locks>,
 ) -> Result<Found, Failure> {
     for _ in 0..COMPARE_TRIES {
         let Some(at) = live.checkpoint(hall).await? else {
@@ -177,8 +184,12 @@ async fn verify(
             found.print(&ctx.output);
             return Ok(found);
         }
-        // Rows that moved meanwhile are no differences. The projector is fenced and gives way for a while.
-        live.claim(hall).await?;
+        // Rows that moved meanwhile are no differences: whoever moves them gives way, or is fenced for a while.
+        match ctx.config.store {
+            StoreAt::Sqlite if locks.is_none() => *locks = Some(take_over(ctx).await?),
+            StoreAt::Sqlite => {}
+            StoreAt::Postgres(_) => drop(live.claim(hall).await?),
+        }
     }
     Err(Failure::unavailable(format!(
         "hall {hall}: the live copy keeps moving while it is compared"
@@ -478,10 +489,14 @@ impl Copies {
         &self,
         ctx: &Context,
         sources: &[(HallCode, Arc<dyn Journal>)],
+        locks: Option<Locks>,
     ) -> Result<(), Failure> {
         match self {
             Self::Sqlite { live, new } => {
-                let _lock = self.take_over(ctx, sources).await?;
+                let _locks = match locks {
+                    Some(locks) => locks,
+                    None => take_over(ctx).await?,
+                };
                 // What came meanwhile; from here on nobody else folds.
                 for (hall, journal) in sources {
                     fold(ctx, hall, journal, new.clone(), journal.state().await?.last).await?;
@@ -532,29 +547,29 @@ impl Copies {
             }
         }
     }
+}
 
-    /// Waits for the right to write the folder's read models, after fencing whoever has it.
-    async fn take_over(
-        &self,
-        ctx: &Context,
-        sources: &[(HallCode, Arc<dyn Journal>)],
-    ) -> Result<ProjectorLock, Failure> {
-        let started = Instant::now();
-        loop {
-            if let Some(lock) = ctx.folder().lock_projector()? {
-                return Ok(lock);
-            }
-            if started.elapsed() > GIVE_WAY_MAX {
-                return Err(Failure::unavailable("another process keeps the read models busy")
-                    .with_next("stop `zhoubao serve` and run the command again"));
-            }
-            if let Some(live) = self.live() {
-                for (hall, _) in sources {
-                    live.claim(hall).await?;
-                }
-            }
-            tokio::time::sleep(Duration::from_millis(200)).await;
+/// That others give way, and the right to write.
+type Locks = (ProjectorLock, ProjectorLock);
+
+/// Asks whoever writes the folder's read models to give way, and waits for it.
+async fn take_over(ctx: &Context) -> Result<Locks, Failure> {
+    let started = Instant::now();
+    let mut wanted = None;
+    loop {
+        if wanted.is_none() {
+            wanted = ctx.folder().want_projector()?;
         }
+        if let Some(lock) = ctx.folder().lock_projector()?
+            && let Some(wanted) = wanted.take()
+        {
+            return Ok((wanted, lock));
+        }
+        if started.elapsed() > GIVE_WAY_MAX {
+            return Err(Failure::unavailable("another process keeps the read models busy")
+                .with_next("wait for it, or stop it, and run the command again"));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
