@@ -15,7 +15,7 @@ use zhoubao_domain::id::{
     name = "zhoubao",
     version,
     about = "周报：政务服务大厅的事件记录与每周一期 the record of a service hall, and its weekly issue",
-    after_help = "例 examples:\n  zhoubao setup apply setup/ --hall 510000\n  zhoubao serve\n  zhoubao explain E.103\n\n\
+    after_help = "例 examples:\n  zhoubao demo\n  zhoubao setup apply setup/ --hall 510000\n  zhoubao serve\n  zhoubao explain E.103\n\n\
         退出码 exit codes: 0 ok · 2 usage · 3 integrity broken · 4 refused by a rule · 5 trust · 6 server or disk · 78 configuration",
     subcommand_required = true,
     arg_required_else_help = true,
@@ -87,8 +87,10 @@ impl Global {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// 演示 plays five weeks of a hall and prints the fifth issue of 2023
-    #[command(after_help = "例 examples:\n  zhoubao demo --once\n  zhoubao demo --journal nats --once      the same over a nats-server of its own\n  \
-        zhoubao demo --once --json | jq .figures")]
+    #[command(
+        after_help = "例 examples:\n  zhoubao demo --once\n  zhoubao demo --journal nats --once      the same over a nats-server of its own\n  \
+        zhoubao demo --once --json | jq .figures"
+    )]
     Demo(DemoArgs),
     /// 运行全部角色 runs every role in this process until it is stopped
     #[command(after_help = "例 examples:\n  zhoubao serve --hall 510000\n  \

@@ -40,6 +40,7 @@ async fn take_turn(ctx: &Context) -> Result<Turn, Failure> {
     if ctx.config.store != StoreAt::Sqlite {
         return Ok(Turn::Free);
     }
+    ctx.claim_folder()?;
     let mut told = false;
     loop {
         if !ctx.folder().is_projector_wanted()?

@@ -73,7 +73,7 @@ impl Context {
     }
 
     /// Makes the folder this hall's, where journal or read models are in it.
-    fn claim_folder(&self) -> Result<HallCode, Failure> {
+    pub(crate) fn claim_folder(&self) -> Result<HallCode, Failure> {
         let hall = self.hall()?;
         self.folder().claim(&hall)?;
         Ok(hall)
@@ -165,7 +165,8 @@ impl Context {
         Ok(NatsJournal::ensure_stream(options, &stream).await?)
     }
 
-    async fn knows_a_journal(&self, hall: &HallCode) -> Result<bool, Failure> {
+    /// Whether read models were made from a journal of this hall.
+    pub(crate) async fn knows_a_journal(&self, hall: &HallCode) -> Result<bool, Failure> {
         if self.config.store == StoreAt::Sqlite && !self.folder().read_models().exists() {
             return Ok(false);
         }

@@ -1,5 +1,7 @@
 //! The command line as a user meets it: the real program, real folders, exit codes and output.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -14,6 +16,7 @@ use zhoubao_domain::figure::{TallyCell, TallyValue};
 use zhoubao_domain::id::HallCode;
 use zhoubao_projections::rows::Changes;
 use zhoubao_store_sqlite::read_models::SqliteReadModels;
+use zhoubao_test_support::{NatsServer, Postgres};
 
 /// Longest wait for a running program; the machine may be busy compiling.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -71,6 +74,20 @@ impl Zhoubao {
             .unwrap();
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
         Ran::new(arguments, child.wait_with_output().unwrap())
+    }
+
+    /// Waits until the read models are at `goal`.
+    #[track_caller]
+    fn reaches(&self, goal: u64) {
+        let started = Instant::now();
+        loop {
+            let report = self.run(&["doctor", "--json"]).exits(0).json();
+            if report["counts"]["sequence"].as_u64() == Some(goal) {
+                return;
+            }
+            assert!(started.elapsed() < PATIENCE, "the service does not reach {goal}: {report}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// A hall with a window, a terminal and a department.
@@ -197,7 +214,7 @@ fn the_help_of_every_command_shows_an_example() {
             assert!(help.contains("例 example"), "{path} has no example");
             assert!(help.contains(path.trim()), "the example of {path} is of another command");
             assert!(
-                about.chars().any(|it| !it.is_ascii()) && about.split(' ').count() > 2,
+                !about.is_ascii() && about.split(' ').count() > 2,
                 "{path} is not told in Chinese and English: {about}"
             );
             walk(it, &path);
@@ -495,20 +512,85 @@ fn a_service_goes_on_after_a_rebuild_and_stops_cleanly() {
         .spawn()
         .map(Running)
         .unwrap();
-    let sequence =
-        || zhoubao.run(&["doctor", "--json"]).exits(0).json()["counts"]["sequence"].as_u64();
-    let reaches = |goal: u64| {
-        let started = Instant::now();
-        while sequence() != Some(goal) {
-            assert!(started.elapsed() < PATIENCE, "the service does not reach {goal}");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    };
-    reaches(4);
+    zhoubao.reaches(4);
     zhoubao.run(&["emit", "consult", "--terminal", "w01"]).exits(0);
-    reaches(5);
+    zhoubao.reaches(5);
     zhoubao.run(&["rebuild", "--verify"]).exits(0);
     zhoubao.run(&["emit", "consult", "--terminal", "w01"]).exits(0);
-    reaches(6);
+    zhoubao.reaches(6);
     assert_eq!(serve.terminate(), Some(0));
+}
+
+#[test]
+fn every_setting_is_in_the_documentation() {
+    let page = include_str!("../../../docs/configuration.md");
+    for (key, ..) in zhoubao::config::KEYS {
+        assert!(page.contains(&format!("`{key}`")), "docs/configuration.md does not name {key}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unsafe_broker_is_refused_unless_the_loss_is_accepted() -> anyhow::Result<()> {
+    let server = NatsServer::builder().sync_always(false).start().await?;
+    let zhoubao = Zhoubao::new()
+        .with("ZHOUBAO_JOURNAL", server.url())
+        .with("ZHOUBAO_SYS_URL", server.sys_url())
+        .with("ZHOUBAO_HALL", "510000");
+    let error = zhoubao.run(&["project", "--once", "--json"]).exits(78).error();
+    assert_eq!(error["code"], "E.701");
+    assert!(error["message"].as_str().unwrap_or_default().contains("sync_interval: always"));
+    zhoubao.run(&["doctor"]).exits(78).says("sync_interval: always");
+    zhoubao.run(&["project", "--once", "--accept-loss"]).exits(0);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hall_lives_on_nats_and_postgresql() -> anyhow::Result<()> {
+    let server = NatsServer::start().await?;
+    let database = Postgres::shared().await?.create_database().await?;
+    let zhoubao = Zhoubao::new()
+        .with("ZHOUBAO_JOURNAL", server.url())
+        .with("ZHOUBAO_SYS_URL", server.sys_url())
+        .with("ZHOUBAO_STORE", database)
+        .with("ZHOUBAO_HALL", "510000")
+        .with_hall();
+    let mut serve = zhoubao
+        .command(&["serve"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map(Running)?;
+    zhoubao.reaches(4);
+    let emitted = ["emit", "consult", "--terminal", "w01", "--json"];
+    assert_eq!(zhoubao.run(&emitted).exits(0).json()["position"], 5);
+    zhoubao.reaches(5);
+    let rebuilt = zhoubao.run(&["rebuild", "--verify", "--json"]).exits(0).json();
+    assert_eq!(rebuilt["differences"], 0);
+    zhoubao.run(&emitted).exits(0);
+    zhoubao.reaches(6);
+    zhoubao.run(&["rebuild", "--verify"]).exits(0);
+    assert_eq!(serve.terminate(), Some(0));
+    zhoubao.run(&["doctor"]).exits(0).says("在末尾");
+    // Nothing is in the folder, so none is made.
+    assert!(!zhoubao.dir().exists());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_stream_is_not_made_anew() -> anyhow::Result<()> {
+    let first = NatsServer::start().await?;
+    let zhoubao = |server: &NatsServer, folder: tempfile::TempDir| Zhoubao {
+        folder,
+        environment: vec![("ZHOUBAO_JOURNAL", server.url()), ("ZHOUBAO_SYS_URL", server.sys_url())],
+    };
+    let hall = zhoubao(&first, tempfile::tempdir()?);
+    hall.run(&["doctor", "--hall", "510000"]).exits(0).says("尚无日志");
+    let hall = hall.with_hall();
+    hall.run(&["project", "--once"]).exits(0);
+    let second = NatsServer::start().await?;
+    let hall = zhoubao(&second, hall.folder);
+    hall.run(&["project", "--once"]).exits(78).says("does not exist");
+    hall.run(&["doctor"]).exits(3).says("does not exist");
+    Ok(())
 }

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan as _};
 use serde_json::{Value, json};
-use zhoubao_application::journal::{Journal, JournalState};
+use zhoubao_application::journal::{Journal, JournalError, JournalState};
 use zhoubao_application::known::Known;
 use zhoubao_application::store::{ReadModels, Snapshot, SnapshotQuery};
 use zhoubao_contract::hash;
 use zhoubao_domain::code::{Code, Weight};
 use zhoubao_domain::id::{HallCode, SetupTopic, Stream, TerminalId};
 use zhoubao_domain::time::{hall_day, rfc3339};
+use zhoubao_nats::stream::stream_name;
 use zhoubao_nats::{NatsJournal, Severity};
 use zhoubao_projections::rows::{Checkpoint, ExceptionRow, Head};
 
@@ -253,18 +254,24 @@ async fn journal(
     findings: &mut Findings,
 ) -> Option<Arc<dyn Journal>> {
     let subject = "日志 journal";
+    let none_yet = |findings: &mut Findings| {
+        let next = "the first command that writes makes it";
+        findings.warn(subject, "尚无日志 there is none yet", None, next);
+    };
     let opened = match &ctx.config.journal {
         JournalAt::Sqlite if !ctx.folder().journal().exists() => {
-            findings.warn(
-                subject,
-                "尚无日志 there is none yet",
-                None,
-                "the first command that writes makes it",
-            );
+            none_yet(findings);
             return None;
         }
         JournalAt::Sqlite => ctx.open_journal_of(hall, Whole::Checked).await,
-        JournalAt::Nats(address) => broker(ctx, address, hall, findings).await,
+        JournalAt::Nats(address) => match broker(ctx, address, hall, findings).await {
+            Ok(None) => {
+                none_yet(findings);
+                return None;
+            }
+            Ok(Some(journal)) => Ok(journal),
+            Err(failure) => Err(failure),
+        },
     };
     let state = match opened {
         Ok(journal) => match journal.state().await {
@@ -292,10 +299,18 @@ async fn broker(
     address: &Address,
     hall: &HallCode,
     findings: &mut Findings,
-) -> Result<Arc<dyn Journal>, Failure> {
+) -> Result<Option<Arc<dyn Journal>>, Failure> {
     let subject = "消息服务器 broker";
     let journal = NatsJournal::open(ctx.nats_options(address, hall.clone())).await?;
-    let found = journal.check().await?;
+    let is_missing =
+        matches!(journal.state().await, Err(JournalError::Unsafe { code: Code::OtherJournal, .. }));
+    // A hall that never had one gets its stream with the first command; any other has lost it.
+    let is_new = is_missing && !ctx.knows_a_journal(hall).await?;
+    let mut found = journal.check().await?;
+    if is_new {
+        let stream = format!("stream {} does not exist", stream_name(hall));
+        found.retain(|it| !it.detail.starts_with(&stream));
+    }
     if found.is_empty() {
         findings.ok(subject, "安全 writes before it answers, never deletes");
     }
@@ -310,6 +325,9 @@ async fn broker(
         } else {
             findings.fail(subject, Failure::coded(it.code, it.detail).with_next(next));
         }
+    }
+    if is_new {
+        return Ok(None);
     }
     if let Ok(state) = journal.broker_state().await {
         if !state.is_whole() {
@@ -326,7 +344,7 @@ async fn broker(
             findings.ok(subject, detail);
         }
     }
-    Ok(Arc::new(journal))
+    Ok(Some(Arc::new(journal)))
 }
 
 async fn store(ctx: &Context, findings: &mut Findings) -> Option<Arc<dyn ReadModels>> {
