@@ -175,7 +175,7 @@ fn done(ctx: &Context, receipt: Option<Receipt>) -> Result<(), Failure> {
 /// # Errors
 ///
 /// E.500 with what there is.
-pub(crate) fn find(known: &Known, text: &str) -> Result<ObjectId, Refusal> {
+pub fn find(known: &Known, text: &str) -> Result<ObjectId, Refusal> {
     if let Ok(id) = text.parse::<ObjectId>()
         && known.book.issues.contains_key(&id)
     {
