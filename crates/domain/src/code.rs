@@ -142,6 +142,22 @@ codes! {
         "The tally that the window closed its day with is not the one that counts now (late entries, corrections, flags).",
         "Compare the window's list of the day with `zhoubao stats --by window`.",
         "日结 受理 5, counted 4";
+    FinishedExceedsAccepted = "W.204", "办结多于受理 more finished than accepted",
+        "Imported figures finish more cases than they accept: cases of earlier periods carry over (含上期结转). Legal, and printed as imported.",
+        "Nothing, if cases carry over; else compare with the source.",
+        "行政许可 受理 53316, 办结 54071";
+    UntracedNumber = "W.310", "正文数字无来源 number that nothing vouches for",
+        "News carry numbers of the department's own (部门自报). They are printed as submitted and bound to no figure.",
+        "Bind the number, or accept it as the department's own.",
+        "累计已注册产废单位 22171 家";
+    TypedNumberDiffers = "W.311", "手填数字与统计不符 typed number differs from the counted one",
+        "News name a counted figure and give another number than the frozen one.",
+        "Put the bound figure in place of the typed one, or return the news with a reason.",
+        "typed 95 where 94 is counted";
+    DatedOutside = "W.313", "稿件日期在数据期外 news dated outside the period",
+        "News tell of a day outside the issue's period. Late news are allowed.",
+        "Nothing, if the news are meant for this issue.",
+        "2 February in the issue of 6–10 February";
     Schedule = "E.210", "工作日历有误 wrong calendar file",
         "A calendar has a date of another year, a day twice, or a make-up day that is no weekend day. Nothing is stored.",
         "Compare with the notice of the State Council office and correct the file.",

@@ -97,14 +97,3 @@ fn the_calendars_of_this_product_are_bodies() {
     }
     assert!(read > 0);
 }
-
-/// Run with `--ignored` after adding a type. Never touches a file that is there.
-#[test]
-#[ignore = "writes into the source tree"]
-fn write_missing_examples() {
-    for (path, _, draft) in files() {
-        if !path.exists() {
-            std::fs::write(path, to_structured(&stored(&draft)) + "\n").unwrap();
-        }
-    }
-}

@@ -385,7 +385,6 @@ const CHILD: &str = "ZHOUBAO_TEST_JOURNAL_WRITER";
 /// Not a test of its own: the process that the tests below start and kill. It appends to one line for ever and
 /// says `sequence hash` of each message when it is acknowledged.
 #[tokio::test]
-#[ignore = "run as a process of its own by other tests"]
 async fn writer_process() {
     let Ok(job) = std::env::var(CHILD) else { return };
     let (path, name) = job.split_once(' ').unwrap();
@@ -422,7 +421,7 @@ impl Writer {
         let child = Command::new("sh")
             .args(["-c", &format!("{prelude} exec \"$0\" \"$@\"")])
             .arg(program)
-            .args([test, "--exact", "--ignored", "--nocapture"])
+            .args([test, "--exact", "--nocapture"])
             .env(CHILD, format!("{} {name}", path.display()))
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
