@@ -284,7 +284,10 @@ impl Fold {
         let mut pause = Duration::from_millis(20);
         loop {
             let commit = Commit { epoch: self.epoch, from, to, changes };
-            match self.store.commit(&self.hall, commit).await {
+            tracing::debug!(log.position = to.sequence, "commit begins");
+            let done = self.store.commit(&self.hall, commit).await;
+            tracing::debug!(log.position = to.sequence, "commit ends");
+            match done {
                 Ok(()) => return Ok(()),
                 Err(StoreError::Fenced) => return Err(ProjectError::Fenced),
                 Err(StoreError::Unavailable(error)) => {

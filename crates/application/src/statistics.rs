@@ -111,4 +111,3 @@ pub async fn position_at(journal: &dyn Journal, time: Timestamp) -> Result<u64, 
     }
     Ok(known)
 }
-

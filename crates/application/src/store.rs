@@ -7,7 +7,8 @@ use jiff::civil::Date;
 use zhoubao_domain::figure::{Adjustment, Figures, TallyCell, TallyValue};
 use zhoubao_domain::id::{CaseId, HallCode, ObjectId, Stream};
 use zhoubao_projections::rows::{
-    CaseRow, Changes, Checkpoint, DayCloseRow, ExceptionRow, FactRow, Found, Head, Needs, SegmentRow,
+    CaseRow, Changes, Checkpoint, DayCloseRow, ExceptionRow, FactRow, Found, Head, Needs,
+    SegmentRow,
 };
 
 /// Why the store did not do what it was asked.
@@ -120,13 +121,22 @@ pub trait ReadModels: Send + Sync {
     async fn checkpoint(&self, hall: &HallCode) -> Result<Option<Checkpoint>, StoreError>;
 
     /// A consistent view for composing, statistics and freezes: one read transaction.
-    async fn snapshot(&self, hall: &HallCode, query: &SnapshotQuery) -> Result<Snapshot, StoreError>;
+    async fn snapshot(
+        &self,
+        hall: &HallCode,
+        query: &SnapshotQuery,
+    ) -> Result<Snapshot, StoreError>;
 
     /// Heads of all lines whose name begins with `prefix`, ascending by name.
-    async fn heads(&self, hall: &HallCode, prefix: &str) -> Result<Vec<(Stream, Head)>, StoreError>;
+    async fn heads(&self, hall: &HallCode, prefix: &str)
+    -> Result<Vec<(Stream, Head)>, StoreError>;
 
     /// Events that did not simply count, ascending by position; `open` leaves out those that are settled.
-    async fn exceptions(&self, hall: &HallCode, open: bool) -> Result<Vec<ExceptionRow>, StoreError>;
+    async fn exceptions(
+        &self,
+        hall: &HallCode,
+        open: bool,
+    ) -> Result<Vec<ExceptionRow>, StoreError>;
 
     /// One case with its events.
     async fn case(&self, hall: &HallCode, case: &CaseId) -> Result<Option<CaseRow>, StoreError>;
@@ -147,6 +157,15 @@ pub trait ReadModels: Send + Sync {
 
 /// The tables of the read models, for [`ReadModels::dump`].
 pub const TABLES: &[&str] = &[
-    "checkpoint", "head", "tally", "segment", "case_file", "day_close", "exception", "fact", "amendment",
-    "adjustment", "figure",
+    "checkpoint",
+    "head",
+    "tally",
+    "segment",
+    "case_file",
+    "day_close",
+    "exception",
+    "fact",
+    "amendment",
+    "adjustment",
+    "figure",
 ];

@@ -280,6 +280,11 @@ impl NatsServer {
         self.scratch.path().join("nats.conf")
     }
 
+    /// The installed server, for a program under test that starts one itself.
+    pub fn program() -> anyhow::Result<PathBuf> {
+        find_binary()
+    }
+
     /// Checks that the installed server accepts a configuration file, without starting it.
     pub fn check_config(path: &Path) -> anyhow::Result<()> {
         output(Command::new(find_binary()?).arg("--config").arg(path).arg("-t")).map(drop)

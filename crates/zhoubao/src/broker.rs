@@ -52,7 +52,10 @@ impl Broker {
         while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
             if Instant::now() > deadline {
                 let log = folder.join("nats.log");
-                return Err(Failure::unavailable(format!("nats-server does not listen, see `{}`", log.display())));
+                return Err(Failure::unavailable(format!(
+                    "nats-server does not listen, see `{}`",
+                    log.display()
+                )));
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

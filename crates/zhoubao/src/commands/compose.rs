@@ -12,12 +12,8 @@ use crate::failure::Failure;
 use crate::wiring::Context;
 
 /// Every form, with the ending of its file.
-const FORMS: [(Format, &str); 4] = [
-    (Format::Txt, "txt"),
-    (Format::Html, "html"),
-    (Format::Json, "json"),
-    (Format::Csv, "csv"),
-];
+const FORMS: [(Format, &str); 4] =
+    [(Format::Txt, "txt"), (Format::Html, "html"), (Format::Json, "json"), (Format::Csv, "csv")];
 
 /// Runs the command.
 ///

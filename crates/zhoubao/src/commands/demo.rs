@@ -30,7 +30,8 @@ const MARK: &str = ".zhoubao-demo";
 /// Where the folder holds something else, or whatever keeps the hall from being played.
 pub async fn run(ctx: &Context, args: DemoArgs) -> Result<(), Failure> {
     let began = Instant::now();
-    let sample = Sample::load().map_err(|error| Failure::integrity(crate::failure::chain(&error)))?;
+    let sample =
+        Sample::load().map_err(|error| Failure::integrity(crate::failure::chain(&error)))?;
     let mut ctx = ctx.clone();
     if ctx.config.dir == Path::new(crate::config::DIR) {
         ctx.config.dir = FOLDER.into();
@@ -140,8 +141,11 @@ fn fresh(folder: &Path) -> Result<(), Failure> {
         if folder.join(MARK).exists() {
             std::fs::remove_dir_all(folder).map_err(|error| wrong(&error))?;
         } else if entries.next().is_some() {
-            return Err(Failure::usage(format!("`{}` 不是演示目录 holds something else than a demo", folder.display()))
-                .with_next("name another folder: --dir FOLDER"));
+            return Err(Failure::usage(format!(
+                "`{}` 不是演示目录 holds something else than a demo",
+                folder.display()
+            ))
+            .with_next("name another folder: --dir FOLDER"));
         }
     }
     std::fs::create_dir_all(folder).map_err(|error| wrong(&error))?;

@@ -55,7 +55,8 @@ pub async fn run(ctx: &Context, args: IssueArgs) -> Result<(), Failure> {
             let id = find(&desk.known().await?, &issue)?;
             if decide.by.dry_run {
                 let cut = desk.catch_up().await?;
-                ctx.output.line(format!("{id} 将冻结于 would be frozen at {cut}（未写入 not written）"));
+                ctx.output
+                    .line(format!("{id} 将冻结于 would be frozen at {cut}（未写入 not written）"));
                 return Ok(());
             }
             done(ctx, desk.freeze(id, by(&decide.by)).await?)
@@ -100,7 +101,14 @@ pub async fn run(ctx: &Context, args: IssueArgs) -> Result<(), Failure> {
             command(ctx, &desk, &issue, &decide, |id| Command::Void(id, reason.clone())).await
         }
         IssueAction::Opening {
-            through, consulted, accepted, issued, transferred, last_number, last_running_number, decide,
+            through,
+            consulted,
+            accepted,
+            issued,
+            transferred,
+            last_number,
+            last_running_number,
+            decide,
         } => {
             let opening = Opening {
                 through,
@@ -151,7 +159,8 @@ async fn decided(
         let known = desk.known().await?;
         let command = command(&known)?;
         let events = issue::decide(&known.book, &known.registry, command, decide.by.by.as_ref())?;
-        ctx.output.line(format!("将写入 would write {} 条 events（未写入 not written）", events.len()));
+        ctx.output
+            .line(format!("将写入 would write {} 条 events（未写入 not written）", events.len()));
         return Ok(());
     }
     let receipt = desk.issue(by(&decide.by), async |known| Ok(command(known)?)).await?;
@@ -183,16 +192,17 @@ pub fn find(known: &Known, text: &str) -> Result<ObjectId, Refusal> {
     }
     let by_number = |it: &Issue| {
         let (year, number, running) = known.book.proposed_numbers(it);
-        let same = text.split_once('-').is_some_and(|(y, n)| {
-            y.parse() == Ok(year) && n.parse() == Ok(number)
-        });
+        let same = text
+            .split_once('-')
+            .is_some_and(|(y, n)| y.parse() == Ok(year) && n.parse() == Ok(number));
         same || text.strip_prefix('总').is_some_and(|it| it.parse() == Ok(running))
     };
     if let Some((id, _)) = known.book.live().find(|(_, it)| by_number(it)) {
         return Ok(id.clone());
     }
     let ids: Vec<_> = known.book.issues.keys().map(ObjectId::as_str).collect();
-    let there = if ids.is_empty() { "没有任何期 there is none".to_owned() } else { ids.join(" ") };
+    let there =
+        if ids.is_empty() { "没有任何期 there is none".to_owned() } else { ids.join(" ") };
     Err(Refusal::new(Code::IssueState, format!("没有期 no issue `{text}`; {there}")))
 }
 
@@ -209,7 +219,8 @@ fn list(ctx: &Context, known: &Known) -> Result<(), Failure> {
         ctx.output.value(&json!({ "issues": rows }));
         return Ok(());
     }
-    let mut table = Table::new(["期 issue", "编号 number", "数据期 period", "状态 stage", "冻结 cut"]);
+    let mut table =
+        Table::new(["期 issue", "编号 number", "数据期 period", "状态 stage", "冻结 cut"]);
     for (id, it) in issues {
         let (year, number, running, proposed) = numbers(known, it);
         let mark = if it.stage == Stage::Voided && proposed {
@@ -257,7 +268,11 @@ async fn show(ctx: &Context, desk: &Desk, text: &str) -> Result<(), Failure> {
     ctx.output.line(format!("数据期 period   {}", it.period));
     ctx.output.line(format!("状态 stage      {}", it.stage.word()));
     if let Some(freeze) = &it.freeze {
-        ctx.output.line(format!("冻结 cut        #{}（{} 个终端 terminals）", freeze.cut, freeze.heads.len()));
+        ctx.output.line(format!(
+            "冻结 cut        #{}（{} 个终端 terminals）",
+            freeze.cut,
+            freeze.heads.len()
+        ));
     }
     for (order, submission) in &it.submissions {
         let filed = known.submissions.get(submission);

@@ -107,7 +107,8 @@ pub async fn run(ctx: &Context, args: StatsArgs) -> Result<(), Failure> {
 
 /// The Monday and Sunday of a week such as `2023-W06` (ISO 8601).
 fn iso_week(text: &str) -> Result<(Date, Date), Failure> {
-    let wrong = || Failure::usage(format!("`{text}` 不是周 is no week, expected the form 2023-W06"));
+    let wrong =
+        || Failure::usage(format!("`{text}` 不是周 is no week, expected the form 2023-W06"));
     let (year, week) = text.split_once("-W").ok_or_else(wrong)?;
     let (year, week) = (year.parse().map_err(|_| wrong())?, week.parse().map_err(|_| wrong())?);
     let monday = ISOWeekDate::new(year, week, Weekday::Monday).map_err(|_| wrong())?.date();
@@ -118,8 +119,9 @@ fn iso_week(text: &str) -> Result<(Date, Date), Failure> {
 /// A time, or the end of a whole local day; nothing in the future.
 fn end_of(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
     let wrong = || {
-        Failure::usage(format!("`{text}` 不是位置或时间 is no position or time"))
-            .with_next("a position such as 4711, a day such as 2023-02-10, or 2023-02-10T17:00+08:00")
+        Failure::usage(format!("`{text}` 不是位置或时间 is no position or time")).with_next(
+            "a position such as 4711, a day such as 2023-02-10, or 2023-02-10T17:00+08:00",
+        )
     };
     let time = match text.parse::<Date>() {
         Ok(day) if !text.contains('T') => {
