@@ -1,1 +1,9 @@
-//! Placeholder until the first test lands.
+//! The program as its users meet it: real processes, real servers, killed at random.
+//!
+//! Every process and every wait has a deadline. Start with `hall`, which runs the program; each other module is one
+//! subject.
+
+mod copies;
+mod hall;
+mod kills;
+mod refusals;

@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use zhoubao_contract::body::TYPES;
 use zhoubao_contract::structured::parse;
-use zhoubao_contract::{
-    Draft, Stored, decode, encode, event_from_json, event_to_json, hash, to_structured,
-};
+use zhoubao_contract::{Draft, Stored, decode, encode, event_from_json, event_to_json, hash};
 use zhoubao_domain::calendar::Schedule;
 use zhoubao_domain::event::{Event, Setup};
 use zhoubao_domain::id::Stream;
@@ -33,10 +31,6 @@ fn files() -> Vec<(PathBuf, &'static str, Draft)> {
 }
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/v1");
-
-fn stored(draft: &Draft) -> Stored {
-    Stored { position: draft.number, recorded_at: Timestamp::UNIX_EPOCH, message: encode(draft) }
-}
 
 #[test]
 fn every_type_has_a_sample_and_a_file() {

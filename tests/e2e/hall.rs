@@ -1,0 +1,222 @@
+//! A hall in a folder of its own, and the program run on it.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::{Child, Command};
+use zhoubao::config::{Address, Config, JournalAt, StoreAt};
+use zhoubao::output::Output;
+use zhoubao::play::Player;
+use zhoubao::sample::Sample;
+use zhoubao::wiring::Context;
+use zhoubao_application::clock::SystemClock;
+use zhoubao_domain::id::HallCode;
+use zhoubao_projections::rows::Counts;
+
+/// Longest run of one command; the machine may be busy compiling.
+pub(crate) const COMMAND_MAX: Duration = Duration::from_secs(90);
+
+/// What a command printed, and how it ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) exit: i32,
+    pub(crate) out: Vec<u8>,
+    pub(crate) err: String,
+}
+
+impl Ran {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.out).into_owned()
+    }
+
+    /// The one JSON value that was printed.
+    pub(crate) fn json(&self) -> anyhow::Result<Value> {
+        serde_json::from_slice(&self.out).with_context(|| format!("no JSON: {self:?}"))
+    }
+
+    /// It succeeded.
+    #[track_caller]
+    pub(crate) fn ok(self) -> Self {
+        assert_eq!(self.exit, 0, "{}\n{}", self.text(), self.err);
+        self
+    }
+
+    /// It failed with this exit code and names this code on stderr.
+    #[track_caller]
+    pub(crate) fn fails(self, exit: i32, code: &str) -> Self {
+        assert_eq!(self.exit, exit, "{}\n{}", self.text(), self.err);
+        assert!(
+            self.err.contains(&format!("错误 error {code} ")),
+            "{code} is missing: {}",
+            self.err
+        );
+        self
+    }
+}
+
+/// A hall: where its journal and read models are.
+pub(crate) struct Hall {
+    folder: TempDir,
+    flags: Vec<String>,
+    config: Config,
+}
+
+impl Hall {
+    /// A hall in a new folder, with journal and read models in files.
+    pub(crate) fn in_files() -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("zhoubao-e2e-").tempdir()?;
+        let config = Config {
+            dir: folder.path().join("hall"),
+            hall: Some(sample()?.hall),
+            ..Config::default()
+        };
+        Ok(Self { folder, flags: vec![], config })
+    }
+
+    /// The journal is on this server.
+    pub(crate) fn with_nats(mut self, server: &zhoubao_test_support::NatsServer) -> Self {
+        let (url, sys_url) = (server.url(), server.sys_url());
+        self.flags.extend(["--journal", &url, "--sys-url", &sys_url].map(str::to_owned));
+        self.config.journal = JournalAt::Nats(Address::new(url));
+        self.config.sys_url = Some(Address::new(sys_url));
+        self
+    }
+
+    /// The read models are in this database.
+    pub(crate) fn with_postgres(mut self, url: &str) -> Self {
+        self.flags.extend(["--store", url].map(str::to_owned));
+        self.config.store = StoreAt::Postgres(Address::new(url));
+        self
+    }
+
+    /// The data folder.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.config.dir
+    }
+
+    /// A file beside the data folder.
+    pub(crate) fn file(&self, name: &str, text: &str) -> anyhow::Result<String> {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, text)?;
+        Ok(path.display().to_string())
+    }
+
+    /// The library on the same journal and read models.
+    pub(crate) fn context(&self) -> Context {
+        let output = Output::to(Box::new(std::io::sink()), Box::new(std::io::sink()), false, true);
+        Context::new(self.config.clone(), Arc::new(SystemClock), output)
+    }
+
+    /// Enters set-up, opening figures and authorizations.
+    pub(crate) async fn set_up(&self) -> anyhow::Result<()> {
+        let sample = sample()?;
+        let desk = self.context().desk().await?;
+        Player::new(&desk, &sample, vec![]).begin().await?;
+        desk.catch_up().await?;
+        Ok(())
+    }
+
+    /// A command of the program on this hall, without settings of whoever runs the tests.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_zhoubao"));
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("ZHOUBAO_") {
+                command.env_remove(name);
+            }
+        }
+        command
+            .arg("--dir")
+            .arg(self.dir())
+            .args(&self.flags)
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        if let Some(hall) = &self.config.hall {
+            command.args(["--hall", hall.as_str()]);
+        }
+        command
+    }
+
+    /// Runs the program to its end.
+    pub(crate) async fn run(&self, arguments: &[&str]) -> anyhow::Result<Ran> {
+        ended(self.command(arguments).spawn()?).await
+    }
+
+    /// The same with lines on standard input.
+    pub(crate) async fn run_with(&self, input: &str, arguments: &[&str]) -> anyhow::Result<Ran> {
+        let mut child = self.command(arguments).stdin(Stdio::piped()).spawn()?;
+        let mut stdin = child.stdin.take().context("no stdin")?;
+        let write = async move {
+            // A program that has refused the first line does not read the rest.
+            let _ = stdin.write_all(input.as_bytes()).await;
+        };
+        let (ran, ()) = tokio::join!(ended(child), write);
+        ran
+    }
+
+    /// Last sequence of the journal.
+    pub(crate) async fn last(&self) -> anyhow::Result<u64> {
+        Ok(self.context().open_journal().await?.state().await?.last)
+    }
+
+    /// Sequence and counts of the checkpoint.
+    pub(crate) async fn checkpoint(&self) -> anyhow::Result<(u64, Counts)> {
+        let store = self.context().open_store().await?;
+        let at = store.checkpoint(&code()?).await?.context("nothing is folded yet")?;
+        Ok((at.sequence, at.counts))
+    }
+
+    /// Folds what there is and answers with the counts; they add up.
+    pub(crate) async fn counts(&self) -> anyhow::Result<Counts> {
+        self.run(&["project", "--once"]).await?.ok();
+        let (sequence, counts) = self.checkpoint().await?;
+        ensure!(sequence == self.last().await?, "the projector stopped early at {sequence}");
+        assert_adds_up(sequence, counts);
+        Ok(counts)
+    }
+
+    /// Sums by kind of some days: 咨询, 受理, 颁发, 流转.
+    pub(crate) async fn amounts(&self, from: &str, to: &str) -> anyhow::Result<[i64; 4]> {
+        let ran = self.run(&["stats", "--json", "--from", from, "--to", to]).await?.ok().json()?;
+        let rows = ran["rows"].as_array().context("no rows")?;
+        let sum = |kind: &str| rows.iter().filter_map(|it| it[kind].as_i64()).sum();
+        Ok(["consulted", "accepted", "issued", "transferred"].map(sum))
+    }
+}
+
+/// stored = counted + flagged + quarantined + held + repeated.
+#[track_caller]
+pub(crate) fn assert_adds_up(sequence: u64, counts: Counts) {
+    let Counts { stored, counted, flagged, quarantined, held, repeated } = counts;
+    assert_eq!(stored, sequence, "{counts:?}");
+    assert_eq!(stored, counted + flagged + quarantined + held + repeated, "{counts:?}");
+}
+
+/// Waits for a program to end.
+pub(crate) async fn ended(child: Child) -> anyhow::Result<Ran> {
+    let done = tokio::time::timeout(COMMAND_MAX, child.wait_with_output()).await;
+    let output = done.with_context(|| format!("it ran for more than {COMMAND_MAX:?}"))??;
+    Ok(Ran {
+        exit: output.status.code().unwrap_or(-1),
+        out: output.stdout,
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
+}
+
+pub(crate) fn sample() -> anyhow::Result<Sample> {
+    Ok(Sample::load()?)
+}
+
+/// The hall of the sample.
+pub(crate) fn code() -> anyhow::Result<HallCode> {
+    Ok(sample()?.hall)
+}
