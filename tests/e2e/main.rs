@@ -3,7 +3,10 @@
 //! Every process and every wait has a deadline. Start with `hall`, which runs the program; each other module is one
 //! subject.
 
+mod broker_down;
 mod copies;
+mod demo;
 mod hall;
 mod kills;
 mod refusals;
+mod rules;
