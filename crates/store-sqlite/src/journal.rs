@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Several processes may open one file: SQLite's lock orders their appends, and cursors look at the file every
-//! [`POLL_EVERY`] for what others have appended. Triggers refuse every change but an append at the next sequence.
+//! `POLL_EVERY` for what others have appended. Triggers refuse every change but an append at the next sequence.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -390,8 +390,10 @@ ids! {
 }
 
 fn case() -> impl Strategy<Value = CaseId> {
-    vec(character().prop_filter("no blanks", |it| !it.is_whitespace()), 1..=64)
-        .prop_map(|it| it.into_iter().collect::<String>().try_into().unwrap())
+    // The domain says which characters a case number may have.
+    let visible = character()
+        .prop_filter("not of a case number", |it| it.to_string().parse::<CaseId>().is_ok());
+    vec(visible, 1..=64).prop_map(|it| it.into_iter().collect::<String>().try_into().unwrap())
 }
 
 fn any_digest() -> impl Strategy<Value = Digest> {
