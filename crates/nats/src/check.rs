@@ -16,7 +16,7 @@ use zhoubao_application::journal::BATCH_MESSAGES_MAX;
 use zhoubao_domain::code::Code;
 
 use crate::append;
-use crate::connection::{ANSWER_WAIT, Connection, Options};
+use crate::connection::{CHECK_WAIT, Connection, Options};
 use crate::fault::Fault;
 use crate::stream::{WIRE_BYTES_MAX, stream_name};
 
@@ -128,7 +128,7 @@ async fn servers(
     asked.map_err(gone)?;
 
     let mut servers = BTreeMap::new();
-    let mut deadline = Instant::now() + ANSWER_WAIT;
+    let mut deadline = Instant::now() + CHECK_WAIT;
     loop {
         let message = tokio::select! {
             biased;
@@ -288,7 +288,7 @@ pub(crate) async fn check_rights(
     {
         let subject = format!("hall.{hall}.{line}");
         let headers = append::expectation(u64::MAX >> 1);
-        match connection.ask(&subject, Some(headers), "".into(), ANSWER_WAIT).await {
+        match connection.ask(&subject, Some(headers), "".into(), CHECK_WAIT).await {
             Ok(_) => {}
             Err(Fault::NotPermitted(_)) => {
                 let what = format!("write to `{subject}`");
@@ -300,7 +300,7 @@ pub(crate) async fn check_rights(
     }
 
     let subject = format!("$JS.API.DIRECT.GET.{stream}");
-    match connection.ask(&subject, None, r#"{"seq":1}"#.into(), ANSWER_WAIT).await {
+    match connection.ask(&subject, None, r#"{"seq":1}"#.into(), CHECK_WAIT).await {
         Ok(_) => {}
         Err(Fault::NotPermitted(_)) => {
             findings.push(lacks("read single events", &format!("{subject}.>")))
@@ -314,12 +314,12 @@ pub(crate) async fn check_rights(
         "inactive_threshold": 1_000_000_000,
     }});
     let subject = format!("CONSUMER.CREATE.{stream}");
-    match connection.api::<Value>(&subject, &request, ANSWER_WAIT).await {
+    match connection.api::<Value>(&subject, &request, CHECK_WAIT).await {
         Ok(consumer) => {
             let consumer = consumer["name"].as_str().unwrap_or_default();
             let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}");
             let request = r#"{"batch":1,"no_wait":true}"#;
-            match connection.ask(&subject, None, request.into(), ANSWER_WAIT).await {
+            match connection.ask(&subject, None, request.into(), CHECK_WAIT).await {
                 Ok(_) => {}
                 Err(Fault::NotPermitted(_)) => {
                     let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.>");
@@ -336,7 +336,7 @@ pub(crate) async fn check_rights(
 
     // A body that is no JSON changes nothing, whoever sends it.
     let subject = format!("$JS.API.STREAM.UPDATE.{stream}");
-    if connection.ask(&subject, None, "{".into(), ANSWER_WAIT).await.is_ok() {
+    if connection.ask(&subject, None, "{".into(), CHECK_WAIT).await.is_ok() {
         findings.push(Finding::new(
             Severity::Warning,
             format!(

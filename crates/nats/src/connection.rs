@@ -21,6 +21,10 @@ use crate::fault::Fault;
 /// Longest wait for an answer that is not an acknowledgement.
 pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(2);
 
+/// Longest wait for an answer of the checks at start: nobody waits for the next event then, and a server whose disk is
+/// busy with others' appends answers late.
+pub(crate) const CHECK_WAIT: Duration = Duration::from_secs(10);
+
 /// Longest pause between two attempts to connect: the next event must arrive within three seconds after the server
 /// is back.
 const RECONNECT_DELAY_MAX: Duration = Duration::from_millis(250);

@@ -16,7 +16,7 @@ use zhoubao_domain::id::{HallCode, Subject};
 
 use crate::append;
 use crate::check::{Finding, Severity, check_rights, check_servers};
-use crate::connection::{ANSWER_WAIT, Connection, Options};
+use crate::connection::{ANSWER_WAIT, CHECK_WAIT, Connection, Options};
 use crate::cursor::{Cuts, NatsCursor};
 use crate::fault::Fault;
 use crate::message::{RawMessage, from_direct_get};
@@ -236,7 +236,7 @@ impl NatsJournal {
     ///
     /// [`JournalError::Unavailable`] when the server stops answering.
     pub async fn check(&self) -> Result<Vec<Finding>, JournalError> {
-        let info = match self.info().await {
+        let info = match self.info(CHECK_WAIT).await {
             Ok(info) => info,
             Err(Fault::Refused { code: NO_STREAM, .. }) => {
                 let detail = format!(
@@ -303,13 +303,13 @@ impl NatsJournal {
         JournalError::Unsafe { code: Code::OtherJournal, detail: self.no_incarnation() }
     }
 
-    async fn info(&self) -> Result<StreamInfo, Fault> {
+    async fn info(&self, wait: Duration) -> Result<StreamInfo, Fault> {
         let subject = format!("STREAM.INFO.{}", self.stream);
-        self.connection.api(&subject, &json!({}), ANSWER_WAIT).await
+        self.connection.api(&subject, &json!({}), wait).await
     }
 
     async fn known_info(&self) -> Result<StreamInfo, JournalError> {
-        match self.info().await {
+        match self.info(ANSWER_WAIT).await {
             Err(Fault::Refused { code: NO_STREAM, .. }) => Err(JournalError::Unsafe {
                 code: Code::OtherJournal,
                 detail: format!("stream {} is gone", self.stream),
