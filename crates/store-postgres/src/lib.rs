@@ -22,6 +22,7 @@ pub mod connection;
 mod convert;
 mod dump;
 mod fault;
+pub mod raw;
 mod read_models;
 
 pub use connection::{ConnectError, PostgresReadModels, SCHEMA, Settings, SwapError};

@@ -33,6 +33,8 @@ use zhoubao_contract::{Attributes, Message, Stored, hash};
 use zhoubao_domain::code::Code;
 use zhoubao_domain::id::{HallCode, Subject};
 
+use crate::busy::{Patience, is_busy};
+
 static MIGRATOR: Migrator = sqlx::migrate!("migrations/journal");
 
 /// Longest time until a cursor sees what another process has appended.
@@ -163,6 +165,22 @@ impl SqliteJournal {
     /// [`JournalError::Unsafe`] with E.703 if the file is another hall's journal or none of ours (it is left as it
     /// is), with E.702 if it is damaged; [`JournalError::Unavailable`] if it cannot be opened.
     pub async fn open(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, JournalError> {
+        let busy = |error: &JournalError| match error {
+            JournalError::Unavailable(it) => {
+                it.downcast_ref().is_some_and(|it: &Fault| is_busy(&it.source))
+            }
+            JournalError::Unsafe { .. } => false,
+        };
+        let patience = Patience::new(BUSY_MAX);
+        loop {
+            let opened = Self::open_once(settings.clone(), clock.clone()).await;
+            if !opened.as_ref().is_err_and(busy) || !patience.pause().await {
+                return opened;
+            }
+        }
+    }
+
+    async fn open_once(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, JournalError> {
         let path = settings.path.clone();
         let failed = |source| fault(&path, source);
         Self::recognise(&path).await?;

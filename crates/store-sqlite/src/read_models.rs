@@ -13,7 +13,7 @@
 //!
 //! - A page is one transaction: first the guarded checkpoint, then one statement a table, whatever the page's size.
 //! - Rows do not depend on where the journal was cut into pages.
-//! - Nothing is retried here. Whoever gets [`StoreError::Unavailable`] reads the checkpoint and goes on from it; that
+//! - Nothing but opening is retried here. Whoever gets [`StoreError::Unavailable`] reads the checkpoint and goes on from it; that
 //!   also resolves a commit whose outcome nobody heard.
 //! - A connection on which a commit failed is closed: SQLite may have rolled back by itself.
 //!
@@ -47,6 +47,7 @@ pub mod swap;
 mod tests;
 mod view;
 
+use crate::busy::{Patience, is_busy};
 use convert::hall_number;
 use fault::fault;
 
@@ -61,7 +62,10 @@ const WRITER_CACHE_KIB: u32 = 32 * 1024;
 /// Size of a reader's page cache in KiB.
 const READER_CACHE_KIB: u32 = 4 * 1024;
 
-/// Pages (4 KiB) after which a commit moves the log into the file; a page of 10,000 events writes some hundred.
+/// Size of the file's pages: a rebuild takes a fifth less time than with SQLite's 4 KiB.
+const PAGE_BYTES: u32 = 8 * 1024;
+
+/// Pages after which a commit moves the log into the file; a journal page of 10,000 events writes some hundred.
 const WAL_PAGES: u32 = 4_000;
 
 /// Size to which the log is cut after it was moved.
@@ -128,8 +132,23 @@ impl SqliteReadModels {
     ///
     /// As for [`SqliteReadModels::open`].
     pub async fn open_with(settings: Settings) -> Result<Self, StoreError> {
+        let busy = |error: &StoreError| match error {
+            StoreError::Unavailable(it) => it.downcast_ref().is_some_and(is_busy),
+            _ => false,
+        };
+        let patience = Patience::new(settings.busy_max);
+        loop {
+            let opened = Self::open_once(settings.clone()).await;
+            if !opened.as_ref().is_err_and(busy) || !patience.pause().await {
+                return opened;
+            }
+        }
+    }
+
+    async fn open_once(settings: Settings) -> Result<Self, StoreError> {
         let mut first = connect_options(&settings, READER_CACHE_KIB)
             .create_if_missing(true)
+            .page_size(PAGE_BYTES)
             .journal_mode(SqliteJournalMode::Wal)
             .connect()
             .await

@@ -2,18 +2,19 @@
 --
 -- Each is settled by the first that comes after it, so that pages do not matter.
 update exception
-   set settled = found.settled
-  from (
-           select waiting.position, waiting.place, min(by.value ->> 2) as settled
+   set settled = (select min(by.value ->> 2)
+                    from jsonb_each(?2) as by
+                   where by.value ->> 0 = exception.stream
+                     and by.value ->> 1 = exception.number
+                     and by.value ->> 2 > exception.position)
+ where hall = ?1
+   and (position, place) in (
+           select waiting.position, waiting.place
              from jsonb_each(?2) as by
-            cross join exception as waiting
+            cross join exception as waiting indexed by exception_by_number
                on waiting.hall     = ?1
               and waiting.stream   = by.value ->> 0
               and waiting.number   = by.value ->> 1
               and waiting.position < by.value ->> 2
               and waiting.settled is null
-            group by waiting.position, waiting.place
-       ) as found
- where exception.hall     = ?1
-   and exception.position = found.position
-   and exception.place    = found.place
+       )

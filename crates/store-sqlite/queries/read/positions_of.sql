@@ -2,10 +2,10 @@
 -- not taken. ?2 is an array of [stream, number]; the answer is in its order.
 select coalesce(
            (select min(position)
-              from fact
+              from fact indexed by fact_by_number
              where hall = ?1 and stream = asked.value ->> 0 and number = asked.value ->> 1),
            (select min(position)
-              from exception
+              from exception indexed by exception_by_number
              where hall = ?1 and stream = asked.value ->> 0 and number = asked.value ->> 1)
        ) as "position: i64"
   from jsonb_each(?2) as asked

@@ -6,7 +6,7 @@
 use std::fmt::{Display, Write as _};
 
 use jiff::civil::Date;
-use zhoubao_domain::id::Digest;
+use zhoubao_domain::id::{Digest, EventRef, Stream};
 
 use super::convert::day_number;
 
@@ -79,12 +79,26 @@ impl Row<'_> {
         self
     }
 
-    /// An id, or none.
-    pub(super) fn id_or_null(&mut self, id: Option<&impl Display>) -> &mut Self {
-        match id {
-            Some(id) => self.id(id),
-            None => self.null(),
+    /// An event such as `terminal.w01#17`, or none.
+    pub(super) fn event_or_null(&mut self, event: Option<&EventRef>) -> &mut Self {
+        let Some(event) = event else { return self.null() };
+        self.comma();
+        self.json.push('"');
+        match &event.stream {
+            // Nearly all are, and the general way takes longer than the rest of a row.
+            Stream::Terminal(terminal) => {
+                self.json.push_str("terminal.");
+                self.json.push_str(terminal.as_str());
+            }
+            stream => {
+                // Writing to a `String` cannot fail.
+                let _ = write!(self.json, "{stream}");
+            }
         }
+        self.json.push('#');
+        push_digits(self.json, event.number);
+        self.json.push('"');
+        self
     }
 
     fn null(&mut self) -> &mut Self {
@@ -95,8 +109,10 @@ impl Row<'_> {
 
     pub(super) fn signed(&mut self, number: i64) -> &mut Self {
         self.comma();
-        // Writing to a `String` cannot fail.
-        let _ = write!(self.json, "{number}");
+        if number < 0 {
+            self.json.push('-');
+        }
+        push_digits(self.json, number.unsigned_abs());
         self
     }
 
@@ -113,6 +129,21 @@ impl Row<'_> {
     pub(super) fn digest(&mut self, digest: &Digest) -> &mut Self {
         self.id(digest)
     }
+}
+
+fn push_digits(json: &mut String, mut number: u64) {
+    // As many as u64::MAX has.
+    let mut digits = [b'0'; 20];
+    let mut first = digits.len();
+    loop {
+        first -= 1;
+        digits[first] += u8::try_from(number % 10).unwrap_or_default();
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    json.extend(digits[first..].iter().map(|it| char::from(*it)));
 }
 
 fn push_text(json: &mut String, text: &str) {
@@ -152,11 +183,31 @@ mod tests {
                 row.text(text).text_or_null(None).number(u64::MAX).signed(-7);
             });
             rows.row(|row| {
-                row.text("next").id_or_null(Some(&17));
+                row.text("next").id(&17);
             });
             let read: serde_json::Value = serde_json::from_str(&rows.into_json()).unwrap();
             assert_eq!(read, serde_json::json!([[text, null, -1, -7], ["next", "17"]]));
         }
         assert_eq!(Rows::default().into_json(), "[]");
+    }
+
+    #[test]
+    fn numbers_and_events_are_written_as_the_standard_library_writes_them() {
+        for number in [0, 1, 9, 10, 99, 100, 4711, i64::MAX, -1, -10, i64::MIN] {
+            let mut rows = Rows::default();
+            rows.row(|row| {
+                row.signed(number);
+            });
+            assert_eq!(rows.into_json(), format!("[[{number}]]"));
+        }
+        for text in ["terminal.w01#1", "quarantine#18446744073709551615", "desk.submission.s-1#20"]
+        {
+            let event: EventRef = text.parse().unwrap();
+            let mut rows = Rows::default();
+            rows.row(|row| {
+                row.event_or_null(Some(&event)).event_or_null(None);
+            });
+            assert_eq!(rows.into_json(), format!("[[\"{text}\",null]]"));
+        }
     }
 }

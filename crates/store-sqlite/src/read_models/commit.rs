@@ -118,8 +118,8 @@ fn cases(changes: &Changes) -> Rows {
     for (id, it) in &changes.cases {
         rows.row(|row| {
             row.text(id.as_str())
-                .id_or_null(it.case.accepted.as_ref())
-                .id_or_null(it.case.issued.as_ref())
+                .event_or_null(it.case.accepted.as_ref())
+                .event_or_null(it.case.issued.as_ref())
                 .number(u64::from(it.case.transferred))
                 .text_or_null(it.case.department.as_ref().map(|it| it.as_str()))
                 .text(&it.events);
