@@ -28,6 +28,7 @@ mod cursor;
 pub mod fault;
 pub mod journal;
 mod message;
+pub mod raw;
 pub mod stream;
 
 pub use check::{Finding, Severity};

@@ -153,6 +153,12 @@ pub enum Command {
         after_help = "例 examples:\n  zhoubao explain E.103\n  zhoubao explain            every code"
     )]
     Explain(ExplainArgs),
+    /// 测速 measures the product beside a hand-written program
+    #[command(after_help = "例 examples:\n  zhoubao bench rebuild --events 1000000\n  \
+        zhoubao bench rebuild --journal nats --store postgres://zhoubao@db/zhoubao --events 1000000 --json\n  \
+        zhoubao bench append --journal nats --events 100000\n\n\
+        见 docs/benchmarks.md; halls 990000 and 990001, schemas zhoubao_bench and zhoubao_bench_raw are made and removed")]
+    Bench(BenchArgs),
 }
 
 /// Flags of `serve`.
@@ -419,21 +425,69 @@ pub enum BenchKind {
     Rebuild,
 }
 
+/// What one process of `bench` does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BenchTurn {
+    /// Makes the journal.
+    Fill,
+    /// The product.
+    Product,
+    /// The hand-written program beside it.
+    Baseline,
+}
+
+impl BenchTurn {
+    /// Its value on the command line.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Fill => "fill",
+            Self::Product => "product",
+            Self::Baseline => "baseline",
+        }
+    }
+}
+
 /// Arguments of `bench`.
 #[derive(Debug, Clone, Args)]
 pub struct BenchArgs {
-    /// What to measure.
+    /// 测什么 what to measure
     #[arg(value_enum)]
     pub kind: BenchKind,
-    /// Events.
-    #[arg(long, default_value_t = 100_000)]
+    /// 事件数 events
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
     pub events: u64,
-    /// Messages of one append or one page.
-    #[arg(long)]
-    pub page: Option<usize>,
-    /// The same seed gives the same record.
+    /// 每批或每页条数 messages of one append [default: 200], or of a page of the baseline's rebuild [default: 10000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub page: Option<u32>,
+    /// 轮数 runs of each side, by turns
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub runs: u32,
+    /// 随机种子 the same seed gives the same record
     #[arg(long, default_value_t = 42)]
     pub seed: u64,
+    /// The turn of this process.
+    #[arg(long, value_enum, hide = true, requires = "inside")]
+    pub turn: Option<BenchTurn>,
+    /// The folder of the run.
+    #[arg(long, hide = true, requires = "turn")]
+    pub inside: Option<PathBuf>,
+}
+
+impl BenchArgs {
+    /// Messages of one append.
+    #[must_use]
+    pub fn page_of_append(&self) -> usize {
+        let most = zhoubao_application::journal::BATCH_MESSAGES_MAX;
+        self.page.and_then(|it| usize::try_from(it).ok()).unwrap_or(most).min(most)
+    }
+
+    /// Messages of a page of the baseline; the product has its own.
+    #[must_use]
+    pub fn page_of_rebuild(&self) -> usize {
+        let usual = zhoubao_application::follow::PAGE_MESSAGES_MAX;
+        self.page.and_then(|it| usize::try_from(it).ok()).unwrap_or(usual)
+    }
 }
 
 /// A form in which an issue is written.

@@ -5,6 +5,7 @@
 //! Read [`cli`] first, then [`wiring`]; each subcommand is a file in [`commands`]. Results go to stdout and
 //! everything else to stderr ([`output`]); every error becomes a [`failure::Failure`], which is the exit code.
 
+pub mod bench;
 pub mod broker;
 pub mod cli;
 pub mod commands;
@@ -114,5 +115,6 @@ pub async fn dispatch(ctx: &Context, command: Command) -> Result<(), Failure> {
         Command::Doctor(args) => commands::doctor::run(ctx, args).await,
         Command::Config(args) => commands::config::run(ctx, args).await,
         Command::Explain(args) => commands::explain::run(ctx, args).await,
+        Command::Bench(args) => commands::bench::run(ctx, args).await,
     }
 }

@@ -1,5 +1,6 @@
 //! One file a subcommand: `run(context, arguments)`.
 
+pub mod bench;
 pub mod compose;
 pub mod config;
 pub mod demo;
