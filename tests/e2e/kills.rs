@@ -48,7 +48,7 @@ impl Life {
         match line["fields"]["message"].as_str() {
             Some("commit begins") => {
                 if self.begun.is_none() {
-                    self.from = line["span"]["log.position"].as_u64();
+                    self.from = line["fields"]["log.from"].as_u64();
                 }
                 self.begun = to;
                 true
@@ -210,12 +210,12 @@ async fn writer_end(hall: &Hall) -> anyhow::Result<u64> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_projector_killed_thirty_times_counts_everything_once() -> anyhow::Result<()> {
     let hall = Hall::in_files()?;
-    survives(&hall, Plan { kills: 36, inside_min: 5, before: 24_000, each: 1_200 }).await
+    survives(&hall, Plan { kills: 36, inside_min: 5, before: 30_000, each: 2_000 }).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn so_does_one_on_nats_and_postgresql() -> anyhow::Result<()> {
     let (nats, postgres) = tokio::try_join!(NatsServer::start(), Postgres::start())?;
     let hall = Hall::in_files()?.with_nats(&nats).with_postgres(&postgres.create_database().await?);
-    survives(&hall, Plan { kills: 12, inside_min: 3, before: 6_000, each: 600 }).await
+    survives(&hall, Plan { kills: 12, inside_min: 3, before: 16_000, each: 2_000 }).await
 }

@@ -35,7 +35,8 @@ pub async fn preview(
             Incoming::read(stored, hall)
         })
         .collect();
-    let found = look_up(journal, store, hall, &mut model, &run).await?;
+    let needs = model.needs(&run);
+    let found = look_up(journal, store, hall, &model, needs).await?;
     model.supply(found);
     for incoming in run {
         model.fold(incoming, "");

@@ -2,10 +2,15 @@
 //! transaction.
 //!
 //! ```text
-//!  journal ──► Follower ──► decode ──╮ two pages ahead, on another core
+//!  journal ──► Follower ──► decode ──╮ a page ahead, on another core
 //!                                    ▼
-//!              look up ──► fold ──► commit (rows + checkpoint, fenced by the claim)
+//!                        look up ──► fold ──╮ one page ahead
+//!                                           ▼
+//!                                         commit (rows + checkpoint, fenced by the claim)
 //! ```
+//!
+//! A page is looked up and folded while the page before it commits. That is safe for cases: those that the page before
+//! touched are in memory, the others are not in its rows. Whatever else is looked up waits for the commit.
 //!
 //! It may be killed at any moment: the rows and the checkpoint are one transaction. A commit whose outcome is
 //! unknown is resolved by reading the checkpoint.
@@ -14,6 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
+use tracing::Instrument as _;
 use zhoubao_domain::id::{Digest, EventRef, HallCode};
 use zhoubao_projections::entry::ParseEntryError;
 use zhoubao_projections::freeze::{AloneNeeds, FreezeFound};
@@ -28,7 +34,7 @@ use crate::store::{Commit, Epoch, ReadModels, SnapshotQuery, StoreError};
 const LIVE_WAIT: Duration = Duration::from_millis(20);
 
 /// Pages decoded ahead of the one that is being committed.
-const PAGES_AHEAD: usize = 2;
+const PAGES_AHEAD: usize = 1;
 
 /// Longest pause between two tries while the store does not answer.
 const RETRY_MAX: Duration = Duration::from_secs(2);
@@ -60,13 +66,13 @@ pub struct Progress {
     pub sequence: u64,
     /// Whether the journal had nothing more.
     pub caught_up: bool,
-    /// Time spent waiting for decoded pages.
+    /// Time spent waiting for decoded pages, or with nothing to do.
     pub reading: Duration,
     /// Time spent looking up rows.
     pub looking_up: Duration,
     /// Time spent folding.
     pub folding: Duration,
-    /// Time spent in commits.
+    /// Time spent in commits, of which most passes while the next page is folded.
     pub committing: Duration,
 }
 
@@ -108,35 +114,43 @@ pub async fn project(
     });
     let model = Model::seed(hall.clone(), seed.checkpoint, &seed.facts, seed.heads)?;
     let sequence = model.checkpoint().map_or(0, |it| it.sequence);
-    let mut progress = Progress { sequence, ..Progress::default() };
+    let progress = Progress { sequence, ..Progress::default() };
     if matches!(goal, Goal::Sequence(goal) if goal <= sequence) {
         return Ok(progress);
     }
     let (sender, mut pages) = mpsc::channel(PAGES_AHEAD);
     let reader = tokio::spawn(read(Follower::new(journal.clone(), from), hall.clone(), sender));
     let _reader = AbortOnDrop(reader);
-    let mut fold = Fold { journal, store, hall, epoch, model, progress };
+    let mut fold =
+        Fold { journal, store, hall, epoch, model, progress, caught_up: false, flying: None };
     loop {
         let waited = Instant::now();
-        let page = match pages.recv().await {
-            Some(Ok(page)) => page,
-            Some(Err(error)) => return Err(error.into()),
-            // The reader sends its error before it ends.
-            None => return Err(ProjectError::Fenced),
-        };
-        fold.progress.reading += waited.elapsed();
-        fold.page(page).await?;
-        progress = fold.progress;
-        report(progress);
-        if matches!(goal, Goal::Sequence(goal) if progress.sequence >= goal) {
-            return Ok(progress);
+        tokio::select! {
+            biased;
+            landed = fold.landed(), if fold.flying.is_some() => {
+                landed?;
+                fold.progress.caught_up = fold.caught_up;
+            }
+            page = pages.recv() => {
+                fold.progress.reading += waited.elapsed();
+                match page {
+                    Some(page) => fold.page(page?).await?,
+                    // The reader sends its error before it ends.
+                    None => return Err(ProjectError::Fenced),
+                }
+                fold.progress.caught_up = fold.caught_up && fold.flying.is_none();
+            }
+        }
+        report(fold.progress);
+        if matches!(goal, Goal::Sequence(goal) if fold.progress.sequence >= goal) {
+            return Ok(fold.progress);
         }
     }
 }
 
-struct AbortOnDrop(tokio::task::JoinHandle<()>);
+struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
 
-impl Drop for AbortOnDrop {
+impl<T> Drop for AbortOnDrop<T> {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -174,6 +188,15 @@ struct Fold {
     epoch: Epoch,
     model: Model,
     progress: Progress,
+    /// Whether the journal had nothing more after the page that was folded last.
+    caught_up: bool,
+    flying: Option<Flying>,
+}
+
+/// A commit on its way.
+struct Flying {
+    to: u64,
+    task: AbortOnDrop<Result<Duration, ProjectError>>,
 }
 
 impl Fold {
@@ -195,7 +218,7 @@ impl Fold {
             }
         }
         self.run(run, &incarnation).await?;
-        self.progress.caught_up = page.caught_up;
+        self.caught_up = page.caught_up;
         Ok(())
     }
 
@@ -204,8 +227,11 @@ impl Fold {
             return Ok(());
         }
         let started = Instant::now();
-        let found =
-            look_up(&*self.journal, &*self.store, &self.hall, &mut self.model, &run).await?;
+        let needs = self.model.needs(&run);
+        if !needs.originals.is_empty() || !needs.repeats.is_empty() {
+            self.landed().await?;
+        }
+        let found = look_up(&*self.journal, &*self.store, &self.hall, &self.model, needs).await?;
         self.model.supply(found);
         let looked_up = Instant::now();
         for incoming in run {
@@ -218,8 +244,9 @@ impl Fold {
     }
 
     async fn alone(&mut self, incoming: Incoming, incarnation: &str) -> Result<(), ProjectError> {
-        let run = std::slice::from_ref(&incoming);
-        let found = look_up(&*self.journal, &*self.store, &self.hall, &mut self.model, run).await?;
+        self.landed().await?;
+        let needs = self.model.needs(std::slice::from_ref(&incoming));
+        let found = look_up(&*self.journal, &*self.store, &self.hall, &self.model, needs).await?;
         self.model.supply(found);
         match self.model.alone_needs(&incoming) {
             AloneNeeds::Freeze(needs) => {
@@ -264,60 +291,80 @@ impl Fold {
         self.commit().await
     }
 
+    /// Sends the changes off, after the commit before.
     async fn commit(&mut self) -> Result<(), ProjectError> {
-        let from = self.progress.sequence;
         let (changes, to) = self.model.take();
         let Some(to) = to else { return Ok(()) };
-        let started = Instant::now();
-        self.commit_until_known(from, &to, &changes).await?;
-        self.progress.committing += started.elapsed();
-        self.progress.sequence = to.sequence;
+        self.landed().await?;
+        let (store, hall, epoch) = (self.store.clone(), self.hall.clone(), self.epoch);
+        let (from, sequence) = (self.progress.sequence, to.sequence);
+        let task = async move {
+            let started = Instant::now();
+            commit_until_known(&*store, &hall, epoch, from, &to, &changes).await?;
+            Ok(started.elapsed())
+        };
+        let task = tokio::spawn(task.in_current_span());
+        self.flying = Some(Flying { to: sequence, task: AbortOnDrop(task) });
         Ok(())
     }
 
-    async fn commit_until_known(
-        &self,
-        from: u64,
-        to: &Checkpoint,
-        changes: &Changes,
-    ) -> Result<(), ProjectError> {
-        let mut pause = Duration::from_millis(20);
-        loop {
-            let commit = Commit { epoch: self.epoch, from, to, changes };
-            tracing::debug!(log.position = to.sequence, "commit begins");
-            let done = self.store.commit(&self.hall, commit).await;
-            tracing::debug!(log.position = to.sequence, "commit ends");
-            match done {
-                Ok(()) => return Ok(()),
-                Err(StoreError::Fenced) => return Err(ProjectError::Fenced),
-                Err(StoreError::Unavailable(error)) => {
-                    tracing::warn!(
-                        error = &*error as &dyn std::error::Error,
-                        "commit not answered"
-                    );
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(RETRY_MAX);
-                    // It may have been committed: then another projector or this one moved the checkpoint.
-                    let now = retry(|| self.store.checkpoint(&self.hall)).await?;
-                    if now.as_ref() == Some(to) {
-                        return Ok(());
-                    }
+    /// Waits for the commit on its way, if there is one. Whoever stops waiting may wait again.
+    async fn landed(&mut self) -> Result<(), ProjectError> {
+        let Some(flying) = &mut self.flying else { return Ok(()) };
+        let done = (&mut flying.task.0).await;
+        let to = flying.to;
+        self.flying = None;
+        match done {
+            Ok(spent) => self.progress.committing += spent?,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            // Only this aborts the task, and the runtime when it ends.
+            Err(_) => return Err(ProjectError::Fenced),
+        }
+        self.progress.sequence = to;
+        Ok(())
+    }
+}
+
+async fn commit_until_known(
+    store: &dyn ReadModels,
+    hall: &HallCode,
+    epoch: Epoch,
+    from: u64,
+    to: &Checkpoint,
+    changes: &Changes,
+) -> Result<(), ProjectError> {
+    let mut pause = Duration::from_millis(20);
+    loop {
+        let commit = Commit { epoch, from, to, changes };
+        tracing::debug!(log.from = from, log.position = to.sequence, "commit begins");
+        let done = store.commit(hall, commit).await;
+        tracing::debug!(log.position = to.sequence, "commit ends");
+        match done {
+            Ok(()) => return Ok(()),
+            Err(StoreError::Fenced) => return Err(ProjectError::Fenced),
+            Err(StoreError::Unavailable(error)) => {
+                tracing::warn!(error = &*error as &dyn std::error::Error, "commit not answered");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(RETRY_MAX);
+                // It may have been committed: then another projector or this one moved the checkpoint.
+                let now = retry(|| store.checkpoint(hall)).await?;
+                if now.as_ref() == Some(to) {
+                    return Ok(());
                 }
-                Err(error @ StoreError::Damaged(_)) => return Err(ProjectError::Store(error)),
             }
+            Err(error @ StoreError::Damaged(_)) => return Err(ProjectError::Store(error)),
         }
     }
 }
 
-/// Looks up what a run of messages needs, the journal's part included.
+/// Looks up what a run of messages needs ([`Model::needs`]), the journal's part included.
 pub(crate) async fn look_up(
     journal: &dyn Journal,
     store: &dyn ReadModels,
     hall: &HallCode,
-    model: &mut Model,
-    run: &[Incoming],
+    model: &Model,
+    needs: Needs,
 ) -> Result<Found, ProjectError> {
-    let needs = model.needs(run);
     if needs.is_empty() {
         return Ok(Found::default());
     }

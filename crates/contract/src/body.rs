@@ -1,5 +1,7 @@
 //! Bodies: proto3 JSON to and from the domain's events, one `ce-type` each.
 
+use std::str::FromStr;
+
 use jiff::civil::Date;
 use serde::de::DeserializeOwned;
 use zhoubao_domain::calendar::{NamedDay, Period};
@@ -163,18 +165,15 @@ fn wrong(field: &str, value: &str, expected: &str) -> Fault {
     Fault::malformed(format!("field `{field}` is `{}`, expected {expected}", text::excerpt(value)))
 }
 
-fn id<T: TryFrom<String, Error = ParseIdError>>(
-    value: Option<String>,
-    field: &str,
-) -> Result<T, Fault> {
+fn id<T: FromStr<Err = ParseIdError>>(value: Option<String>, field: &str) -> Result<T, Fault> {
     id_of(need(value, field)?, field)
 }
 
-fn id_of<T: TryFrom<String, Error = ParseIdError>>(value: String, field: &str) -> Result<T, Fault> {
-    T::try_from(value).map_err(|error| Fault::malformed(format!("field `{field}`: {error}")))
+fn id_of<T: FromStr<Err = ParseIdError>>(value: String, field: &str) -> Result<T, Fault> {
+    value.parse().map_err(|error| Fault::malformed(format!("field `{field}`: {error}")))
 }
 
-fn id_or_none<T: TryFrom<String, Error = ParseIdError>>(
+fn id_or_none<T: FromStr<Err = ParseIdError>>(
     value: Option<String>,
     field: &str,
 ) -> Result<Option<T>, Fault> {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use smol_str::SmolStr;
+
 /// A text that is not an id of the wanted kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not {expected}")]
@@ -20,7 +22,7 @@ macro_rules! token {
     ($(#[$doc:meta])* $name:ident, $expected:literal, $valid:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(String);
+        pub struct $name(SmolStr);
 
         impl $name {
             /// The id as it is spelled in subjects, files and rows.
@@ -34,19 +36,12 @@ macro_rules! token {
             type Err = ParseIdError;
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                Self::try_from(text.to_owned())
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = ParseIdError;
-
-            fn try_from(text: String) -> Result<Self, Self::Error> {
                 let valid: fn(&str) -> bool = $valid;
-                if valid(&text) {
-                    Ok(Self(text))
+                if valid(text) {
+                    // Nearly all are short, and then neither this nor a clone takes memory.
+                    Ok(Self(SmolStr::new(text)))
                 } else {
-                    Err(ParseIdError { text, expected: $expected })
+                    Err(ParseIdError { text: text.to_owned(), expected: $expected })
                 }
             }
         }
@@ -285,6 +280,21 @@ pub struct EventRef {
     pub stream: Stream,
     /// 1, 2, 3, … without a gap.
     pub number: u64,
+}
+
+impl EventRef {
+    /// Appends what [`fmt::Display`] shows, in a fraction of its time: a projector does this several times per event.
+    pub fn write(&self, text: &mut String) {
+        match &self.stream {
+            Stream::Terminal(terminal) => {
+                text.push_str("terminal.");
+                text.push_str(terminal.as_str());
+            }
+            stream => text.push_str(&stream.to_string()),
+        }
+        text.push('#');
+        text.push_str(itoa::Buffer::new().format(self.number));
+    }
 }
 
 impl fmt::Display for EventRef {

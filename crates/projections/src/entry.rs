@@ -7,6 +7,9 @@ use zhoubao_domain::event::{Act, Kind};
 use zhoubao_domain::id::{EventRef, WindowId};
 use zhoubao_domain::time::hall_day;
 
+/// What stands for the department of an act without one.
+pub const NO_DEPARTMENT: &str = "-";
+
 /// What an event of a window (or a release) does to the sums.
 ///
 /// Written as one line of twelve tab-separated fields, so that any program can add them up:
@@ -47,7 +50,10 @@ impl Entry {
     /// The department under which the act counts, `-` for none.
     #[must_use]
     pub fn department(&self) -> &str {
-        self.act.as_ref().and_then(|act| act.department.as_ref()).map_or("-", |it| it.as_str())
+        self.act
+            .as_ref()
+            .and_then(|act| act.department.as_ref())
+            .map_or(NO_DEPARTMENT, |it| it.as_str())
     }
 
     /// The signed amount and number of events that it adds to the sums.
@@ -59,19 +65,22 @@ impl Entry {
 
     /// Writes the line, with its line feed.
     pub fn write(&self, line: &mut String) {
-        use std::fmt::Write as _;
         let act = self.act.as_ref();
         let kind = act.map_or("-", |act| letter(act.kind));
         let amount = act.map_or(0, |act| act.amount);
-        // Writing to a `String` cannot fail.
-        let _ = write!(
-            line,
-            "{}\t{}\t{}\t{kind}\t{}\t{amount}\t",
-            self.number,
-            self.position,
-            self.occurred_at.as_microsecond(),
-            self.sign,
-        );
+        let mut digits = itoa::Buffer::new();
+        line.push_str(digits.format(self.number));
+        line.push('\t');
+        line.push_str(digits.format(self.position));
+        line.push('\t');
+        line.push_str(digits.format(self.occurred_at.as_microsecond()));
+        line.push('\t');
+        line.push_str(kind);
+        line.push('\t');
+        line.push_str(digits.format(self.sign));
+        line.push('\t');
+        line.push_str(digits.format(amount));
+        line.push('\t');
         let fields = [
             self.window.as_ref().map(|it| it.as_str()),
             act.and_then(|act| act.department.as_ref()).map(|it| it.as_str()),
@@ -84,7 +93,7 @@ impl Entry {
             line.push('\t');
         }
         if let Some(amends) = &self.amends {
-            let _ = write!(line, "{amends}");
+            amends.write(line);
         }
         line.push('\n');
     }

@@ -17,14 +17,11 @@ use zhoubao_domain::registry::Registry;
 use zhoubao_domain::time::hall_day;
 
 use crate::entry::Entry;
-use crate::recount;
 use crate::rows::{
-    AmendmentRow, CaseRow, Changes, Checkpoint, Counts, DayCloseRow, ExceptionRow, FactRow, Found,
-    Head, Needs, Original, SEGMENT_NUMBERS, SegmentRow, Standing,
+    AmendmentRow, Changes, Checkpoint, Counts, DayCloseRow, ExceptionRow, FactRow, Found, Head,
+    Needs, Original, Standing,
 };
-
-/// Cases kept in memory: two generations of this many, so that memory does not grow with the journal.
-const CASES_KEPT: usize = 40_000;
+use crate::working::{Cases, Lines, Map, Sums};
 
 /// A message as read: decoded once, by whoever has time for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,36 +83,6 @@ impl Incoming {
     }
 }
 
-#[derive(Debug, Default)]
-struct Cases {
-    young: HashMap<CaseId, Case>,
-    old: HashMap<CaseId, Case>,
-}
-
-impl Cases {
-    fn contains(&self, id: &CaseId) -> bool {
-        self.young.contains_key(id) || self.old.contains_key(id)
-    }
-
-    fn get(&self, id: &CaseId) -> Option<&Case> {
-        self.young.get(id).or_else(|| self.old.get(id))
-    }
-
-    fn get_mut(&mut self, id: &CaseId) -> &mut Case {
-        if !self.young.contains_key(id) {
-            let case = self.old.remove(id).unwrap_or_default();
-            self.young.insert(id.clone(), case);
-        }
-        self.young.entry(id.clone()).or_default()
-    }
-
-    fn age(&mut self) {
-        if self.young.len() > CASES_KEPT {
-            self.old = std::mem::take(&mut self.young);
-        }
-    }
-}
-
 /// A fact in the store that cannot be read any more: the store was changed from outside.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the fact at position {position} cannot be read")]
@@ -135,8 +102,9 @@ pub struct Model {
     /// The hall's issues.
     pub book: IssueBook,
     definitions: HashMap<Digest, Vec<Definition>>,
-    heads: HashMap<Stream, Head>,
+    lines: Lines,
     cases: Cases,
+    sums: Sums,
     originals: HashMap<EventRef, Original>,
     hashes: HashMap<EventRef, Digest>,
     wanted: HashSet<EventRef>,
@@ -164,8 +132,9 @@ impl Model {
             register: Register::default(),
             book: IssueBook::default(),
             definitions: HashMap::new(),
-            heads: heads.into_iter().collect(),
+            lines: Lines::new(heads),
             cases: Cases::default(),
+            sums: Sums::default(),
             originals: HashMap::new(),
             hashes: HashMap::new(),
             wanted: HashSet::new(),
@@ -198,12 +167,12 @@ impl Model {
     /// The last event of a line.
     #[must_use]
     pub fn head(&self, stream: &Stream) -> Option<&Head> {
-        self.heads.get(stream)
+        self.lines.head(stream)
     }
 
     /// The heads of all terminals.
     pub fn terminal_heads(&self) -> impl Iterator<Item = (&zhoubao_domain::id::TerminalId, &Head)> {
-        self.heads.iter().filter_map(|(stream, head)| match stream {
+        self.lines.heads().filter_map(|(stream, head)| match stream {
             Stream::Terminal(terminal) => Some((terminal, head)),
             _ => None,
         })
@@ -220,13 +189,13 @@ impl Model {
     pub fn needs(&mut self, page: &[Incoming]) -> Needs {
         let mut needs = Needs::default();
         let mut cases = HashSet::new();
-        let mut ahead: HashMap<&Stream, u64> = HashMap::new();
+        let mut ahead: Map<&Stream, u64> = Map::default();
         self.wanted.clear();
         for incoming in page {
             let Some(identity) = incoming.identity() else { continue };
             let last = ahead
                 .entry(&identity.stream)
-                .or_insert_with(|| self.heads.get(&identity.stream).map_or(0, |it| it.number));
+                .or_insert_with(|| self.lines.head(&identity.stream).map_or(0, |it| it.number));
             if identity.number <= *last {
                 self.wanted.insert(identity.clone());
                 needs.repeats.push(identity.clone());
@@ -266,8 +235,7 @@ impl Model {
 
     /// Takes what was found.
     pub fn supply(&mut self, found: Found) {
-        self.cases.age();
-        self.cases.young.extend(found.cases);
+        self.cases.supply(found.cases);
         self.originals = found.originals.into_iter().collect();
         self.hashes = found.hashes.into_iter().collect();
     }
@@ -275,7 +243,11 @@ impl Model {
     /// The changes since the last take, with the checkpoint that they lead to.
     #[must_use]
     pub fn take(&mut self) -> (Changes, Option<Checkpoint>) {
-        (std::mem::take(&mut self.changes), self.checkpoint.clone())
+        let mut changes = std::mem::take(&mut self.changes);
+        self.lines.take(&mut changes);
+        self.cases.take(&mut changes);
+        self.sums.take(&mut changes);
+        (changes, self.checkpoint.clone())
     }
 
     /// Folds one message. Nothing is ever skipped: it counts, is flagged, held, quarantined, or repeats another.
@@ -292,12 +264,16 @@ impl Model {
                 + self.counts.repeated,
             "one message comes to exactly one thing: {before:?}"
         );
-        self.checkpoint = Some(Checkpoint {
-            incarnation: incarnation.to_owned(),
-            sequence: incoming.position,
-            hash: incoming.hash,
-            counts: self.counts,
-        });
+        let (sequence, hash, counts) = (incoming.position, incoming.hash, self.counts);
+        match &mut self.checkpoint {
+            Some(it) if it.incarnation == incarnation => {
+                (it.sequence, it.hash, it.counts) = (sequence, hash, counts);
+            }
+            it => {
+                let incarnation = incarnation.to_owned();
+                *it = Some(Checkpoint { incarnation, sequence, hash, counts });
+            }
+        }
     }
 
     fn place(&mut self, incoming: &Incoming) {
@@ -306,7 +282,7 @@ impl Model {
             self.exception(incoming.position, None, Standing::Quarantined, code, detail);
             return;
         };
-        let last = self.heads.get(&identity.stream);
+        let last = self.lines.head(&identity.stream);
         let number = last.map_or(0, |it| it.number);
         if identity.number <= number {
             let first = self.hashes.get(&identity).copied();
@@ -399,8 +375,7 @@ impl Model {
         if self.wanted.contains(identity) {
             self.hashes.insert(identity.clone(), incoming.hash);
         }
-        self.changes.heads.insert(identity.stream.to_string(), head.clone());
-        self.heads.insert(identity.stream.clone(), head);
+        self.lines.advance(&identity.stream, head);
     }
 
     fn apply(&mut self, recorded: &Recorded, raw: Option<&Raw>) {
@@ -859,67 +834,35 @@ impl Model {
             self.originals
                 .insert(identity.clone(), Original { entry: entry.clone(), current: None });
         }
-        if entry.sign != 0
-            && let Some(cell) = recount::cell(&entry)
-        {
-            let (amount, events) = entry.effect();
-            if let Some((last, cut)) = self.book.last_frozen()
-                && let Some(cause) = cause
-                && cell.day <= last
-                && entry.position > cut
+        let day = entry.day();
+        if let Some(act) = &entry.act {
+            if entry.sign != 0
+                && let Some(window) = &entry.window
             {
-                let adjustment = Adjustment {
-                    position: entry.position,
-                    day: cell.day,
-                    kind: cell.kind,
-                    amount,
-                    events,
-                    cause,
-                };
-                self.changes.adjustments.push((place_of(&entry), adjustment));
+                let (amount, events) = entry.effect();
+                if let Some((last, cut)) = self.book.last_frozen()
+                    && let Some(cause) = cause
+                    && day <= last
+                    && entry.position > cut
+                {
+                    let (position, kind) = (entry.position, act.kind);
+                    let adjustment = Adjustment { position, day, kind, amount, events, cause };
+                    self.changes.adjustments.push((place_of(&entry), adjustment));
+                }
+                let department = act.department.as_ref();
+                self.sums.add(day, window, department, act.kind, (amount, events));
             }
-            let value = self.changes.tallies.entry(cell).or_default();
-            value.amount += amount;
-            value.events += events;
-        }
-        if let Some(act) = &entry.act
-            && let Some(id) = &act.case
-        {
-            let subject = entry.amends.as_ref().unwrap_or(identity);
-            let case = self.cases.get_mut(id);
-            match entry.sign {
-                1 => case.count(act.kind, subject, act.department.as_ref()),
-                -1 => case.uncount(act.kind, subject),
-                _ => {}
+            if let Some(id) = &act.case {
+                let subject = entry.amends.as_ref().unwrap_or(identity);
+                let case = self.cases.touch(id, identity);
+                match entry.sign {
+                    1 => case.count(act.kind, subject, act.department.as_ref()),
+                    -1 => case.uncount(act.kind, subject),
+                    _ => {}
+                }
             }
-            let row = self.changes.cases.entry(id.clone()).or_insert_with(|| CaseRow {
-                id: id.clone(),
-                case: Case::default(),
-                events: String::new(),
-            });
-            row.case = case.clone();
-            use std::fmt::Write as _;
-            // Writing to a `String` cannot fail.
-            let _ = write!(row.events, "{identity} ");
         }
-        let segment = (identity.number - 1) / SEGMENT_NUMBERS;
-        let (position, day) = (entry.position, entry.day());
-        let row =
-            self.changes.segments.entry((identity.stream.to_string(), segment)).or_insert_with_key(
-                |(stream, segment)| SegmentRow {
-                    stream: stream.clone(),
-                    segment: *segment,
-                    first_position: position,
-                    last_position: position,
-                    first_day: day,
-                    last_day: day,
-                    entries: String::new(),
-                },
-            );
-        row.last_position = row.last_position.max(position);
-        row.first_day = row.first_day.min(day);
-        row.last_day = row.last_day.max(day);
-        entry.write(&mut row.entries);
+        self.lines.append(identity, day, &entry);
     }
 }
 

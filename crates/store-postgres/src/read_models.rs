@@ -283,7 +283,7 @@ async fn cases(
     rows.into_iter()
         .map(|row| {
             let case = to_case(row.accepted, row.issued, row.transferred, row.department)?;
-            Ok((CaseId::try_from(row.id).map_err(|it| damaged("case", it))?, case))
+            Ok((row.id.parse().map_err(|it| damaged("case", it))?, case))
         })
         .collect()
 }

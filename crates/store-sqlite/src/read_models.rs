@@ -270,10 +270,8 @@ impl ReadModels for SqliteReadModels {
         fields(hall.code = %hall, log.position = commit.to.sequence),
     )]
     async fn commit(&self, hall: &HallCode, commit: Commit<'_>) -> Result<(), StoreError> {
-        let statements = commit::Statements::of(commit.changes);
         let mut connection = self.writer.acquire().await.map_err(fault)?;
-        let committed =
-            commit::write(&mut connection, hall_number(hall), &commit, statements).await;
+        let committed = commit::write(&mut connection, hall_number(hall), &commit).await;
         if matches!(committed, Err(StoreError::Unavailable(_) | StoreError::Damaged(_))) {
             connection.close_on_drop();
         }

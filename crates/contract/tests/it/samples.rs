@@ -376,7 +376,7 @@ fn text() -> impl Strategy<Value = String> {
 macro_rules! ids {
     ($($name:ident: $type:ty = $length:literal;)+) => {
         $(fn $name() -> impl Strategy<Value = $type> {
-            token($length).prop_map(|it| it.try_into().unwrap())
+            token($length).prop_map(|it| it.parse().unwrap())
         })+
     };
 }
@@ -393,7 +393,7 @@ fn case() -> impl Strategy<Value = CaseId> {
     // The domain says which characters a case number may have.
     let visible = character()
         .prop_filter("not of a case number", |it| it.to_string().parse::<CaseId>().is_ok());
-    vec(visible, 1..=64).prop_map(|it| it.into_iter().collect::<String>().try_into().unwrap())
+    vec(visible, 1..=64).prop_map(|it| it.into_iter().collect::<String>().parse().unwrap())
 }
 
 fn any_digest() -> impl Strategy<Value = Digest> {
@@ -612,7 +612,7 @@ fn setup() -> impl Strategy<Value = Setup> {
         (words(), words()).prop_map(|(name, publisher)| Setup::Hall { name, publisher }),
         (words(), any::<bool>()).prop_map(|(name, open)| Setup::Window { name, open }),
         (token(32), any::<bool>()).prop_map(|(window, active)| Setup::Terminal {
-            window: window.try_into().unwrap(),
+            window: window.parse().unwrap(),
             active,
         }),
         (words(), vec(words(), 0..3))

@@ -6,7 +6,7 @@
 use std::fmt::{Display, Write as _};
 
 use jiff::civil::Date;
-use zhoubao_domain::id::{Digest, EventRef, Stream};
+use zhoubao_domain::id::{Digest, EventRef};
 
 use super::convert::day_number;
 
@@ -84,19 +84,7 @@ impl Row<'_> {
         let Some(event) = event else { return self.null() };
         self.comma();
         self.json.push('"');
-        match &event.stream {
-            // Nearly all are, and the general way takes longer than the rest of a row.
-            Stream::Terminal(terminal) => {
-                self.json.push_str("terminal.");
-                self.json.push_str(terminal.as_str());
-            }
-            stream => {
-                // Writing to a `String` cannot fail.
-                let _ = write!(self.json, "{stream}");
-            }
-        }
-        self.json.push('#');
-        push_digits(self.json, event.number);
+        event.write(self.json);
         self.json.push('"');
         self
     }
@@ -109,10 +97,7 @@ impl Row<'_> {
 
     pub(super) fn signed(&mut self, number: i64) -> &mut Self {
         self.comma();
-        if number < 0 {
-            self.json.push('-');
-        }
-        push_digits(self.json, number.unsigned_abs());
+        self.json.push_str(itoa::Buffer::new().format(number));
         self
     }
 
@@ -129,21 +114,6 @@ impl Row<'_> {
     pub(super) fn digest(&mut self, digest: &Digest) -> &mut Self {
         self.id(digest)
     }
-}
-
-fn push_digits(json: &mut String, mut number: u64) {
-    // As many as u64::MAX has.
-    let mut digits = [b'0'; 20];
-    let mut first = digits.len();
-    loop {
-        first -= 1;
-        digits[first] += u8::try_from(number % 10).unwrap_or_default();
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    json.extend(digits[first..].iter().map(|it| char::from(*it)));
 }
 
 fn push_text(json: &mut String, text: &str) {

@@ -7,51 +7,6 @@ use zhoubao_projections::rows::{Changes, ExceptionRow, FactRow, SegmentRow};
 use super::array::Rows;
 use super::fault::fault;
 
-/// What the statements of a page are given, prepared before the lock is taken.
-#[derive(Debug)]
-pub(super) struct Statements {
-    heads: Rows,
-    tallies: Rows,
-    segments: Rows,
-    entries: Vec<u8>,
-    cases: Rows,
-    day_closes: Rows,
-    exceptions: Rows,
-    settled: Rows,
-    facts: Rows,
-    bodies: Vec<u8>,
-    amendments: Rows,
-    adjustments: Rows,
-    frozen: String,
-    figures: Rows,
-}
-
-impl Statements {
-    pub(super) fn of(changes: &Changes) -> Self {
-        let (segments, entries) = segments(changes);
-        let (facts, bodies) = facts(&changes.facts);
-        Self {
-            heads: heads(changes),
-            tallies: tallies(changes),
-            segments,
-            entries,
-            cases: cases(changes),
-            day_closes: day_closes(changes),
-            exceptions: exceptions(&changes.exceptions),
-            settled: settled(changes),
-            facts,
-            bodies,
-            amendments: amendments(changes),
-            adjustments: adjustments(changes),
-            frozen: serde_json::Value::from_iter(
-                changes.figures.iter().map(|it| it.issue.as_str()),
-            )
-            .to_string(),
-            figures: figures(changes),
-        }
-    }
-}
-
 fn heads(changes: &Changes) -> Rows {
     let mut rows = Rows::with_capacity(changes.heads.len(), 160);
     for (stream, head) in &changes.heads {
@@ -254,15 +209,21 @@ fn figures(changes: &Changes) -> Rows {
     rows
 }
 
+/// Runs a statement, and writes the next ones' rows as text while SQLite's thread is at it.
+async fn meanwhile<T, R>(running: impl Future<Output = T>, next: impl FnOnce() -> R) -> (T, R) {
+    tokio::join!(biased; running, async { next() })
+}
+
 /// Writes all rows and the checkpoint, or nothing.
 pub(super) async fn write(
     connection: &mut SqliteConnection,
     hall: i64,
     commit: &Commit<'_>,
-    statements: Statements,
 ) -> Result<(), StoreError> {
-    let mut transaction = super::begin(connection).await?;
-    let to = commit.to;
+    let Commit { changes, to, .. } = commit;
+    let (begun, (heads, tallies)) =
+        meanwhile(super::begin(connection), || (heads(changes), tallies(changes))).await;
+    let mut transaction = begun?;
     let advanced = sqlx::query_file!(
         "queries/read/checkpoint_advance.sql",
         hall,
@@ -285,40 +246,48 @@ pub(super) async fn write(
         transaction.rollback().await.map_err(fault)?;
         return Err(StoreError::Fenced);
     }
+    // Runs a statement if it has rows, and answers with what is made meanwhile.
     macro_rules! run {
-        ($file:literal, $rows:expr $(, $more:expr)?) => {
+        ($file:literal, $rows:expr $(, $more:expr)?; $next:expr) => {{
             let rows: Rows = $rows;
-            if !rows.is_empty() {
-                sqlx::query_file!($file, hall, rows.into_json() $(, $more)?)
-                    .execute(&mut *transaction)
-                    .await
-                    .map_err(fault)?;
+            if rows.is_empty() {
+                $next
+            } else {
+                let statement = sqlx::query_file!($file, hall, rows.into_json() $(, $more)?);
+                let (run, next) = meanwhile(statement.execute(&mut *transaction), || $next).await;
+                run.map_err(fault)?;
+                next
             }
-        };
+        }};
+        ($file:literal, $rows:expr $(, $more:expr)?) => { run!($file, $rows $(, $more)?; ()) };
     }
-    run!("queries/read/head_put.sql", statements.heads);
-    if !statements.tallies.is_empty() {
-        run!("queries/read/tally_add.sql", statements.tallies);
+    let summed = !tallies.is_empty();
+    let cases = run!("queries/read/tally_add.sql", tallies; cases(changes));
+    let (segments, entries) = run!("queries/read/case_put.sql", cases; segments(changes));
+    run!("queries/read/segment_append.sql", segments, entries);
+    run!("queries/read/head_put.sql", heads);
+    if summed {
         sqlx::query_file!("queries/read/tally_sweep.sql", hall)
             .execute(&mut *transaction)
             .await
             .map_err(fault)?;
     }
-    run!("queries/read/segment_append.sql", statements.segments, statements.entries);
-    run!("queries/read/case_put.sql", statements.cases);
-    run!("queries/read/day_close_put.sql", statements.day_closes);
-    run!("queries/read/exception_insert.sql", statements.exceptions);
-    run!("queries/read/exception_settle.sql", statements.settled);
-    run!("queries/read/fact_insert.sql", statements.facts, statements.bodies);
-    run!("queries/read/amendment_put.sql", statements.amendments);
-    run!("queries/read/adjustment_insert.sql", statements.adjustments);
-    if !commit.changes.figures.is_empty() {
-        sqlx::query_file!("queries/read/figure_clear.sql", hall, statements.frozen)
+    run!("queries/read/day_close_put.sql", day_closes(changes));
+    run!("queries/read/exception_insert.sql", exceptions(&changes.exceptions));
+    run!("queries/read/exception_settle.sql", settled(changes));
+    let (facts, bodies) = facts(&changes.facts);
+    run!("queries/read/fact_insert.sql", facts, bodies);
+    run!("queries/read/amendment_put.sql", amendments(changes));
+    run!("queries/read/adjustment_insert.sql", adjustments(changes));
+    if !changes.figures.is_empty() {
+        let frozen = changes.figures.iter().map(|it| it.issue.as_str());
+        let frozen = serde_json::Value::from_iter(frozen).to_string();
+        sqlx::query_file!("queries/read/figure_clear.sql", hall, frozen)
             .execute(&mut *transaction)
             .await
             .map_err(fault)?;
     }
-    run!("queries/read/figure_insert.sql", statements.figures);
+    run!("queries/read/figure_insert.sql", figures(changes));
     transaction.commit().await.map_err(fault)
 }
 

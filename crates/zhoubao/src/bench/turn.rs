@@ -26,7 +26,7 @@ use crate::failure::{Failure, chain};
 use crate::wiring::Context;
 
 /// Pages that may wait for the baseline's commits, as in the product.
-const PAGES_AHEAD: usize = 2;
+const PAGES_AHEAD: usize = 1;
 
 /// Takes the turn and answers with what came of it.
 pub(crate) async fn take(

@@ -162,7 +162,7 @@ pub fn acts(plan: &Plan<'_>) -> Result<Vec<TerminalEvent>, SpreadError> {
 /// The number of a case: hall, day of acceptance, number within the day.
 pub(super) fn case_id(hall: &HallCode, day: Date, number: u64) -> Result<CaseId, ParseIdError> {
     let (year, month, day) = (day.year(), day.month(), day.day());
-    CaseId::try_from(format!("{hall}-{year:04}{month:02}{day:02}-{number:04}"))
+    format!("{hall}-{year:04}{month:02}{day:02}-{number:04}").parse()
 }
 
 /// The tally of each day.

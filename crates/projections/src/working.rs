@@ -1,0 +1,190 @@
+//! What the fold holds between two takes: lines, cases and sums, keyed for speed. Only [`Changes`] has an order.
+
+use std::collections::HashMap;
+
+use jiff::civil::Date;
+use zhoubao_domain::case::Case;
+use zhoubao_domain::event::Kind;
+use zhoubao_domain::figure::{TallyCell, TallyValue};
+use zhoubao_domain::id::{CaseId, DepartmentId, EventRef, Stream, WindowId};
+
+use crate::entry::{Entry, NO_DEPARTMENT};
+use crate::rows::{CaseRow, Changes, Head, SEGMENT_NUMBERS, SegmentRow};
+
+/// A map whose order nobody sees.
+pub(crate) type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+
+/// Cases kept in memory: two generations of this many, so that memory does not grow with the journal.
+const CASES_KEPT: usize = 40_000;
+
+#[derive(Debug, Default)]
+struct Line {
+    head: Option<Head>,
+    moved: bool,
+    segments: Vec<SegmentRow>,
+}
+
+/// All lines of the hall.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    known: Map<Stream, Line>,
+    moved: Vec<Stream>,
+}
+
+impl Lines {
+    pub(crate) fn new(heads: Vec<(Stream, Head)>) -> Self {
+        let line = |head| Line { head: Some(head), ..Line::default() };
+        Self {
+            known: heads.into_iter().map(|(stream, head)| (stream, line(head))).collect(),
+            moved: Vec::new(),
+        }
+    }
+
+    pub(crate) fn head(&self, stream: &Stream) -> Option<&Head> {
+        self.known.get(stream)?.head.as_ref()
+    }
+
+    pub(crate) fn heads(&self) -> impl Iterator<Item = (&Stream, &Head)> {
+        self.known.iter().filter_map(|(stream, line)| Some((stream, line.head.as_ref()?)))
+    }
+
+    pub(crate) fn advance(&mut self, stream: &Stream, head: Head) {
+        let line = self.known.entry(stream.clone()).or_default();
+        line.head = Some(head);
+        if !line.moved {
+            line.moved = true;
+            self.moved.push(stream.clone());
+        }
+    }
+
+    /// Appends to the record of a line that has moved; numbers never fall.
+    pub(crate) fn append(&mut self, identity: &EventRef, day: Date, entry: &Entry) {
+        let segment = (identity.number - 1) / SEGMENT_NUMBERS;
+        let Some(line) = self.known.get_mut(&identity.stream) else { return };
+        if line.segments.last().is_none_or(|it| it.segment != segment) {
+            line.segments.push(SegmentRow {
+                stream: identity.stream.to_string(),
+                segment,
+                first_position: entry.position,
+                last_position: entry.position,
+                first_day: day,
+                last_day: day,
+                entries: String::new(),
+            });
+        }
+        let Some(row) = line.segments.last_mut() else { return };
+        row.last_position = row.last_position.max(entry.position);
+        row.first_day = row.first_day.min(day);
+        row.last_day = row.last_day.max(day);
+        entry.write(&mut row.entries);
+    }
+
+    pub(crate) fn take(&mut self, changes: &mut Changes) {
+        for stream in self.moved.drain(..) {
+            let Some(line) = self.known.get_mut(&stream) else { continue };
+            line.moved = false;
+            changes.heads.extend(line.head.clone().map(|head| (stream.to_string(), head)));
+            let rows = line.segments.drain(..).map(|it| ((it.stream.clone(), it.segment), it));
+            changes.segments.extend(rows);
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    case: Case,
+    generation: u64,
+    /// Events since the last take that name it, each followed by a space.
+    events: String,
+}
+
+/// The cases that were touched or looked up last.
+#[derive(Debug, Default)]
+pub(crate) struct Cases {
+    kept: Map<CaseId, Kept>,
+    generation: u64,
+    /// How many are of the present generation.
+    fresh: usize,
+    touched: Vec<CaseId>,
+}
+
+impl Cases {
+    pub(crate) fn contains(&self, id: &CaseId) -> bool {
+        self.kept.contains_key(id)
+    }
+
+    pub(crate) fn get(&self, id: &CaseId) -> Option<&Case> {
+        self.kept.get(id).map(|it| &it.case)
+    }
+
+    /// The case, to be changed by an event that names it.
+    pub(crate) fn touch(&mut self, id: &CaseId, event: &EventRef) -> &mut Case {
+        let kept = self.kept.entry(id.clone()).or_default();
+        if kept.generation != self.generation {
+            kept.generation = self.generation;
+            self.fresh += 1;
+        }
+        if kept.events.is_empty() {
+            self.touched.push(id.clone());
+        }
+        event.write(&mut kept.events);
+        kept.events.push(' ');
+        &mut kept.case
+    }
+
+    /// Takes what was looked up. Not between a touch and the take of it.
+    pub(crate) fn supply(&mut self, found: Vec<(CaseId, Case)>) {
+        if self.fresh > CASES_KEPT {
+            self.kept.retain(|_, it| it.generation == self.generation);
+            self.generation += 1;
+            self.fresh = 0;
+        }
+        self.fresh += found.len();
+        let generation = self.generation;
+        let kept = |case| Kept { case, generation, events: String::new() };
+        self.kept.extend(found.into_iter().map(|(id, case)| (id, kept(case))));
+    }
+
+    pub(crate) fn take(&mut self, changes: &mut Changes) {
+        let rows = self.touched.drain(..).filter_map(|id| {
+            let kept = self.kept.get_mut(&id)?;
+            let (case, events) = (kept.case.clone(), std::mem::take(&mut kept.events));
+            Some((id.clone(), CaseRow { id, case, events }))
+        });
+        changes.cases.extend(rows);
+    }
+}
+
+/// Differences of the sums.
+#[derive(Debug, Default)]
+pub(crate) struct Sums(Map<(Date, WindowId, Option<DepartmentId>, Kind), TallyValue>);
+
+impl Sums {
+    /// Adds what an act of `kind` at `window` does to its day.
+    pub(crate) fn add(
+        &mut self,
+        day: Date,
+        window: &WindowId,
+        department: Option<&DepartmentId>,
+        kind: Kind,
+        (amount, events): (i64, i64),
+    ) {
+        let value = self.0.entry((day, window.clone(), department.cloned(), kind)).or_default();
+        value.amount += amount;
+        value.events += events;
+    }
+
+    pub(crate) fn take(&mut self, changes: &mut Changes) {
+        let cells = self.0.drain().map(|((day, window, department, kind), value)| {
+            let department = department.as_ref().map_or(NO_DEPARTMENT, |it| it.as_str());
+            let (window, department) = (window.as_str().to_owned(), department.to_owned());
+            (TallyCell { day, window, department, kind }, value)
+        });
+        for (cell, value) in cells {
+            // A department may be called as none is.
+            let sum = changes.tallies.entry(cell).or_default();
+            sum.amount += value.amount;
+            sum.events += value.events;
+        }
+    }
+}
