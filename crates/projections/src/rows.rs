@@ -210,6 +210,8 @@ pub struct Changes {
     pub segments: BTreeMap<(String, u64), SegmentRow>,
     /// Cases as they are now; `events` is what to append.
     pub cases: BTreeMap<CaseId, CaseRow>,
+    /// Cases that were looked up and have no row yet.
+    pub new_cases: BTreeMap<CaseId, CaseRow>,
     /// Days closed; a later close of the same day replaces the tally and keeps the position.
     pub day_closes: BTreeMap<(WindowId, Date), DayCloseRow>,
     /// Exceptions to insert.

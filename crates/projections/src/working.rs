@@ -93,19 +93,29 @@ impl Lines {
 #[derive(Debug, Default)]
 struct Kept {
     case: Case,
+    /// The last one in which it was touched; 0 for one that was just made.
     generation: u64,
+    /// Whether it has a row, or one in the changes that were taken.
+    has_row: bool,
     /// Events since the last take that name it, each followed by a space.
     events: String,
 }
 
 /// The cases that were touched or looked up last.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Cases {
     kept: Map<CaseId, Kept>,
+    /// From 1.
     generation: u64,
     /// How many are of the present generation.
     fresh: usize,
     touched: Vec<CaseId>,
+}
+
+impl Default for Cases {
+    fn default() -> Self {
+        Self { kept: Map::default(), generation: 1, fresh: 0, touched: Vec::new() }
+    }
 }
 
 impl Cases {
@@ -141,17 +151,18 @@ impl Cases {
         }
         self.fresh += found.len();
         let generation = self.generation;
-        let kept = |case| Kept { case, generation, events: String::new() };
+        let kept = |case| Kept { case, generation, has_row: true, events: String::new() };
         self.kept.extend(found.into_iter().map(|(id, case)| (id, kept(case))));
     }
 
     pub(crate) fn take(&mut self, changes: &mut Changes) {
-        let rows = self.touched.drain(..).filter_map(|id| {
-            let kept = self.kept.get_mut(&id)?;
+        for id in self.touched.drain(..) {
+            let Some(kept) = self.kept.get_mut(&id) else { continue };
             let (case, events) = (kept.case.clone(), std::mem::take(&mut kept.events));
-            Some((id.clone(), CaseRow { id, case, events }))
-        });
-        changes.cases.extend(rows);
+            let rows = if kept.has_row { &mut changes.cases } else { &mut changes.new_cases };
+            kept.has_row = true;
+            rows.insert(id.clone(), CaseRow { id, case, events });
+        }
     }
 }
 
@@ -186,5 +197,58 @@ impl Sums {
             sum.amount += value.amount;
             sum.events += value.events;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(text: &str) -> CaseId {
+        text.parse().unwrap()
+    }
+
+    fn taken(cases: &mut Cases) -> (Vec<String>, Vec<String>) {
+        let mut changes = Changes::default();
+        cases.take(&mut changes);
+        let events = |rows: std::collections::BTreeMap<CaseId, CaseRow>| {
+            rows.into_values().map(|it| format!("{} {}", it.id, it.events.trim_end())).collect()
+        };
+        (events(changes.new_cases), events(changes.cases))
+    }
+
+    #[test]
+    fn a_case_is_new_once_and_one_that_was_found_never() {
+        let mut cases = Cases::default();
+        let event: EventRef = "terminal.w01#7".parse().unwrap();
+        cases.supply(vec![(id("found"), Case::default())]);
+        for case in ["found", "new", "new"] {
+            cases.touch(&id(case), &event);
+        }
+        let (new, known) = taken(&mut cases);
+        assert_eq!(new, ["new terminal.w01#7 terminal.w01#7"]);
+        assert_eq!(known, ["found terminal.w01#7"]);
+        cases.touch(&id("new"), &event);
+        assert_eq!(taken(&mut cases), (vec![], vec!["new terminal.w01#7".to_owned()]));
+    }
+
+    #[test]
+    fn cases_of_the_last_generation_stay_and_older_ones_go() {
+        let mut cases = Cases::default();
+        let event: EventRef = "terminal.w01#7".parse().unwrap();
+        cases.touch(&id("old"), &event);
+        cases.touch(&id("kept"), &event);
+        for generation in 0..2 {
+            for number in 0..=CASES_KEPT {
+                cases.touch(&id(&format!("{generation}-{number}")), &event);
+            }
+            cases.take(&mut Changes::default());
+            cases.supply(vec![]);
+            assert!(cases.contains(&id("kept")), "generation {generation}");
+            cases.touch(&id("kept"), &event);
+        }
+        assert!(!cases.contains(&id("old")));
+        assert!(!cases.contains(&id("0-0")));
+        assert!(cases.contains(&id("1-0")));
     }
 }

@@ -6,12 +6,17 @@ use std::collections::BTreeMap;
 use sqlx::PgConnection;
 use zhoubao_application::store::{Commit, StoreError};
 use zhoubao_domain::figure::TallyValue;
-use zhoubao_domain::id::HallCode;
-use zhoubao_projections::rows::Changes;
+use zhoubao_domain::id::{CaseId, EventRef, HallCode};
+use zhoubao_projections::rows::{CaseRow, Changes};
 
 use crate::connection::PostgresReadModels;
 use crate::convert::{big, days, hall_number, text};
 use crate::fault::store_error;
+
+/// Runs a statement, and gathers the next one's rows while the server is at it.
+async fn meanwhile<T, R>(running: impl Future<Output = T>, next: impl FnOnce() -> R) -> (T, R) {
+    tokio::join!(biased; running, async { next() })
+}
 
 /// Writes all rows and the checkpoint, or nothing.
 pub(crate) async fn commit(
@@ -21,12 +26,26 @@ pub(crate) async fn commit(
 ) -> Result<(), StoreError> {
     let hall = hall_number(hall);
     let mut transaction = store.pool.begin().await.map_err(store_error)?;
-    advance(&mut transaction, hall, &commit).await?;
     let changes = commit.changes;
+    advance(&mut transaction, hall, &commit).await?;
+    let newest = newest(&mut transaction, hall).await?;
+    let tallies = Tallies::of(changes, |day| newest.is_some_and(|it| day <= it));
+    let (added, new_tallies) = meanwhile(tallies.add(&mut transaction, hall), || {
+        Tallies::of(changes, |day| newest.is_none_or(|it| day > it))
+    })
+    .await;
+    added?;
+    let (inserted, cases) =
+        meanwhile(new_tallies.insert(&mut transaction, hall), || Cases::of(&changes.cases)).await;
+    inserted?;
+    let (put, new_cases) =
+        meanwhile(cases.put(&mut transaction, hall), || Cases::of(&changes.new_cases)).await;
+    put?;
+    let (inserted, segments) =
+        meanwhile(new_cases.insert(&mut transaction, hall), || Segments::of(changes)).await;
+    inserted?;
+    segments.append(&mut transaction, hall).await?;
     heads(&mut transaction, hall, changes).await?;
-    tallies(&mut transaction, hall, changes).await?;
-    segments(&mut transaction, hall, changes).await?;
-    cases(&mut transaction, hall, changes).await?;
     day_closes(&mut transaction, hall, changes).await?;
     exceptions(&mut transaction, hall, changes).await?;
     facts(&mut transaction, hall, changes).await?;
@@ -100,140 +119,215 @@ async fn heads(
     Ok(())
 }
 
-async fn tallies(
-    connection: &mut PgConnection,
-    hall: i32,
-    changes: &Changes,
-) -> Result<(), StoreError> {
-    let mut of_days = Vec::new();
-    let mut windows = Vec::new();
-    let mut departments = Vec::new();
-    let mut kinds = Vec::new();
-    let mut amounts = Vec::new();
-    let mut events = Vec::new();
-    for (cell, value) in &changes.tallies {
-        // What was added and taken back within the page must not make a cell.
-        if *value == TallyValue::default() {
-            continue;
+/// The latest day, since 1970, with a sum; those of later days are new. Nobody else writes the hall's while this
+/// transaction holds its checkpoint.
+async fn newest(connection: &mut PgConnection, hall: i32) -> Result<Option<i32>, StoreError> {
+    let newest = sqlx::query_file!("queries/tally_newest.sql", hall).fetch_one(connection).await;
+    Ok(newest.map_err(store_error)?.day)
+}
+
+#[derive(Default)]
+struct Tallies<'a> {
+    days: Vec<i32>,
+    windows: Vec<&'a str>,
+    departments: Vec<&'a str>,
+    kinds: Vec<&'a str>,
+    amounts: Vec<i64>,
+    events: Vec<i64>,
+}
+
+impl<'a> Tallies<'a> {
+    /// Of the days (since 1970) that are wanted.
+    fn of(changes: &'a Changes, wanted: impl Fn(i32) -> bool) -> Self {
+        let mut all = Self::default();
+        for (cell, value) in &changes.tallies {
+            let day = days(cell.day);
+            // What was added and taken back within the page must not make a cell.
+            if *value == TallyValue::default() || !wanted(day) {
+                continue;
+            }
+            all.days.push(day);
+            all.windows.push(&cell.window);
+            all.departments.push(&cell.department);
+            all.kinds.push(cell.kind.word());
+            all.amounts.push(value.amount);
+            all.events.push(value.events);
         }
-        of_days.push(days(cell.day));
-        windows.push(cell.window.as_str());
-        departments.push(cell.department.as_str());
-        kinds.push(cell.kind.word());
-        amounts.push(value.amount);
-        events.push(value.events);
+        all
     }
-    if of_days.is_empty() {
-        return Ok(());
-    }
-    let added = sqlx::query_file!(
-        "queries/tally_add.sql",
-        hall,
-        &of_days,
-        windows.as_slice() as &[&str],
-        departments.as_slice() as &[&str],
-        kinds.as_slice() as &[&str],
-        &amounts,
-        &events,
-    )
-    .fetch_one(&mut *connection)
-    .await
-    .map_err(store_error)?;
-    if added.empty > 0 {
-        sqlx::query_file!(
-            "queries/tally_clear.sql",
+
+    async fn add(self, connection: &mut PgConnection, hall: i32) -> Result<(), StoreError> {
+        if self.days.is_empty() {
+            return Ok(());
+        }
+        let added = sqlx::query_file!(
+            "queries/tally_add.sql",
             hall,
-            &of_days,
-            windows.as_slice() as &[&str],
-            departments.as_slice() as &[&str],
-            kinds.as_slice() as &[&str],
+            &self.days,
+            self.windows.as_slice() as &[&str],
+            self.departments.as_slice() as &[&str],
+            self.kinds.as_slice() as &[&str],
+            &self.amounts,
+            &self.events,
+        )
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(store_error)?;
+        if added.empty > 0 {
+            sqlx::query_file!(
+                "queries/tally_clear.sql",
+                hall,
+                &self.days,
+                self.windows.as_slice() as &[&str],
+                self.departments.as_slice() as &[&str],
+                self.kinds.as_slice() as &[&str],
+            )
+            .execute(connection)
+            .await
+            .map_err(store_error)?;
+        }
+        Ok(())
+    }
+
+    /// Of days that have no sums yet.
+    async fn insert(self, connection: &mut PgConnection, hall: i32) -> Result<(), StoreError> {
+        if self.days.is_empty() {
+            return Ok(());
+        }
+        sqlx::query_file!(
+            "queries/tally_insert.sql",
+            hall,
+            &self.days,
+            self.windows.as_slice() as &[&str],
+            self.departments.as_slice() as &[&str],
+            self.kinds.as_slice() as &[&str],
+            &self.amounts,
+            &self.events,
         )
         .execute(connection)
         .await
         .map_err(store_error)?;
+        Ok(())
     }
-    Ok(())
 }
 
-async fn segments(
-    connection: &mut PgConnection,
-    hall: i32,
-    changes: &Changes,
-) -> Result<(), StoreError> {
-    if changes.segments.is_empty() {
-        return Ok(());
-    }
-    let mut streams = Vec::new();
-    let mut segments = Vec::new();
-    let mut first_positions = Vec::new();
-    let mut last_positions = Vec::new();
-    let mut first_days = Vec::new();
-    let mut last_days = Vec::new();
-    let mut entries = Vec::new();
-    for ((stream, segment), row) in &changes.segments {
-        streams.push(stream.as_str());
-        segments.push(big(*segment));
-        first_positions.push(big(row.first_position));
-        last_positions.push(big(row.last_position));
-        first_days.push(days(row.first_day));
-        last_days.push(days(row.last_day));
-        entries.push(row.entries.as_str());
-    }
-    sqlx::query_file!(
-        "queries/segment_append.sql",
-        hall,
-        streams.as_slice() as &[&str],
-        &segments,
-        &first_positions,
-        &last_positions,
-        &first_days,
-        &last_days,
-        entries.as_slice() as &[&str],
-    )
-    .execute(connection)
-    .await
-    .map_err(store_error)?;
-    Ok(())
+#[derive(Default)]
+struct Segments<'a> {
+    streams: Vec<&'a str>,
+    segments: Vec<i64>,
+    first_positions: Vec<i64>,
+    last_positions: Vec<i64>,
+    first_days: Vec<i32>,
+    last_days: Vec<i32>,
+    entries: Vec<&'a str>,
 }
 
-async fn cases(
-    connection: &mut PgConnection,
-    hall: i32,
-    changes: &Changes,
-) -> Result<(), StoreError> {
-    if changes.cases.is_empty() {
-        return Ok(());
+impl<'a> Segments<'a> {
+    fn of(changes: &'a Changes) -> Self {
+        let mut all = Self::default();
+        for ((stream, segment), row) in &changes.segments {
+            all.streams.push(stream);
+            all.segments.push(big(*segment));
+            all.first_positions.push(big(row.first_position));
+            all.last_positions.push(big(row.last_position));
+            all.first_days.push(days(row.first_day));
+            all.last_days.push(days(row.last_day));
+            all.entries.push(&row.entries);
+        }
+        all
     }
-    let len = changes.cases.len();
-    let mut ids = Vec::with_capacity(len);
-    let mut accepted = Vec::with_capacity(len);
-    let mut issued = Vec::with_capacity(len);
-    let mut transferred = Vec::with_capacity(len);
-    let mut departments = Vec::with_capacity(len);
-    let mut events = Vec::with_capacity(len);
-    for (id, row) in &changes.cases {
-        let case = &row.case;
-        ids.push(id.as_str());
-        accepted.push(case.accepted.as_ref().map(ToString::to_string));
-        issued.push(case.issued.as_ref().map(ToString::to_string));
-        transferred.push(i64::from(case.transferred));
-        departments.push(case.department.as_ref().map(|it| it.as_str()));
-        events.push(row.events.as_str());
+
+    async fn append(self, connection: &mut PgConnection, hall: i32) -> Result<(), StoreError> {
+        if self.streams.is_empty() {
+            return Ok(());
+        }
+        sqlx::query_file!(
+            "queries/segment_append.sql",
+            hall,
+            self.streams.as_slice() as &[&str],
+            &self.segments,
+            &self.first_positions,
+            &self.last_positions,
+            &self.first_days,
+            &self.last_days,
+            self.entries.as_slice() as &[&str],
+        )
+        .execute(connection)
+        .await
+        .map_err(store_error)?;
+        Ok(())
     }
-    sqlx::query_file!(
-        "queries/case_upsert.sql",
-        hall,
-        ids.as_slice() as &[&str],
-        accepted.as_slice() as &[Option<String>],
-        issued.as_slice() as &[Option<String>],
-        &transferred,
-        departments.as_slice() as &[Option<&str>],
-        events.as_slice() as &[&str],
-    )
-    .execute(connection)
-    .await
-    .map_err(store_error)?;
-    Ok(())
+}
+
+#[derive(Default)]
+struct Cases<'a> {
+    ids: Vec<&'a str>,
+    accepted: Vec<Option<String>>,
+    issued: Vec<Option<String>>,
+    transferred: Vec<i64>,
+    departments: Vec<Option<&'a str>>,
+    events: Vec<&'a str>,
+}
+
+impl<'a> Cases<'a> {
+    fn of(rows: &'a BTreeMap<CaseId, CaseRow>) -> Self {
+        let written = |it: &EventRef| {
+            let mut text = String::new();
+            it.write(&mut text);
+            text
+        };
+        let mut all = Self::default();
+        for (id, CaseRow { case, events, .. }) in rows {
+            all.ids.push(id.as_str());
+            all.accepted.push(case.accepted.as_ref().map(written));
+            all.issued.push(case.issued.as_ref().map(written));
+            all.transferred.push(i64::from(case.transferred));
+            all.departments.push(case.department.as_ref().map(|it| it.as_str()));
+            all.events.push(events);
+        }
+        all
+    }
+
+    async fn put(self, connection: &mut PgConnection, hall: i32) -> Result<(), StoreError> {
+        if self.ids.is_empty() {
+            return Ok(());
+        }
+        sqlx::query_file!(
+            "queries/case_upsert.sql",
+            hall,
+            self.ids.as_slice() as &[&str],
+            self.accepted.as_slice() as &[Option<String>],
+            self.issued.as_slice() as &[Option<String>],
+            &self.transferred,
+            self.departments.as_slice() as &[Option<&str>],
+            self.events.as_slice() as &[&str],
+        )
+        .execute(connection)
+        .await
+        .map_err(store_error)?;
+        Ok(())
+    }
+
+    /// Those that have no row yet.
+    async fn insert(self, connection: &mut PgConnection, hall: i32) -> Result<(), StoreError> {
+        if self.ids.is_empty() {
+            return Ok(());
+        }
+        sqlx::query_file!(
+            "queries/case_insert.sql",
+            hall,
+            self.ids.as_slice() as &[&str],
+            self.accepted.as_slice() as &[Option<String>],
+            self.issued.as_slice() as &[Option<String>],
+            &self.transferred,
+            self.departments.as_slice() as &[Option<&str>],
+            self.events.as_slice() as &[&str],
+        )
+        .execute(connection)
+        .await
+        .map_err(store_error)?;
+        Ok(())
+    }
 }
 
 async fn day_closes(

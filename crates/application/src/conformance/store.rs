@@ -666,7 +666,7 @@ impl Expected {
             kept.last_day = kept.last_day.max(row.last_day);
             kept.entries.push_str(&row.entries);
         }
-        for (id, row) in &changes.cases {
+        for (id, row) in changes.cases.iter().chain(&changes.new_cases) {
             let events = self.cases.get(id).map_or("", |it| it.events.as_str()).to_owned();
             let row = CaseRow { events: events + &row.events, ..row.clone() };
             self.cases.insert(id.clone(), row);
@@ -1805,7 +1805,7 @@ pub async fn given_awkward_texts_when_committed_then_they_come_back_as_they_were
     let needs = Needs { cases: changes.cases.keys().cloned().collect(), ..Needs::default() };
     let found: BTreeMap<_, _> =
         store.lookup(&writer.hall, &needs).await.expect("read").cases.into_iter().collect();
-    for (id, row) in &changes.cases {
+    for (id, row) in changes.cases.iter().chain(&changes.new_cases) {
         assert_eq!(store.case(&writer.hall, id).await.expect("read").as_ref(), Some(row));
         assert_eq!(found.get(id), Some(&row.case));
     }

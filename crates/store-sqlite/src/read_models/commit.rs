@@ -69,8 +69,8 @@ fn segments(changes: &Changes) -> (Rows, Vec<u8>) {
 }
 
 fn cases(changes: &Changes) -> Rows {
-    let mut rows = Rows::with_capacity(changes.cases.len(), 128);
-    for (id, it) in &changes.cases {
+    let mut rows = Rows::with_capacity(changes.cases.len() + changes.new_cases.len(), 128);
+    for (id, it) in changes.cases.iter().chain(&changes.new_cases) {
         rows.row(|row| {
             row.text(id.as_str())
                 .event_or_null(it.case.accepted.as_ref())
