@@ -140,7 +140,7 @@ pub trait Cursor: Send {
 /// The size of a message against [`MESSAGE_BYTES_MAX`].
 #[must_use]
 pub fn size_bytes(message: &Message) -> usize {
-    message.subject.len() + message.attributes.to_block().len() + message.body.len()
+    message.subject.len() + message.attributes.block_len() + message.body.len()
 }
 
 /// Checks the form of an append; every adapter calls it first, so that all refuse alike.

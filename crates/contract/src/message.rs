@@ -175,6 +175,14 @@ impl Attributes {
         block
     }
 
+    /// Bytes of [`Attributes::to_block`], without making it.
+    #[must_use]
+    pub fn block_len(&self) -> usize {
+        let lines =
+            self.headers().map(|(name, value)| name.len() + ":".len() + value.len() + "\n".len());
+        lines.sum::<usize>().saturating_sub("\n".len())
+    }
+
     /// Reads [`Attributes::to_block`] back.
     ///
     /// # Errors

@@ -37,6 +37,10 @@ pub(crate) fn is_plain(value: &str) -> bool {
 /// Decodes a header value, one round; none for a truncated or non-hexadecimal escape, for bytes that are not
 /// UTF-8, and for control characters, which CloudEvents forbids.
 pub(crate) fn decode(value: &str) -> Option<String> {
+    // Nearly every value is plain.
+    if value.bytes().all(|it| matches!(it, b' '..=b'~') && it != b'%') {
+        return Some(value.to_owned());
+    }
     if !value.contains('%') {
         return (!value.chars().any(char::is_control)).then(|| value.to_owned());
     }

@@ -104,6 +104,7 @@ proptest! {
         prop_assert_eq!(Attributes::from_headers(headers.iter().cloned()), Ok(attributes.clone()));
         let upper = headers.iter().map(|(name, value)| (name.to_uppercase(), value));
         prop_assert_eq!(Attributes::from_headers(upper), Ok(attributes.clone()));
+        prop_assert_eq!(attributes.block_len(), attributes.to_block().len());
         prop_assert_eq!(Attributes::from_block(&attributes.to_block()), Ok(attributes));
     }
 

@@ -7,22 +7,22 @@ use std::time::{Duration, Instant};
 use jiff::civil::date;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
-use zhoubao_application::journal::Incarnation;
+use zhoubao_application::journal::{Expectation, Incarnation};
 use zhoubao_application::projector::{Goal, project};
 use zhoubao_application::store::SnapshotQuery;
-use zhoubao_application::writer::Writer;
 use zhoubao_contract::{Draft, Message, encode, hash};
 use zhoubao_domain::event::{Event, Setup};
-use zhoubao_domain::id::{Digest, Stream, Subject};
+use zhoubao_domain::id::{Digest, HallCode, Stream, Subject};
 use zhoubao_nats::{StreamOptions, raw};
 use zhoubao_store_postgres::PostgresReadModels;
 use zhoubao_store_sqlite::raw::{RawJournal, RawPage, RawReadModels};
 
 use super::journal::{sample, unnumbered};
-use super::{HALL_OF_BASELINE, SCHEMA, SCHEMA_OF_BASELINE, baseline, hall, peak_kib};
+use super::{HALL, HALL_OF_BASELINE, SCHEMA, SCHEMA_OF_BASELINE, baseline, hall, peak_kib};
 use crate::cli::{BenchArgs, BenchKind, BenchTurn};
 use crate::config::{Address, JournalAt, StoreAt};
 use crate::failure::{Failure, chain};
+use crate::sample::{Bulk, TerminalEvent};
 use crate::wiring::Context;
 
 /// Pages that may wait for the baseline's commits, as in the product.
@@ -211,26 +211,88 @@ impl Times {
     }
 }
 
+/// Ready messages in batches, the same on both sides and made before the clock runs.
+struct Batches {
+    acts: std::iter::Peekable<Bulk>,
+    hall: HallCode,
+    ends: HashMap<Stream, (u64, Option<Digest>)>,
+    size: usize,
+}
+
+impl Batches {
+    fn new(args: &BenchArgs, hall: &HallCode) -> Result<Self, Failure> {
+        let acts = sample()?.bulk(args.events, args.seed).peekable();
+        Ok(Self { acts, hall: hall.clone(), ends: HashMap::new(), size: args.page_of_append() })
+    }
+
+    fn message(&mut self, act: TerminalEvent) -> Message {
+        let it = unnumbered(act);
+        let (number, previous) = self.ends.entry(it.stream.clone()).or_default();
+        *number += 1;
+        let message = encode(&Draft {
+            subject: Subject::new(self.hall.clone(), it.stream),
+            number: *number,
+            previous: *previous,
+            occurred_at: it.occurred_at,
+            entered_at: None,
+            actor: it.actor,
+            command: None,
+            event: it.event,
+        });
+        *previous = Some(hash(&message));
+        message
+    }
+}
+
+impl Iterator for Batches {
+    type Item = Vec<Message>;
+
+    fn next(&mut self) -> Option<Vec<Message>> {
+        self.acts.peek()?;
+        let acts: Vec<_> = self.acts.by_ref().take(self.size).collect();
+        Some(acts.into_iter().map(|it| self.message(it)).collect())
+    }
+}
+
+/// Through the port: each line's expected end, all or none, and what became of it.
 async fn append(ctx: &Context, args: &BenchArgs) -> Result<Value, Failure> {
     match &ctx.config.journal {
         JournalAt::Sqlite => remove(&ctx.folder().journal())?,
         JournalAt::Nats(address) => raw::delete(&ctx.nats_options(address, ctx.hall()?)).await?,
     }
     let journal = ctx.open_journal().await?;
-    let sample = sample()?;
-    let mut writer = Writer::new(journal, sample.hall.clone());
-    let mut acts = sample.bulk(args.events, args.seed).map(unnumbered).peekable();
+    let hall = hall(HALL)?;
+    let mut ends: HashMap<String, Expectation> = HashMap::new();
     let mut times = Times::default();
-    while acts.peek().is_some() {
-        let batch: Vec<_> = acts.by_ref().take(args.page_of_append()).collect();
+    for batch in Batches::new(args, &hall)? {
         let started = Instant::now();
-        writer.write(batch).await?;
+        let mut expected: HashMap<&str, Expectation> = HashMap::new();
+        for message in &batch {
+            let subject = message.subject.as_str();
+            if expected.contains_key(subject) {
+                continue;
+            }
+            let expectation = match ends.get(subject) {
+                Some(it) => it.clone(),
+                None => Expectation { subject: subject.parse()?, last: 0 },
+            };
+            expected.insert(subject, expectation);
+        }
+        let expected: Vec<_> = expected.into_values().collect();
+        let sequences = journal.append(&batch, &expected).await?;
+        for expectation in expected {
+            ends.insert(expectation.subject.to_string(), expectation);
+        }
+        for (message, sequence) in batch.iter().zip(sequences) {
+            if let Some(end) = ends.get_mut(&message.subject) {
+                end.last = sequence;
+            }
+        }
         times.0.push(started.elapsed());
     }
     Ok(times.report(args.events))
 }
 
-/// The baseline's messages are the very same, and made before the clock runs.
 async fn append_by_hand(ctx: &Context, args: &BenchArgs) -> Result<Value, Failure> {
     enum Log {
         Sqlite(RawJournal),
@@ -253,30 +315,8 @@ async fn append_by_hand(ctx: &Context, args: &BenchArgs) -> Result<Value, Failur
             Log::Nats(raw::RawStream::create(&options, &stream).await?)
         }
     };
-    let mut ends: HashMap<Stream, (u64, Option<Digest>)> = HashMap::new();
-    let sample = sample()?;
-    let mut messages = sample.bulk(args.events, args.seed).map(unnumbered).map(|it| {
-        let (number, previous) = ends.entry(it.stream.clone()).or_insert((0, None));
-        *number += 1;
-        let message = encode(&Draft {
-            subject: Subject::new(hall.clone(), it.stream),
-            number: *number,
-            previous: *previous,
-            occurred_at: it.occurred_at,
-            entered_at: None,
-            actor: it.actor,
-            command: None,
-            event: it.event,
-        });
-        *previous = Some(hash(&message));
-        message
-    });
     let mut times = Times::default();
-    loop {
-        let batch: Vec<Message> = messages.by_ref().take(args.page_of_append()).collect();
-        if batch.is_empty() {
-            break;
-        }
+    for batch in Batches::new(args, &hall)? {
         let now = ctx.clock.now().as_microsecond();
         let started = Instant::now();
         match &mut log {
