@@ -208,14 +208,14 @@ impl Fold {
     )]
     async fn page(&mut self, page: DecodedPage) -> Result<(), ProjectError> {
         let incarnation = page.incarnation.map(|it| it.0).unwrap_or_default();
-        let mut run: Vec<Incoming> = Vec::with_capacity(page.messages.len());
-        for incoming in page.messages {
-            if incoming.stands_alone() {
-                self.run(std::mem::take(&mut run), &incarnation).await?;
+        let mut run = page.messages;
+        while let Some(place) = run.iter().position(Incoming::stands_alone) {
+            let mut rest = run.split_off(place).into_iter();
+            self.run(run, &incarnation).await?;
+            if let Some(incoming) = rest.next() {
                 self.alone(incoming, &incarnation).await?;
-            } else {
-                run.push(incoming);
             }
+            run = rest.collect();
         }
         self.run(run, &incarnation).await?;
         self.caught_up = page.caught_up;

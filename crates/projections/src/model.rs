@@ -35,7 +35,7 @@ pub struct Incoming {
     /// What it says, or why that cannot be told.
     pub outcome: Result<Recorded, Box<DecodeError>>,
     /// Type and body of an event outside the windows' lines.
-    raw: Option<Raw>,
+    raw: Option<Box<Raw>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,10 +58,12 @@ impl Incoming {
             !matches!(it.stream(), Stream::Terminal(_))
                 || matches!(it.event, Event::AuthorizationChanged { .. })
         });
-        let raw = keeps_raw.then(|| Raw {
-            kind: stored.message.attributes.kind.clone().unwrap_or_default(),
-            digest: Digest::new(Sha256::digest(&stored.message.body).into()),
-            body: String::from_utf8_lossy(&stored.message.body).into_owned(),
+        let raw = keeps_raw.then(|| {
+            Box::new(Raw {
+                kind: stored.message.attributes.kind.clone().unwrap_or_default(),
+                digest: Digest::new(Sha256::digest(&stored.message.body).into()),
+                body: String::from_utf8_lossy(&stored.message.body).into_owned(),
+            })
         });
         Self { position: stored.position, recorded_at: stored.recorded_at, hash, outcome, raw }
     }
@@ -340,7 +342,7 @@ impl Model {
         }
         self.advance(incoming, &identity);
         match &incoming.outcome {
-            Ok(recorded) => self.apply(recorded, incoming.raw.as_ref()),
+            Ok(recorded) => self.apply(recorded, incoming.raw.as_deref()),
             Err(error) => {
                 let standing = if error.hold { Standing::Held } else { Standing::Quarantined };
                 self.exception(

@@ -530,6 +530,10 @@ impl SqliteCursor {
                         messages.last().map_or(first - 1, |it: &Stored| it.position)
                     ),
                 })?;
+                if messages.len() == SPAN {
+                    // More than live events: then a whole page is likely.
+                    messages.reserve(max - SPAN);
+                }
                 messages.push(message);
             }
         }

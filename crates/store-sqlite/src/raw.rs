@@ -10,6 +10,8 @@ use sqlx::{ConnectOptions as _, Connection as _, Executor as _, QueryBuilder};
 use zhoubao_application::store::StoreError;
 use zhoubao_contract::Message;
 
+use crate::read_models::PAGE_BYTES;
+
 const TABLES: &str = "
 create table checkpoint (id integer primary key, sequence integer not null) strict;
 insert into checkpoint values (1, 0);
@@ -56,12 +58,11 @@ fn fault(error: sqlx::Error) -> StoreError {
     StoreError::Unavailable(Box::new(error))
 }
 
-async fn open(path: &Path, synchronous: SqliteSynchronous) -> Result<SqliteConnection, StoreError> {
-    SqliteConnectOptions::new()
+async fn open(options: SqliteConnectOptions, path: &Path) -> Result<SqliteConnection, StoreError> {
+    options
         .filename(path)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(synchronous)
         .disable_statement_logging()
         .connect()
         .await
@@ -92,7 +93,10 @@ impl RawReadModels {
     ///
     /// When the file cannot be made.
     pub async fn create(path: &Path) -> Result<Self, StoreError> {
-        let mut connection = open(path, SqliteSynchronous::Normal).await?;
+        let options = SqliteConnectOptions::new()
+            .synchronous(SqliteSynchronous::Normal)
+            .page_size(PAGE_BYTES);
+        let mut connection = open(options, path).await?;
         for pragma in ["pragma cache_size = -32768", "pragma wal_autocheckpoint = 4000"] {
             connection.execute(pragma).await.map_err(fault)?;
         }
@@ -143,7 +147,8 @@ impl RawJournal {
     ///
     /// When the file cannot be made.
     pub async fn create(path: &Path) -> Result<Self, StoreError> {
-        let mut connection = open(path, SqliteSynchronous::Full).await?;
+        let mut connection =
+            open(SqliteConnectOptions::new().synchronous(SqliteSynchronous::Full), path).await?;
         connection.execute(JOURNAL).await.map_err(fault)?;
         Ok(Self { connection, last: 0 })
     }

@@ -63,7 +63,7 @@ const WRITER_CACHE_KIB: u32 = 32 * 1024;
 const READER_CACHE_KIB: u32 = 4 * 1024;
 
 /// Size of the file's pages: a rebuild takes a fifth less time than with SQLite's 4 KiB.
-const PAGE_BYTES: u32 = 8 * 1024;
+pub(crate) const PAGE_BYTES: u32 = 8 * 1024;
 
 /// Pages after which a commit moves the log into the file; a journal page of 10,000 events writes some hundred.
 const WAL_PAGES: u32 = 4_000;
