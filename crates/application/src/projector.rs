@@ -9,7 +9,7 @@
 //!                                         commit (rows + checkpoint, fenced by the claim)
 //! ```
 //!
-//! A page is looked up and folded while the page before it commits. That is safe for cases: those that the page before
+//! A page is looked up, folded and prepared while the page before it commits. That is safe for cases: those that the page before
 //! touched are in memory, the others are not in its rows. Whatever else is looked up waits for the commit.
 //!
 //! It may be killed at any moment: the rows and the checkpoint are one transaction. A commit whose outcome is
@@ -24,11 +24,11 @@ use zhoubao_domain::id::{Digest, EventRef, HallCode};
 use zhoubao_projections::entry::ParseEntryError;
 use zhoubao_projections::freeze::{AloneNeeds, FreezeFound};
 use zhoubao_projections::model::{Incoming, Model, SeedError};
-use zhoubao_projections::rows::{Changes, Checkpoint, Found, Needs};
+use zhoubao_projections::rows::{Checkpoint, Found, Needs};
 
 use crate::follow::{self, FollowError, Follower, PAGE_MESSAGES_MAX};
 use crate::journal::{Incarnation, Journal, JournalError};
-use crate::store::{Commit, Epoch, ReadModels, SnapshotQuery, StoreError};
+use crate::store::{Commit, Epoch, Page, ReadModels, SnapshotQuery, StoreError};
 
 /// Longest time that a live event waits for others to share its transaction.
 const LIVE_WAIT: Duration = Duration::from_millis(20);
@@ -295,12 +295,13 @@ impl Fold {
     async fn commit(&mut self) -> Result<(), ProjectError> {
         let (changes, to) = self.model.take();
         let Some(to) = to else { return Ok(()) };
+        let page = self.store.prepare(changes);
         self.landed().await?;
         let (store, hall, epoch) = (self.store.clone(), self.hall.clone(), self.epoch);
         let (from, sequence) = (self.progress.sequence, to.sequence);
         let task = async move {
             let started = Instant::now();
-            commit_until_known(&*store, &hall, epoch, from, &to, &changes).await?;
+            commit_until_known(&*store, &*page, &hall, epoch, from, &to).await?;
             Ok(started.elapsed())
         };
         let task = tokio::spawn(task.in_current_span());
@@ -327,17 +328,16 @@ impl Fold {
 
 async fn commit_until_known(
     store: &dyn ReadModels,
+    page: &dyn Page,
     hall: &HallCode,
     epoch: Epoch,
     from: u64,
     to: &Checkpoint,
-    changes: &Changes,
 ) -> Result<(), ProjectError> {
     let mut pause = Duration::from_millis(20);
     loop {
-        let commit = Commit { epoch, from, to, changes };
         tracing::debug!(log.from = from, log.position = to.sequence, "commit begins");
-        let done = store.commit(hall, commit).await;
+        let done = page.commit(hall, Commit { epoch, from, to }).await;
         tracing::debug!(log.position = to.sequence, "commit ends");
         match done {
             Ok(()) => return Ok(()),

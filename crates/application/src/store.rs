@@ -50,8 +50,13 @@ pub struct Commit<'a> {
     pub from: u64,
     /// The checkpoint after.
     pub to: &'a Checkpoint,
-    /// The rows.
-    pub changes: &'a Changes,
+}
+
+/// What a page changes, as the store takes it.
+#[async_trait]
+pub trait Page: Send + Sync {
+    /// Writes all rows and the checkpoint, or nothing; then it may be tried again.
+    async fn commit(&self, hall: &HallCode, commit: Commit<'_>) -> Result<(), StoreError>;
 }
 
 /// Everything that composing an issue reads, as of one moment of the store.
@@ -94,7 +99,7 @@ pub struct SnapshotQuery {
 
 /// The read models.
 ///
-/// Writes are fenced: [`ReadModels::commit`] succeeds only for the latest claim and from the checkpoint that it
+/// Writes are fenced: [`Page::commit`] succeeds only for the latest claim and from the checkpoint that it
 /// names, so what a projector looked up before is still true when it commits.
 #[async_trait]
 pub trait ReadModels: Send + Sync {
@@ -114,8 +119,9 @@ pub trait ReadModels: Send + Sync {
         events: &[(Stream, u64)],
     ) -> Result<Vec<Option<u64>>, StoreError>;
 
-    /// Writes all rows and the checkpoint, or nothing.
-    async fn commit(&self, hall: &HallCode, commit: Commit<'_>) -> Result<(), StoreError>;
+    /// Brings changes into the form in which they are written. It waits for nothing, so it can be done while the
+    /// page before commits.
+    fn prepare(&self, changes: Changes) -> Box<dyn Page>;
 
     /// How far the read models have come.
     async fn checkpoint(&self, hall: &HallCode) -> Result<Option<Checkpoint>, StoreError>;

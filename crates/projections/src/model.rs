@@ -190,7 +190,7 @@ impl Model {
     #[must_use]
     pub fn needs(&mut self, page: &[Incoming]) -> Needs {
         let mut needs = Needs::default();
-        let mut cases = HashSet::new();
+        let mut cases: Map<&CaseId, ()> = Map::default();
         let mut ahead: Map<&Stream, u64> = Map::default();
         self.wanted.clear();
         for incoming in page {
@@ -207,7 +207,7 @@ impl Model {
             let Ok(recorded) = &incoming.outcome else { continue };
             match &recorded.event {
                 Event::Act(Act { case: Some(case), .. })
-                    if !self.cases.contains(case) && cases.insert(case) =>
+                    if !self.cases.contains(case) && cases.insert(case, ()).is_none() =>
                 {
                     needs.cases.push(case.clone());
                 }

@@ -208,10 +208,10 @@ pub struct Changes {
     pub tallies: BTreeMap<TallyCell, TallyValue>,
     /// Entries to append, by line and segment.
     pub segments: BTreeMap<(String, u64), SegmentRow>,
-    /// Cases as they are now; `events` is what to append.
-    pub cases: BTreeMap<CaseId, CaseRow>,
-    /// Cases that were looked up and have no row yet.
-    pub new_cases: BTreeMap<CaseId, CaseRow>,
+    /// Cases as they are now, ascending by id; `events` is what to append.
+    pub cases: Vec<CaseRow>,
+    /// Cases that were looked up and have no row yet, ascending by id.
+    pub new_cases: Vec<CaseRow>,
     /// Days closed; a later close of the same day replaces the tally and keeps the position.
     pub day_closes: BTreeMap<(WindowId, Date), DayCloseRow>,
     /// Exceptions to insert.

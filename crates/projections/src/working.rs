@@ -90,8 +90,9 @@ impl Lines {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Kept {
+    id: CaseId,
     case: Case,
     /// The last one in which it was touched; 0 for one that was just made.
     generation: u64,
@@ -104,38 +105,63 @@ struct Kept {
 /// The cases that were touched or looked up last.
 #[derive(Debug)]
 pub(crate) struct Cases {
-    kept: Map<CaseId, Kept>,
+    /// Places in `kept`. Apart from it, because three look-ups an event in one large table miss the processor's cache.
+    places: Map<CaseId, usize>,
+    kept: Vec<Kept>,
     /// From 1.
     generation: u64,
     /// How many are of the present generation.
     fresh: usize,
-    touched: Vec<CaseId>,
+    /// Places of those with events since the last take.
+    touched: Vec<usize>,
 }
 
 impl Default for Cases {
     fn default() -> Self {
-        Self { kept: Map::default(), generation: 1, fresh: 0, touched: Vec::new() }
+        Self {
+            places: Map::default(),
+            kept: Vec::new(),
+            generation: 1,
+            fresh: 0,
+            touched: Vec::new(),
+        }
     }
 }
 
 impl Cases {
     pub(crate) fn contains(&self, id: &CaseId) -> bool {
-        self.kept.contains_key(id)
+        self.places.contains_key(id)
     }
 
     pub(crate) fn get(&self, id: &CaseId) -> Option<&Case> {
-        self.kept.get(id).map(|it| &it.case)
+        self.places.get(id).map(|it| &self.kept[*it].case)
+    }
+
+    fn keep(&mut self, kept: Kept) -> usize {
+        let place = self.kept.len();
+        self.places.insert(kept.id.clone(), place);
+        self.kept.push(kept);
+        place
     }
 
     /// The case, to be changed by an event that names it.
     pub(crate) fn touch(&mut self, id: &CaseId, event: &EventRef) -> &mut Case {
-        let kept = self.kept.entry(id.clone()).or_default();
+        let place = self.places.get(id).copied().unwrap_or_else(|| {
+            self.keep(Kept {
+                id: id.clone(),
+                case: Case::default(),
+                generation: 0,
+                has_row: false,
+                events: String::new(),
+            })
+        });
+        let kept = &mut self.kept[place];
         if kept.generation != self.generation {
             kept.generation = self.generation;
             self.fresh += 1;
         }
         if kept.events.is_empty() {
-            self.touched.push(id.clone());
+            self.touched.push(place);
         }
         event.write(&mut kept.events);
         kept.events.push(' ');
@@ -145,23 +171,35 @@ impl Cases {
     /// Takes what was looked up. Not between a touch and the take of it.
     pub(crate) fn supply(&mut self, found: Vec<(CaseId, Case)>) {
         if self.fresh > CASES_KEPT {
-            self.kept.retain(|_, it| it.generation == self.generation);
+            self.kept.retain(|it| it.generation == self.generation);
+            self.places.clear();
+            let places = self.kept.iter().enumerate().map(|(place, it)| (it.id.clone(), place));
+            self.places.extend(places);
             self.generation += 1;
             self.fresh = 0;
         }
         self.fresh += found.len();
         let generation = self.generation;
-        let kept = |case| Kept { case, generation, has_row: true, events: String::new() };
-        self.kept.extend(found.into_iter().map(|(id, case)| (id, kept(case))));
+        for (id, case) in found {
+            // What is in memory is newer than its row.
+            if !self.places.contains_key(&id) {
+                let events = String::new();
+                self.keep(Kept { id, case, generation, has_row: true, events });
+            }
+        }
     }
 
     pub(crate) fn take(&mut self, changes: &mut Changes) {
-        for id in self.touched.drain(..) {
-            let Some(kept) = self.kept.get_mut(&id) else { continue };
-            let (case, events) = (kept.case.clone(), std::mem::take(&mut kept.events));
+        self.touched.sort_unstable_by(|left, right| self.kept[*left].id.cmp(&self.kept[*right].id));
+        for place in self.touched.drain(..) {
+            let kept = &mut self.kept[place];
             let rows = if kept.has_row { &mut changes.cases } else { &mut changes.new_cases };
             kept.has_row = true;
-            rows.insert(id.clone(), CaseRow { id, case, events });
+            rows.push(CaseRow {
+                id: kept.id.clone(),
+                case: kept.case.clone(),
+                events: std::mem::take(&mut kept.events),
+            });
         }
     }
 }
@@ -211,8 +249,8 @@ mod tests {
     fn taken(cases: &mut Cases) -> (Vec<String>, Vec<String>) {
         let mut changes = Changes::default();
         cases.take(&mut changes);
-        let events = |rows: std::collections::BTreeMap<CaseId, CaseRow>| {
-            rows.into_values().map(|it| format!("{} {}", it.id, it.events.trim_end())).collect()
+        let events = |rows: Vec<CaseRow>| {
+            rows.into_iter().map(|it| format!("{} {}", it.id, it.events.trim_end())).collect()
         };
         (events(changes.new_cases), events(changes.cases))
     }

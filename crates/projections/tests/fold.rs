@@ -168,7 +168,7 @@ fn a_case_is_accepted_handed_on_twice_and_issued() {
     }
     journal.check([1, 1, 1, 2], &[]);
     let (_, changes) = journal.fold();
-    let case = changes.new_cases.values().next().unwrap();
+    let case = changes.new_cases.first().unwrap();
     assert_eq!(case.case.transferred, 2);
     assert_eq!(case.events, "terminal.w01#2 terminal.w01#3 terminal.w01#4 terminal.w01#5 ");
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use sqlx::PgConnection;
 use zhoubao_application::store::{Commit, StoreError};
 use zhoubao_domain::figure::TallyValue;
-use zhoubao_domain::id::{CaseId, EventRef, HallCode};
+use zhoubao_domain::id::{EventRef, HallCode};
 use zhoubao_projections::rows::{CaseRow, Changes};
 
 use crate::connection::PostgresReadModels;
@@ -22,11 +22,11 @@ async fn meanwhile<T, R>(running: impl Future<Output = T>, next: impl FnOnce() -
 pub(crate) async fn commit(
     store: &PostgresReadModels,
     hall: &HallCode,
+    changes: &Changes,
     commit: Commit<'_>,
 ) -> Result<(), StoreError> {
     let hall = hall_number(hall);
     let mut transaction = store.pool.begin().await.map_err(store_error)?;
-    let changes = commit.changes;
     advance(&mut transaction, hall, &commit).await?;
     let newest = newest(&mut transaction, hall).await?;
     let tallies = Tallies::of(changes, |day| newest.is_some_and(|it| day <= it));
@@ -270,14 +270,14 @@ struct Cases<'a> {
 }
 
 impl<'a> Cases<'a> {
-    fn of(rows: &'a BTreeMap<CaseId, CaseRow>) -> Self {
+    fn of(rows: &'a [CaseRow]) -> Self {
         let written = |it: &EventRef| {
             let mut text = String::new();
             it.write(&mut text);
             text
         };
         let mut all = Self::default();
-        for (id, CaseRow { case, events, .. }) in rows {
+        for CaseRow { id, case, events } in rows {
             all.ids.push(id.as_str());
             all.accepted.push(case.accepted.as_ref().map(written));
             all.issued.push(case.issued.as_ref().map(written));

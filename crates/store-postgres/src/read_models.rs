@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use async_trait::async_trait;
 use sqlx::{PgConnection, Postgres, Transaction};
 use zhoubao_application::store::{
-    Commit, Epoch, ReadModels, Seed, Snapshot, SnapshotQuery, StoreError,
+    Commit, Epoch, Page, ReadModels, Seed, Snapshot, SnapshotQuery, StoreError,
 };
 use zhoubao_domain::case::Case;
 use zhoubao_domain::code::Code;
@@ -16,13 +16,32 @@ use zhoubao_domain::figure::{
 use zhoubao_domain::id::{CaseId, EventRef, HallCode, ObjectId, Stream};
 use zhoubao_projections::entry::Entry;
 use zhoubao_projections::rows::{
-    CaseRow, Checkpoint, Counts, DayCloseRow, ExceptionRow, FactRow, Found, Head, Needs, Original,
-    SEGMENT_NUMBERS, SegmentRow, Standing,
+    CaseRow, Changes, Checkpoint, Counts, DayCloseRow, ExceptionRow, FactRow, Found, Head, Needs,
+    Original, SEGMENT_NUMBERS, SegmentRow, Standing,
 };
 
 use crate::connection::PostgresReadModels;
 use crate::convert::{big, count, damaged, day, days, digest, hall_number, parsed, worded};
 use crate::fault::store_error;
+
+/// What a page changes, and where to write it.
+struct PostgresPage {
+    changes: Changes,
+    store: PostgresReadModels,
+}
+
+#[async_trait]
+impl Page for PostgresPage {
+    #[tracing::instrument(
+        name = "store.commit",
+        skip_all,
+        fields(hall = %hall, log.position = commit.to.sequence),
+        err(level = "debug"),
+    )]
+    async fn commit(&self, hall: &HallCode, commit: Commit<'_>) -> Result<(), StoreError> {
+        self.store.within(crate::commit::commit(&self.store, hall, &self.changes, commit)).await
+    }
+}
 
 #[async_trait]
 impl ReadModels for PostgresReadModels {
@@ -78,14 +97,8 @@ impl ReadModels for PostgresReadModels {
         .await
     }
 
-    #[tracing::instrument(
-        name = "store.commit",
-        skip_all,
-        fields(hall = %hall, log.position = commit.to.sequence),
-        err(level = "debug"),
-    )]
-    async fn commit(&self, hall: &HallCode, commit: Commit<'_>) -> Result<(), StoreError> {
-        self.within(crate::commit::commit(self, hall, commit)).await
+    fn prepare(&self, changes: Changes) -> Box<dyn Page> {
+        Box::new(PostgresPage { changes, store: self.clone() })
     }
 
     async fn checkpoint(&self, hall: &HallCode) -> Result<Option<Checkpoint>, StoreError> {

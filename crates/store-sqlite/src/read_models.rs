@@ -31,10 +31,10 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions as _, Connection as _};
 use zhoubao_application::store::{
-    Commit, Epoch, ReadModels, Seed, Snapshot, SnapshotQuery, StoreError,
+    Commit, Epoch, Page, ReadModels, Seed, Snapshot, SnapshotQuery, StoreError,
 };
 use zhoubao_domain::id::{CaseId, HallCode, Stream};
-use zhoubao_projections::rows::{CaseRow, Checkpoint, ExceptionRow, Found, Head, Needs};
+use zhoubao_projections::rows::{CaseRow, Changes, Checkpoint, ExceptionRow, Found, Head, Needs};
 
 mod array;
 mod commit;
@@ -47,6 +47,7 @@ pub mod swap;
 mod tests;
 mod view;
 
+use self::commit::Prepared;
 use crate::busy::{Patience, is_busy};
 use convert::hall_number;
 use fault::fault;
@@ -189,7 +190,7 @@ impl SqliteReadModels {
     ///
     /// # Errors
     ///
-    /// As for [`ReadModels::commit`]; nothing was removed then.
+    /// As for [`Page::commit`]; nothing was removed then.
     pub async fn remove_hall(&self, hall: &HallCode) -> Result<(), StoreError> {
         let mut connection = self.writer.acquire().await.map_err(fault)?;
         let removed = commit::remove(&mut connection, hall_number(hall)).await;
@@ -221,6 +222,30 @@ async fn set_up(path: &Path, connection: &mut SqliteConnection) -> Result<(), St
                 return Err(StoreError::Damaged(detail));
             }
         }
+    }
+}
+
+/// The rows of a page as text, and where to write them.
+struct SqlitePage {
+    rows: Prepared,
+    writer: SqlitePool,
+}
+
+#[async_trait]
+impl Page for SqlitePage {
+    #[tracing::instrument(
+        name = "store.commit",
+        level = "debug",
+        skip_all,
+        fields(hall.code = %hall, log.position = commit.to.sequence),
+    )]
+    async fn commit(&self, hall: &HallCode, commit: Commit<'_>) -> Result<(), StoreError> {
+        let mut connection = self.writer.acquire().await.map_err(fault)?;
+        let committed = self.rows.write(&mut connection, hall_number(hall), &commit).await;
+        if matches!(committed, Err(StoreError::Unavailable(_) | StoreError::Damaged(_))) {
+            connection.close_on_drop();
+        }
+        committed
     }
 }
 
@@ -263,19 +288,8 @@ impl ReadModels for SqliteReadModels {
         look_up::positions(&mut transaction, hall_number(hall), events).await
     }
 
-    #[tracing::instrument(
-        name = "store.commit",
-        level = "debug",
-        skip_all,
-        fields(hall.code = %hall, log.position = commit.to.sequence),
-    )]
-    async fn commit(&self, hall: &HallCode, commit: Commit<'_>) -> Result<(), StoreError> {
-        let mut connection = self.writer.acquire().await.map_err(fault)?;
-        let committed = commit::write(&mut connection, hall_number(hall), &commit).await;
-        if matches!(committed, Err(StoreError::Unavailable(_) | StoreError::Damaged(_))) {
-            connection.close_on_drop();
-        }
-        committed
+    fn prepare(&self, changes: Changes) -> Box<dyn Page> {
+        Box::new(SqlitePage { rows: Prepared::of(&changes), writer: self.writer.clone() })
     }
 
     async fn checkpoint(&self, hall: &HallCode) -> Result<Option<Checkpoint>, StoreError> {

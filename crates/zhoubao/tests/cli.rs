@@ -470,8 +470,8 @@ fn tamper(folder: &Path) {
         let mut changes = Changes::default();
         changes.tallies.insert(cell, TallyValue { amount: 1, events: 1 });
         let epoch = store.claim(&hall).await.unwrap();
-        let commit = Commit { epoch, from: at.sequence, to: &at, changes: &changes };
-        store.commit(&hall, commit).await.unwrap();
+        let commit = Commit { epoch, from: at.sequence, to: &at };
+        store.prepare(changes).commit(&hall, commit).await.unwrap();
         store.close().await;
     });
 }

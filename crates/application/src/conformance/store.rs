@@ -534,8 +534,8 @@ pub async fn project(store: &dyn ReadModels, history: &History, pages: Pages) ->
             return expected;
         }
         let (changes, to) = fold(store, &mut model, page, history).await;
-        let commit = Commit { epoch, from: done, to: &to, changes: &changes };
-        store.commit(hall, commit).await.expect("committed");
+        let page = store.prepare(changes.clone());
+        page.commit(hall, Commit { epoch, from: done, to: &to }).await.expect("committed");
         expected.apply(&changes, &to);
         if pages.restarts {
             model = seeded(store, hall).await;
@@ -666,10 +666,10 @@ impl Expected {
             kept.last_day = kept.last_day.max(row.last_day);
             kept.entries.push_str(&row.entries);
         }
-        for (id, row) in changes.cases.iter().chain(&changes.new_cases) {
-            let events = self.cases.get(id).map_or("", |it| it.events.as_str()).to_owned();
+        for row in changes.cases.iter().chain(&changes.new_cases) {
+            let events = self.cases.get(&row.id).map_or("", |it| it.events.as_str()).to_owned();
             let row = CaseRow { events: events + &row.events, ..row.clone() };
-            self.cases.insert(id.clone(), row);
+            self.cases.insert(row.id.clone(), row);
         }
         for ((window, day), row) in &changes.day_closes {
             self.day_closes
@@ -813,8 +813,8 @@ impl<'a> Writer<'a> {
 
     async fn try_commit(&self, from: u64, to: u64, changes: &Changes) -> Result<(), StoreError> {
         let to = checkpoint_at(to);
-        let commit = Commit { epoch: self.epoch, from, to: &to, changes };
-        self.store.commit(&self.hall, commit).await
+        let page = self.store.prepare(changes.clone());
+        page.commit(&self.hall, Commit { epoch: self.epoch, from, to: &to }).await
     }
 
     async fn commit(&mut self, to: u64, changes: &Changes) {
@@ -1089,14 +1089,11 @@ pub async fn given_an_error_late_in_a_commit_when_it_fails_then_nothing_of_it_is
             TallyValue { amount: 5, events: 5 },
         )]),
         segments: BTreeMap::from([segment("terminal.t01", &[entry(1, next, 1, 4)])]),
-        cases: BTreeMap::from([(
-            case.clone(),
-            CaseRow {
-                id: case.clone(),
-                case: Case::default(),
-                events: "terminal.t01#1 ".to_owned(),
-            },
-        )]),
+        cases: vec![CaseRow {
+            id: case.clone(),
+            case: Case::default(),
+            events: "terminal.t01#1 ".to_owned(),
+        }],
         exceptions: vec![exception(next, 3)],
         facts: vec![fact(next, "issues", 900), fact(next, "issues", 901)],
         ..Changes::default()
@@ -1686,8 +1683,9 @@ pub async fn given_two_halls_when_both_are_projected_then_they_do_not_mix(
     let from = second.position();
     let epoch_two = store.claim(&two).await.expect("claimed");
     let to = Checkpoint { sequence: history.position(), ..checkpoint_at(1) };
-    let commit = Commit { epoch: epoch_two, from, to: &to, changes: &Changes::default() };
-    store.commit(&two, commit).await.expect("a claim of one hall does not fence the other");
+    let page = store.prepare(Changes::default());
+    let commit = Commit { epoch: epoch_two, from, to: &to };
+    page.commit(&two, commit).await.expect("a claim of one hall does not fence the other");
 }
 
 /// An idempotency key leads to the first position that bears it.
@@ -1790,7 +1788,7 @@ pub async fn given_awkward_texts_when_committed_then_they_come_back_as_they_were
                 department: (position % 3 == 0).then(|| "tax".parse().expect("a department")),
             };
             let events = format!("terminal.t01#{position} ");
-            changes.cases.insert(id.clone(), CaseRow { id, case, events });
+            changes.cases.push(CaseRow { id, case, events });
         }
     }
     writer.commit(99, &changes).await;
@@ -1802,12 +1800,13 @@ pub async fn given_awkward_texts_when_committed_then_they_come_back_as_they_were
         let found = store.command(&writer.hall, &format!("key {text}")).await.expect("read");
         assert_eq!(found, Some(position), "{text}");
     }
-    let needs = Needs { cases: changes.cases.keys().cloned().collect(), ..Needs::default() };
+    let cases = changes.cases.iter().map(|it| it.id.clone()).collect();
+    let needs = Needs { cases, ..Needs::default() };
     let found: BTreeMap<_, _> =
         store.lookup(&writer.hall, &needs).await.expect("read").cases.into_iter().collect();
-    for (id, row) in changes.cases.iter().chain(&changes.new_cases) {
-        assert_eq!(store.case(&writer.hall, id).await.expect("read").as_ref(), Some(row));
-        assert_eq!(found.get(id), Some(&row.case));
+    for row in changes.cases.iter().chain(&changes.new_cases) {
+        assert_eq!(store.case(&writer.hall, &row.id).await.expect("read").as_ref(), Some(row));
+        assert_eq!(found.get(&row.id), Some(&row.case));
     }
     let lines = dump(&*store, &writer.hall, 2).await;
     assert_eq!(lines.len(), 1 + changes.cases.len() + 2 * awkward.len());

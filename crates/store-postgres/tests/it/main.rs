@@ -79,10 +79,7 @@ fn page(at: u64, amount: i64) -> (Checkpoint, Changes) {
     let changes = Changes {
         tallies: BTreeMap::from([(cell, TallyValue { amount, events: 1 })]),
         segments: BTreeMap::from([(("terminal.t01".to_owned(), 0), segment)]),
-        cases: BTreeMap::from([(
-            id.clone(),
-            CaseRow { id, case: Case::default(), events: format!("terminal.t01#{at} ") },
-        )]),
+        cases: vec![CaseRow { id, case: Case::default(), events: format!("terminal.t01#{at} ") }],
         ..Changes::default()
     };
     let to = Checkpoint {
@@ -97,7 +94,7 @@ fn page(at: u64, amount: i64) -> (Checkpoint, Changes) {
 /// Commits the page after `from`.
 async fn commit(store: &PostgresReadModels, epoch: Epoch, from: u64) -> Result<(), StoreError> {
     let (to, changes) = page(from + 1, 1);
-    store.commit(&hall(), Commit { epoch, from, to: &to, changes: &changes }).await
+    store.prepare(changes).commit(&hall(), Commit { epoch, from, to: &to }).await
 }
 
 /// All that the pages write.

@@ -30,8 +30,8 @@ async fn fill(store: &PostgresReadModels, hall: &HallCode, last: u64, amount: i6
         let (to, changes) = page(at, amount);
         // Copies of different journals may take each other's place in both directions.
         let to = Checkpoint { incarnation: format!("journal of {amount}"), ..to };
-        let commit = Commit { epoch, from: at - 1, to: &to, changes: &changes };
-        store.commit(hall, commit).await.unwrap();
+        let commit = Commit { epoch, from: at - 1, to: &to };
+        store.prepare(changes).commit(hall, commit).await.unwrap();
     }
 }
 

@@ -39,6 +39,10 @@ impl Rows {
         self.json.push_str(if self.rows == 0 { "[]" } else { "]" });
         self.json
     }
+
+    pub(super) fn into_json_if_any(self) -> Option<String> {
+        (!self.is_empty()).then(|| self.into_json())
+    }
 }
 
 /// One row.

@@ -1,4 +1,4 @@
-//! One page: the guarded checkpoint, then one statement a table.
+//! One page: the guarded checkpoint, then one statement a table, those that nearly every page needs in one go.
 
 use sqlx::sqlite::SqliteConnection;
 use zhoubao_application::store::{Commit, StoreError};
@@ -70,9 +70,9 @@ fn segments(changes: &Changes) -> (Rows, Vec<u8>) {
 
 fn cases(changes: &Changes) -> Rows {
     let mut rows = Rows::with_capacity(changes.cases.len() + changes.new_cases.len(), 128);
-    for (id, it) in changes.cases.iter().chain(&changes.new_cases) {
+    for it in changes.cases.iter().chain(&changes.new_cases) {
         rows.row(|row| {
-            row.text(id.as_str())
+            row.text(it.id.as_str())
                 .event_or_null(it.case.accepted.as_ref())
                 .event_or_null(it.case.issued.as_ref())
                 .number(u64::from(it.case.transferred))
@@ -209,86 +209,116 @@ fn figures(changes: &Changes) -> Rows {
     rows
 }
 
-/// Runs a statement, and writes the next ones' rows as text while SQLite's thread is at it.
-async fn meanwhile<T, R>(running: impl Future<Output = T>, next: impl FnOnce() -> R) -> (T, R) {
-    tokio::join!(biased; running, async { next() })
+/// The rows of a page, for each statement.
+pub(super) struct Prepared {
+    tallies: String,
+    cases: String,
+    segments: String,
+    entries: Vec<u8>,
+    heads: String,
+    day_closes: Option<String>,
+    exceptions: Option<String>,
+    settled: Option<String>,
+    facts: Option<String>,
+    bodies: Vec<u8>,
+    amendments: Option<String>,
+    adjustments: Option<String>,
+    /// Issues whose figures are replaced.
+    frozen: Option<String>,
+    figures: Option<String>,
 }
 
-/// Writes all rows and the checkpoint, or nothing.
-pub(super) async fn write(
-    connection: &mut SqliteConnection,
-    hall: i64,
-    commit: &Commit<'_>,
-) -> Result<(), StoreError> {
-    let Commit { changes, to, .. } = commit;
-    let (begun, (heads, tallies)) =
-        meanwhile(super::begin(connection), || (heads(changes), tallies(changes))).await;
-    let mut transaction = begun?;
-    let advanced = sqlx::query_file!(
-        "queries/read/checkpoint_advance.sql",
-        hall,
-        commit.epoch.0,
-        commit.from.cast_signed(),
-        to.incarnation,
-        to.sequence.cast_signed(),
-        &to.hash.as_bytes()[..],
-        to.counts.stored.cast_signed(),
-        to.counts.counted.cast_signed(),
-        to.counts.flagged.cast_signed(),
-        to.counts.quarantined.cast_signed(),
-        to.counts.held.cast_signed(),
-        to.counts.repeated.cast_signed(),
-    )
-    .execute(&mut *transaction)
-    .await
-    .map_err(fault)?;
-    if advanced.rows_affected() != 1 {
-        transaction.rollback().await.map_err(fault)?;
-        return Err(StoreError::Fenced);
-    }
-    // Runs a statement if it has rows, and answers with what is made meanwhile.
-    macro_rules! run {
-        ($file:literal, $rows:expr $(, $more:expr)?; $next:expr) => {{
-            let rows: Rows = $rows;
-            if rows.is_empty() {
-                $next
-            } else {
-                let statement = sqlx::query_file!($file, hall, rows.into_json() $(, $more)?);
-                let (run, next) = meanwhile(statement.execute(&mut *transaction), || $next).await;
-                run.map_err(fault)?;
-                next
-            }
-        }};
-        ($file:literal, $rows:expr $(, $more:expr)?) => { run!($file, $rows $(, $more)?; ()) };
-    }
-    let summed = !tallies.is_empty();
-    let cases = run!("queries/read/tally_add.sql", tallies; cases(changes));
-    let (segments, entries) = run!("queries/read/case_put.sql", cases; segments(changes));
-    run!("queries/read/segment_append.sql", segments, entries);
-    run!("queries/read/head_put.sql", heads);
-    if summed {
-        sqlx::query_file!("queries/read/tally_sweep.sql", hall)
-            .execute(&mut *transaction)
-            .await
-            .map_err(fault)?;
-    }
-    run!("queries/read/day_close_put.sql", day_closes(changes));
-    run!("queries/read/exception_insert.sql", exceptions(&changes.exceptions));
-    run!("queries/read/exception_settle.sql", settled(changes));
-    let (facts, bodies) = facts(&changes.facts);
-    run!("queries/read/fact_insert.sql", facts, bodies);
-    run!("queries/read/amendment_put.sql", amendments(changes));
-    run!("queries/read/adjustment_insert.sql", adjustments(changes));
-    if !changes.figures.is_empty() {
+impl Prepared {
+    pub(super) fn of(changes: &Changes) -> Self {
+        let (segments, entries) = segments(changes);
+        let (facts, bodies) = facts(&changes.facts);
         let frozen = changes.figures.iter().map(|it| it.issue.as_str());
-        let frozen = serde_json::Value::from_iter(frozen).to_string();
-        sqlx::query_file!("queries/read/figure_clear.sql", hall, frozen)
-            .execute(&mut *transaction)
-            .await
-            .map_err(fault)?;
+        Self {
+            tallies: tallies(changes).into_json(),
+            cases: cases(changes).into_json(),
+            segments: segments.into_json(),
+            entries,
+            heads: heads(changes).into_json(),
+            day_closes: day_closes(changes).into_json_if_any(),
+            exceptions: exceptions(&changes.exceptions).into_json_if_any(),
+            settled: settled(changes).into_json_if_any(),
+            facts: facts.into_json_if_any(),
+            bodies,
+            amendments: amendments(changes).into_json_if_any(),
+            adjustments: adjustments(changes).into_json_if_any(),
+            frozen: (!changes.figures.is_empty())
+                .then(|| serde_json::Value::from_iter(frozen).to_string()),
+            figures: figures(changes).into_json_if_any(),
+        }
     }
-    run!("queries/read/figure_insert.sql", figures(changes));
-    transaction.commit().await.map_err(fault)
+
+    /// Writes all rows and the checkpoint, or nothing.
+    pub(super) async fn write(
+        &self,
+        connection: &mut SqliteConnection,
+        hall: i64,
+        commit: &Commit<'_>,
+    ) -> Result<(), StoreError> {
+        let to = commit.to;
+        let mut transaction = super::begin(connection).await?;
+        let advanced = sqlx::query_file!(
+            "queries/read/checkpoint_advance.sql",
+            hall,
+            commit.epoch.0,
+            commit.from.cast_signed(),
+            to.incarnation,
+            to.sequence.cast_signed(),
+            &to.hash.as_bytes()[..],
+            to.counts.stored.cast_signed(),
+            to.counts.counted.cast_signed(),
+            to.counts.flagged.cast_signed(),
+            to.counts.quarantined.cast_signed(),
+            to.counts.held.cast_signed(),
+            to.counts.repeated.cast_signed(),
+        )
+        .execute(&mut *transaction)
+        .await
+        .map_err(fault)?;
+        if advanced.rows_affected() != 1 {
+            transaction.rollback().await.map_err(fault)?;
+            return Err(StoreError::Fenced);
+        }
+        sqlx::query_file!(
+            "queries/read/page_put.sql",
+            hall,
+            self.tallies,
+            hall,
+            hall,
+            self.cases,
+            hall,
+            self.entries,
+            self.segments,
+            hall,
+            self.heads,
+        )
+        .execute(&mut *transaction)
+        .await
+        .map_err(fault)?;
+        macro_rules! run {
+            ($file:literal, $rows:expr $(, $more:expr)?) => {
+                if let Some(rows) = &$rows {
+                    sqlx::query_file!($file, hall, rows $(, $more)?)
+                        .execute(&mut *transaction)
+                        .await
+                        .map_err(fault)?;
+                }
+            };
+        }
+        run!("queries/read/day_close_put.sql", self.day_closes);
+        run!("queries/read/exception_insert.sql", self.exceptions);
+        run!("queries/read/exception_settle.sql", self.settled);
+        run!("queries/read/fact_insert.sql", self.facts, self.bodies);
+        run!("queries/read/amendment_put.sql", self.amendments);
+        run!("queries/read/adjustment_insert.sql", self.adjustments);
+        run!("queries/read/figure_clear.sql", self.frozen);
+        run!("queries/read/figure_insert.sql", self.figures);
+        transaction.commit().await.map_err(fault)
+    }
 }
 
 /// Removes all rows of a hall, and fences its projector.
