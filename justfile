@@ -24,6 +24,10 @@ fast:
 lint:
     cargo xtask lint
 
+# Measure the product beside a hand-written program, for example `just bench rebuild --events 1000000`.
+bench *arguments:
+    cargo run --release -- bench {{ arguments }}
+
 # Format the code.
 fmt:
     cargo fmt --all

@@ -295,7 +295,7 @@ impl Fold {
     async fn commit(&mut self) -> Result<(), ProjectError> {
         let (changes, to) = self.model.take();
         let Some(to) = to else { return Ok(()) };
-        let page = self.store.prepare(changes);
+        let page = self.store.prepare(&self.hall, changes);
         self.landed().await?;
         let (store, hall, epoch) = (self.store.clone(), self.hall.clone(), self.epoch);
         let (from, sequence) = (self.progress.sequence, to.sequence);
@@ -337,7 +337,7 @@ async fn commit_until_known(
     let mut pause = Duration::from_millis(20);
     loop {
         tracing::debug!(log.from = from, log.position = to.sequence, "commit begins");
-        let done = page.commit(hall, Commit { epoch, from, to }).await;
+        let done = page.commit(Commit { epoch, from, to }).await;
         tracing::debug!(log.position = to.sequence, "commit ends");
         match done {
             Ok(()) => return Ok(()),

@@ -56,7 +56,7 @@ pub struct Commit<'a> {
 #[async_trait]
 pub trait Page: Send + Sync {
     /// Writes all rows and the checkpoint, or nothing; then it may be tried again.
-    async fn commit(&self, hall: &HallCode, commit: Commit<'_>) -> Result<(), StoreError>;
+    async fn commit(&self, commit: Commit<'_>) -> Result<(), StoreError>;
 }
 
 /// Everything that composing an issue reads, as of one moment of the store.
@@ -119,9 +119,9 @@ pub trait ReadModels: Send + Sync {
         events: &[(Stream, u64)],
     ) -> Result<Vec<Option<u64>>, StoreError>;
 
-    /// Brings changes into the form in which they are written. It waits for nothing, so it can be done while the
-    /// page before commits.
-    fn prepare(&self, changes: Changes) -> Box<dyn Page>;
+    /// Brings changes of a hall into the form in which they are written. It waits for nothing, so it can be done
+    /// while the page before commits.
+    fn prepare(&self, hall: &HallCode, changes: Changes) -> Box<dyn Page>;
 
     /// How far the read models have come.
     async fn checkpoint(&self, hall: &HallCode) -> Result<Option<Checkpoint>, StoreError>;

@@ -114,6 +114,10 @@ codes! {
         "A correction, voiding or release names an event that is not in the journal or cannot be amended.",
         "Check stream and number, such as terminal.w01#17.",
         "更正 of terminal.w01#9999";
+    LedgerBehind = "E.113", "终端台账落后于日志 the journal has more of the terminal than its own ledger",
+        "The terminal's ledger was restored from an old copy, or another device writes under its name. The terminal records on, and sends nothing.",
+        "Take the terminal out of service and enrol it under a new name; what it recorded since is in `zhoubao terminal export`.",
+        "the journal has w03 up to 4711, the ledger up to 4650";
     OutOfRange = "E.114", "数值超出范围 amount out of range",
         "A consultation of 0 people or of more than 9,999, opening figures that cannot be, or an issue dated before its period ends. At the edge it is refused and nothing is stored; in the journal it is quarantined.",
         "Enter the number of people advised, at least 1; correct the figures or the date.",

@@ -26,6 +26,7 @@ use crate::fault::store_error;
 
 /// What a page changes, and where to write it.
 struct PostgresPage {
+    hall: HallCode,
     changes: Changes,
     store: PostgresReadModels,
 }
@@ -35,11 +36,13 @@ impl Page for PostgresPage {
     #[tracing::instrument(
         name = "store.commit",
         skip_all,
-        fields(hall = %hall, log.position = commit.to.sequence),
+        fields(hall = %self.hall, log.position = commit.to.sequence),
         err(level = "debug"),
     )]
-    async fn commit(&self, hall: &HallCode, commit: Commit<'_>) -> Result<(), StoreError> {
-        self.store.within(crate::commit::commit(&self.store, hall, &self.changes, commit)).await
+    async fn commit(&self, commit: Commit<'_>) -> Result<(), StoreError> {
+        self.store
+            .within(crate::commit::commit(&self.store, &self.hall, &self.changes, commit))
+            .await
     }
 }
 
@@ -97,8 +100,8 @@ impl ReadModels for PostgresReadModels {
         .await
     }
 
-    fn prepare(&self, changes: Changes) -> Box<dyn Page> {
-        Box::new(PostgresPage { changes, store: self.clone() })
+    fn prepare(&self, hall: &HallCode, changes: Changes) -> Box<dyn Page> {
+        Box::new(PostgresPage { hall: hall.clone(), changes, store: self.clone() })
     }
 
     async fn checkpoint(&self, hall: &HallCode) -> Result<Option<Checkpoint>, StoreError> {

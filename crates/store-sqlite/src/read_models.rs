@@ -227,6 +227,7 @@ async fn set_up(path: &Path, connection: &mut SqliteConnection) -> Result<(), St
 
 /// The rows of a page as text, and where to write them.
 struct SqlitePage {
+    hall: HallCode,
     rows: Prepared,
     writer: SqlitePool,
 }
@@ -237,11 +238,11 @@ impl Page for SqlitePage {
         name = "store.commit",
         level = "debug",
         skip_all,
-        fields(hall.code = %hall, log.position = commit.to.sequence),
+        fields(hall.code = %self.hall, log.position = commit.to.sequence),
     )]
-    async fn commit(&self, hall: &HallCode, commit: Commit<'_>) -> Result<(), StoreError> {
+    async fn commit(&self, commit: Commit<'_>) -> Result<(), StoreError> {
         let mut connection = self.writer.acquire().await.map_err(fault)?;
-        let committed = self.rows.write(&mut connection, hall_number(hall), &commit).await;
+        let committed = self.rows.write(&mut connection, &commit).await;
         if matches!(committed, Err(StoreError::Unavailable(_) | StoreError::Damaged(_))) {
             connection.close_on_drop();
         }
@@ -288,8 +289,9 @@ impl ReadModels for SqliteReadModels {
         look_up::positions(&mut transaction, hall_number(hall), events).await
     }
 
-    fn prepare(&self, changes: Changes) -> Box<dyn Page> {
-        Box::new(SqlitePage { rows: Prepared::of(&changes), writer: self.writer.clone() })
+    fn prepare(&self, hall: &HallCode, changes: Changes) -> Box<dyn Page> {
+        let rows = Prepared::of(hall_number(hall), &changes);
+        Box::new(SqlitePage { hall: hall.clone(), rows, writer: self.writer.clone() })
     }
 
     async fn checkpoint(&self, hall: &HallCode) -> Result<Option<Checkpoint>, StoreError> {

@@ -11,6 +11,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("zhoubao-domain", &[]),
     ("zhoubao-contract", &["zhoubao-domain"]),
     ("zhoubao-composer", &["zhoubao-domain"]),
+    ("zhoubao-outbox", &["zhoubao-domain"]),
     ("zhoubao-projections", &["zhoubao-domain", "zhoubao-contract"]),
     (
         "zhoubao-application",

@@ -471,7 +471,7 @@ fn tamper(folder: &Path) {
         changes.tallies.insert(cell, TallyValue { amount: 1, events: 1 });
         let epoch = store.claim(&hall).await.unwrap();
         let commit = Commit { epoch, from: at.sequence, to: &at };
-        store.prepare(changes).commit(&hall, commit).await.unwrap();
+        store.prepare(&hall, changes).commit(commit).await.unwrap();
         store.close().await;
     });
 }

@@ -534,8 +534,8 @@ pub async fn project(store: &dyn ReadModels, history: &History, pages: Pages) ->
             return expected;
         }
         let (changes, to) = fold(store, &mut model, page, history).await;
-        let page = store.prepare(changes.clone());
-        page.commit(hall, Commit { epoch, from: done, to: &to }).await.expect("committed");
+        let page = store.prepare(hall, changes.clone());
+        page.commit(Commit { epoch, from: done, to: &to }).await.expect("committed");
         expected.apply(&changes, &to);
         if pages.restarts {
             model = seeded(store, hall).await;
@@ -813,8 +813,8 @@ impl<'a> Writer<'a> {
 
     async fn try_commit(&self, from: u64, to: u64, changes: &Changes) -> Result<(), StoreError> {
         let to = checkpoint_at(to);
-        let page = self.store.prepare(changes.clone());
-        page.commit(&self.hall, Commit { epoch: self.epoch, from, to: &to }).await
+        let page = self.store.prepare(&self.hall, changes.clone());
+        page.commit(Commit { epoch: self.epoch, from, to: &to }).await
     }
 
     async fn commit(&mut self, to: u64, changes: &Changes) {
@@ -1683,9 +1683,9 @@ pub async fn given_two_halls_when_both_are_projected_then_they_do_not_mix(
     let from = second.position();
     let epoch_two = store.claim(&two).await.expect("claimed");
     let to = Checkpoint { sequence: history.position(), ..checkpoint_at(1) };
-    let page = store.prepare(Changes::default());
+    let page = store.prepare(&two, Changes::default());
     let commit = Commit { epoch: epoch_two, from, to: &to };
-    page.commit(&two, commit).await.expect("a claim of one hall does not fence the other");
+    page.commit(commit).await.expect("a claim of one hall does not fence the other");
 }
 
 /// An idempotency key leads to the first position that bears it.

@@ -244,7 +244,7 @@ async fn given_what_a_text_cannot_hold_when_committed_then_the_hall_goes_on() ->
         settled: None,
     };
     let changes = Changes { exceptions: vec![row.clone()], ..Changes::default() };
-    store.prepare(changes).commit(&hall(), Commit { epoch, from: 0, to: &to }).await?;
+    store.prepare(&hall(), changes).commit(Commit { epoch, from: 0, to: &to }).await?;
     let kept = store.exceptions(&hall(), true).await?;
     assert_eq!(kept, [ExceptionRow { detail: "before\u{fffd}after".to_owned(), ..row }]);
     Ok(())

@@ -94,7 +94,7 @@ fn page(at: u64, amount: i64) -> (Checkpoint, Changes) {
 /// Commits the page after `from`.
 async fn commit(store: &PostgresReadModels, epoch: Epoch, from: u64) -> Result<(), StoreError> {
     let (to, changes) = page(from + 1, 1);
-    store.prepare(changes).commit(&hall(), Commit { epoch, from, to: &to }).await
+    store.prepare(&hall(), changes).commit(Commit { epoch, from, to: &to }).await
 }
 
 /// All that the pages write.

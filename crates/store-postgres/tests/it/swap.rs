@@ -31,7 +31,7 @@ async fn fill(store: &PostgresReadModels, hall: &HallCode, last: u64, amount: i6
         // Copies of different journals may take each other's place in both directions.
         let to = Checkpoint { incarnation: format!("journal of {amount}"), ..to };
         let commit = Commit { epoch, from: at - 1, to: &to };
-        store.prepare(changes).commit(hall, commit).await.unwrap();
+        store.prepare(hall, changes).commit(commit).await.unwrap();
     }
 }
 

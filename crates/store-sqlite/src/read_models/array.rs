@@ -120,10 +120,19 @@ impl Row<'_> {
     }
 }
 
+fn must_escape(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
 fn push_text(json: &mut String, text: &str) {
     json.push('"');
     let mut rest = text;
-    while let Some(at) = rest.bytes().position(|it| it < 0x20 || it == b'"' || it == b'\\') {
+    // Nearly every text needs no escape, and a look at all of its bytes takes less time than stopping at one.
+    if !text.bytes().fold(false, |any, it| any | must_escape(it)) {
+        json.push_str(text);
+        rest = "";
+    }
+    while let Some(at) = rest.bytes().position(must_escape) {
         // What is escaped is ASCII, so both sides are whole characters.
         let (before, after) = rest.split_at(at);
         json.push_str(before);

@@ -1,6 +1,7 @@
 //! One page: the guarded checkpoint, then one statement a table, those that nearly every page needs in one go.
 
-use sqlx::sqlite::SqliteConnection;
+use sqlx::Arguments as _;
+use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 use zhoubao_application::store::{Commit, StoreError};
 use zhoubao_projections::rows::{Changes, ExceptionRow, FactRow, SegmentRow};
 
@@ -211,11 +212,9 @@ fn figures(changes: &Changes) -> Rows {
 
 /// The rows of a page, for each statement.
 pub(super) struct Prepared {
-    tallies: String,
-    cases: String,
-    segments: String,
-    entries: Vec<u8>,
-    heads: String,
+    hall: i64,
+    /// What nearly every page changes, bound already: megabytes that SQLite's thread need not wait for.
+    most: SqliteArguments,
     day_closes: Option<String>,
     exceptions: Option<String>,
     settled: Option<String>,
@@ -229,16 +228,27 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    pub(super) fn of(changes: &Changes) -> Self {
+    pub(super) fn of(hall: i64, changes: &Changes) -> Self {
         let (segments, entries) = segments(changes);
+        let mut most = SqliteArguments::default();
+        let bound: Result<(), sqlx::error::BoxDynError> = (|| {
+            most.add(hall)?;
+            most.add(tallies(changes).into_json())?;
+            most.add(hall)?;
+            most.add(hall)?;
+            most.add(cases(changes).into_json())?;
+            most.add(hall)?;
+            most.add(entries)?;
+            most.add(segments.into_json())?;
+            most.add(hall)?;
+            most.add(heads(changes).into_json())
+        })();
+        debug_assert!(bound.is_ok(), "texts, bytes and numbers are always bound: {bound:?}");
         let (facts, bodies) = facts(&changes.facts);
         let frozen = changes.figures.iter().map(|it| it.issue.as_str());
         Self {
-            tallies: tallies(changes).into_json(),
-            cases: cases(changes).into_json(),
-            segments: segments.into_json(),
-            entries,
-            heads: heads(changes).into_json(),
+            hall,
+            most,
             day_closes: day_closes(changes).into_json_if_any(),
             exceptions: exceptions(&changes.exceptions).into_json_if_any(),
             settled: settled(changes).into_json_if_any(),
@@ -256,10 +266,9 @@ impl Prepared {
     pub(super) async fn write(
         &self,
         connection: &mut SqliteConnection,
-        hall: i64,
         commit: &Commit<'_>,
     ) -> Result<(), StoreError> {
-        let to = commit.to;
+        let (hall, to) = (self.hall, commit.to);
         let mut transaction = super::begin(connection).await?;
         let advanced = sqlx::query_file!(
             "queries/read/checkpoint_advance.sql",
@@ -283,22 +292,11 @@ impl Prepared {
             transaction.rollback().await.map_err(fault)?;
             return Err(StoreError::Fenced);
         }
-        sqlx::query_file!(
-            "queries/read/page_put.sql",
-            hall,
-            self.tallies,
-            hall,
-            hall,
-            self.cases,
-            hall,
-            self.entries,
-            self.segments,
-            hall,
-            self.heads,
-        )
-        .execute(&mut *transaction)
-        .await
-        .map_err(fault)?;
+        // Not a checked query, because those copy what they bind.
+        sqlx::query_with(include_str!("../../queries/read/page_put.sql"), self.most.clone())
+            .execute(&mut *transaction)
+            .await
+            .map_err(fault)?;
         macro_rules! run {
             ($file:literal, $rows:expr $(, $more:expr)?) => {
                 if let Some(rows) = &$rows {

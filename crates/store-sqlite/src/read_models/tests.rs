@@ -48,7 +48,7 @@ async fn commit(
         hash: Digest::new([1; 32]),
         counts: Counts::default(),
     };
-    store.prepare(changes.clone()).commit(&hall(), Commit { epoch, from: 0, to: &to }).await
+    store.prepare(&hall(), changes.clone()).commit(Commit { epoch, from: 0, to: &to }).await
 }
 
 async fn given_a_failed_commit_when_it_is_tried_again_then_it_is_written(

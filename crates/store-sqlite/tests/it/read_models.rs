@@ -240,8 +240,8 @@ async fn given_a_hall_when_removed_then_only_its_rows_go_and_its_projector_is_fe
         hash: Digest::new([1; 32]),
         counts: Counts::default(),
     };
-    let page = store.prepare(Changes::default());
-    let refused = page.commit(&hall(), Commit { epoch, from: 0, to: &to }).await;
+    let page = store.prepare(&hall(), Changes::default());
+    let refused = page.commit(Commit { epoch, from: 0, to: &to }).await;
     assert!(matches!(refused, Err(StoreError::Fenced)), "{refused:?}");
     assert_eq!(built(&store, &week()).await, rows, "folded again");
 }
