@@ -1,6 +1,7 @@
-//! Journal and read models in SQLite.
+//! Journal, read models and the ledger of a terminal in SQLite.
 
 mod busy;
 pub mod journal;
+pub mod ledger;
 pub mod raw;
 pub mod read_models;

@@ -42,7 +42,9 @@ pub async fn run(ctx: &Context, args: ExplainArgs) -> Result<(), Failure> {
 fn unknown(text: &str) -> Failure {
     let codes = Code::ALL.iter().copied().map(Code::text);
     let failure = Failure::usage(format!("`{text}` is no code"));
-    match nearest_of(text, codes) {
+    // A code is a letter and digits.
+    let digits = text.to_uppercase().replace('O', "0").replace(['I', 'L'], "1");
+    match nearest_of(&digits, codes) {
         Some(nearest) => failure.with_next(format!("did you mean `zhoubao explain {nearest}`?")),
         None => failure.with_next("`zhoubao explain` lists every code"),
     }
