@@ -10,3 +10,4 @@ mod hall;
 mod kills;
 mod refusals;
 mod rules;
+mod terminal;

@@ -117,6 +117,13 @@ pub enum Command {
         zhoubao emit - < events.ndjson       one CloudEvent in JSON a line\n\n\
         不会计数的事件先提示，加 --anyway 照录 an event that would not count is shown first; --anyway records it")]
     Emit(Box<EmitArgs>),
+    /// 窗口终端 the agent of a window's device: records on its own disk first, and sends by itself
+    #[command(after_help = "例 examples:\n  \
+        zhoubao terminal run w01 < events.ndjson --once      records, sends, ends\n  \
+        zhoubao terminal run w01 --journal nats://hall:4222   takes events on standard input until it is stopped\n  \
+        zhoubao terminal status w01\n  zhoubao terminal export w01 --after 4650\n\n\
+        一行一个 CloudEvent，编号由本机给出 one CloudEvent in JSON a line, without a number: the ledger numbers")]
+    Terminal(TerminalArgs),
     /// 编一期 composes an issue from what is recorded
     #[command(after_help = "例 examples:\n  zhoubao compose 2023-05\n  \
         zhoubao compose 2023-w06 --format all --out issue/")]
@@ -239,6 +246,56 @@ pub struct ByArgs {
     /// 只看结果，不写入 shows what would happen and writes nothing
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// Arguments of `terminal`.
+#[derive(Debug, Clone, Args)]
+pub struct TerminalArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: TerminalAction,
+}
+
+/// Which terminal, and where its ledger is.
+#[derive(Debug, Clone, Args)]
+pub struct LedgerArgs {
+    /// 终端 the device, as the hall's set-up names it
+    pub terminal: TerminalId,
+    /// 台账 its ledger [default: terminal-w01.db in the data folder, for w01]
+    #[arg(long, value_name = "FILE")]
+    pub ledger: Option<PathBuf>,
+}
+
+/// What `terminal` does.
+#[derive(Debug, Clone, Subcommand)]
+pub enum TerminalAction {
+    /// 运行 takes events on standard input, and sends what the ledger holds
+    #[command(after_help = "例 example:\n  zhoubao terminal run w01 --once < events.ndjson")]
+    Run {
+        /// Whose.
+        #[command(flatten)]
+        of: LedgerArgs,
+        /// 全部送达后结束 ends when standard input has ended and everything is in the journal
+        #[arg(long)]
+        once: bool,
+    },
+    /// 状态 what is recorded, what the journal has, and what keeps it from being sent
+    #[command(after_help = "例 example:\n  zhoubao terminal status w01 --json | jq .to_send")]
+    Status {
+        /// Whose.
+        #[command(flatten)]
+        of: LedgerArgs,
+    },
+    /// 导出 prints the ledger, one CloudEvent in JSON a line
+    #[command(after_help = "例 example:\n  zhoubao terminal export w01 --after 4650 > w01.ndjson")]
+    Export {
+        /// Whose.
+        #[command(flatten)]
+        of: LedgerArgs,
+        /// Only the events after this number.
+        #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+        after: u64,
+    },
 }
 
 /// What is recorded by `emit`.

@@ -6,6 +6,7 @@
 //!    zhoubao.toml     settings, if any
 //!    journal.db       the truth
 //!    read.db          may be deleted at any time
+//!    terminal-w01.db  the ledger of a terminal that runs here
 //!    projector.lock   locked by the process that writes read.db
 //!    projector.wanted locked by a rebuild that asks it to give way
 //! ```
@@ -15,7 +16,7 @@ use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use zhoubao_domain::id::HallCode;
+use zhoubao_domain::id::{HallCode, TerminalId};
 
 use crate::failure::Failure;
 
@@ -50,6 +51,12 @@ impl Folder {
     #[must_use]
     pub fn read_models(&self) -> PathBuf {
         self.0.join("read.db")
+    }
+
+    /// The ledger of a terminal.
+    #[must_use]
+    pub fn ledger(&self, terminal: &TerminalId) -> PathBuf {
+        self.0.join(format!("terminal-{terminal}.db"))
     }
 
     /// A copy of the read models that is being built.

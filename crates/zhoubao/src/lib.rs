@@ -17,6 +17,7 @@ pub mod play;
 pub mod projecting;
 pub mod sample;
 pub mod telemetry;
+pub mod terminal;
 pub mod upto;
 pub mod wiring;
 
@@ -89,6 +90,11 @@ pub async fn run(cli: Cli, output: Output) -> Result<(), Failure> {
     let default = match &cli.command {
         Command::Serve(_) => telemetry::SERVICE,
         Command::Project(it) if !it.once => telemetry::SERVICE,
+        Command::Terminal(it)
+            if matches!(it.action, cli::TerminalAction::Run { once: false, .. }) =>
+        {
+            telemetry::SERVICE
+        }
         _ => telemetry::QUIET,
     };
     telemetry::start(&config, default)?;
@@ -108,6 +114,7 @@ pub async fn dispatch(ctx: &Context, command: Command) -> Result<(), Failure> {
         Command::Project(args) => commands::project::run(ctx, args).await,
         Command::Setup(args) => commands::setup::run(ctx, args).await,
         Command::Emit(args) => commands::emit::run(ctx, *args).await,
+        Command::Terminal(args) => commands::terminal::run(ctx, args).await,
         Command::Compose(args) => commands::compose::run(ctx, args).await,
         Command::Issue(args) => commands::issue::run(ctx, args).await,
         Command::Stats(args) => commands::stats::run(ctx, args).await,

@@ -46,6 +46,14 @@ impl Context {
         Uuid::new_v4().to_string()
     }
 
+    /// A random number.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the edge of the program, as for ids")]
+    #[expect(clippy::cast_possible_truncation, reason = "any sixteen bits will do")]
+    pub fn random() -> u16 {
+        Uuid::new_v4().as_u128() as u16
+    }
+
     /// The data folder.
     #[must_use]
     pub fn folder(&self) -> Folder {

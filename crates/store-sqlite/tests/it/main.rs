@@ -3,4 +3,5 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 mod journal;
+mod ledger;
 mod read_models;

@@ -13,3 +13,4 @@ pub mod rebuild;
 pub mod serve;
 pub mod setup;
 pub mod stats;
+pub mod terminal;

@@ -1,0 +1,229 @@
+//! The ledger of a terminal: numbers and chain, what nobody may change, strangers, damage.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Executor as _};
+use tempfile::TempDir;
+use zhoubao_application::conformance::journal::hall;
+use zhoubao_contract::structured::{Incoming, parse};
+use zhoubao_contract::{Stored, decode, hash};
+use zhoubao_domain::code::Code;
+use zhoubao_store_sqlite::ledger::{Ledger, LedgerError, Recorded, Settings, Stamp};
+
+fn settings(path: &Path, terminal: &str) -> Settings {
+    Settings {
+        path: path.to_owned(),
+        hall: hall(),
+        terminal: terminal.parse().unwrap(),
+        now: Timestamp::UNIX_EPOCH,
+    }
+}
+
+async fn open(path: &Path) -> Ledger {
+    Ledger::open(settings(path, "w01")).await.unwrap()
+}
+
+fn stamp() -> Stamp {
+    Stamp { wall: "2023-02-06T01:10:05Z".parse().unwrap(), monotonic_us: 7, boot: "b".to_owned() }
+}
+
+fn event(people: u32, command: Option<&str>) -> Incoming {
+    let command = command.map_or_else(String::new, |it| format!(r#""command":"{it}","#));
+    let line = format!(
+        r#"{{"source":"hall.{}.terminal.w01","type":"cn.zhoubao.Consulted.v1",{command}
+            "time":"2023-02-06T09:10:00+08:00","data":{{"people":{people}}}}}"#,
+        hall()
+    );
+    parse(&line, &hall()).unwrap()
+}
+
+fn numbers(answers: Vec<Result<Recorded, impl std::fmt::Debug>>) -> Vec<(u64, bool)> {
+    answers.into_iter().map(|it| it.unwrap()).map(|it| (it.number, it.repeated)).collect()
+}
+
+#[tokio::test]
+async fn given_events_when_recorded_then_they_are_numbered_and_chained_whatever_is_restarted() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("ledger.db");
+    let ledger = open(&path).await;
+    assert_eq!(ledger.standing().await.unwrap().recorded, 0);
+    let first = ledger.record(&[event(1, None), event(2, None)], &stamp()).await.unwrap();
+    assert_eq!(numbers(first), [(1, false), (2, false)]);
+    ledger.close().await;
+    let ledger = open(&path).await;
+    assert_eq!(numbers(ledger.record(&[event(3, None)], &stamp()).await.unwrap()), [(3, false)]);
+
+    let entries = ledger.entries(0, u64::MAX, 10).await.unwrap();
+    let mut previous = None;
+    for (entry, people) in entries.iter().zip(1..) {
+        let stored =
+            Stored { position: 1, recorded_at: entry.wall, message: entry.message.clone() };
+        let read = decode(&stored, &hall()).unwrap();
+        assert_eq!(read.identity.number, people);
+        assert_eq!(read.previous, previous);
+        previous = Some(hash(&entry.message));
+        assert_eq!(ledger.hash_of(people).await.unwrap(), previous);
+        assert_eq!((entry.wall, entry.position), (stamp().wall, None));
+    }
+    assert_eq!(entries.len(), 3);
+    assert_eq!(ledger.hash_of(4).await.unwrap(), None);
+    let some = ledger.entries(1, 3, 1).await.unwrap();
+    assert_eq!(some.iter().map(|it| it.number).collect::<Vec<_>>(), [2]);
+}
+
+#[tokio::test]
+async fn given_a_command_when_it_comes_again_then_it_is_the_same_event_and_never_another() {
+    let dir = TempDir::new().unwrap();
+    let ledger = open(&dir.path().join("ledger.db")).await;
+    // Within one transaction, too.
+    let twice = [event(1, Some("k1")), event(1, Some("k1")), event(1, Some("k2")), event(1, None)];
+    let answers = ledger.record(&twice, &stamp()).await.unwrap();
+    assert_eq!(numbers(answers), [(1, false), (1, true), (2, false), (3, false)]);
+    let answers = ledger
+        .record(&[event(1, Some("k2")), event(9, Some("k1")), event(1, None)], &stamp())
+        .await
+        .unwrap();
+    assert_eq!(answers[0], Ok(Recorded { number: 2, repeated: true }));
+    assert_eq!(answers[1].as_ref().unwrap_err().code, Code::Fork);
+    assert_eq!(answers[2], Ok(Recorded { number: 4, repeated: false }), "the others are recorded");
+}
+
+#[tokio::test]
+async fn given_many_at_once_when_recorded_then_no_number_is_missing_or_given_twice() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("ledger.db");
+    // Two programs on one file, which nobody intends.
+    let ledgers = [Arc::new(open(&path).await), Arc::new(open(&path).await)];
+    let tasks: Vec<_> = (0..20)
+        .map(|task| {
+            let ledger = ledgers[task % 2].clone();
+            tokio::spawn(async move {
+                let mut got = Vec::new();
+                for _ in 0..10 {
+                    got.extend(numbers(ledger.record(&[event(1, None)], &stamp()).await.unwrap()));
+                }
+                got
+            })
+        })
+        .collect();
+    let mut all = Vec::new();
+    for task in tasks {
+        all.extend(task.await.unwrap().into_iter().map(|(number, _)| number));
+    }
+    all.sort_unstable();
+    assert_eq!(all, (1..=200).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn given_what_the_journal_has_when_noted_then_it_is_told_and_taken_back() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("ledger.db");
+    let ledger = open(&path).await;
+    let events: Vec<_> = (0..5).map(|_| event(1, None)).collect();
+    ledger.record(&events, &stamp()).await.unwrap();
+    ledger.mark_stored(0, &[11, 12, 15, 19]).await.unwrap();
+    assert_eq!(ledger.standing().await.unwrap().stored, Some((4, 19)));
+    // The journal lost its tail.
+    ledger.mark_head(Some((2, 12))).await.unwrap();
+    ledger.mark_stopped(Some((Code::Fork, 2))).await.unwrap();
+    ledger.close().await;
+    let ledger = open(&path).await;
+    let standing = ledger.standing().await.unwrap();
+    assert_eq!(standing.stored, Some((2, 12)));
+    assert_eq!(standing.stopped, Some((Code::Fork, 2)));
+    let positions = async || {
+        let entries = ledger.entries(0, 9, 9).await.unwrap();
+        entries.into_iter().map(|it| it.position).collect::<Vec<_>>()
+    };
+    assert_eq!(positions().await, [Some(11), Some(12), None, None, None]);
+    ledger.mark_head(None).await.unwrap();
+    ledger.mark_stopped(None).await.unwrap();
+    assert_eq!(positions().await, [None; 5]);
+    let standing = ledger.standing().await.unwrap();
+    assert_eq!((standing.recorded, standing.stored, standing.stopped), (5, None, None));
+}
+
+#[tokio::test]
+async fn given_a_ledger_when_somebody_would_change_it_then_the_file_refuses() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("ledger.db");
+    let ledger = open(&path).await;
+    ledger.record(&[event(1, None), event(2, None)], &stamp()).await.unwrap();
+    ledger.close().await;
+    let mut raw = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
+    for statement in [
+        "delete from ledger where number = 2",
+        "update ledger set body = x'00' where number = 1",
+        "update ledger set headers = '' where number = 1",
+        "update ledger set hash = zeroblob(32)",
+        "update ledger set wall = 0",
+        "insert into ledger select 4, headers, body, hash, null, wall, monotonic, boot, null from ledger where number = 1",
+        "update ledger_identity set terminal = 'w02'",
+        "delete from ledger_identity",
+    ] {
+        assert!(raw.execute(statement).await.is_err(), "{statement}");
+    }
+}
+
+#[tokio::test]
+async fn given_another_file_when_opened_then_it_is_refused_and_left_as_it_is() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("ledger.db");
+    open(&path).await.close().await;
+    let refused = Ledger::open(settings(&path, "w02")).await.err().unwrap();
+    assert!(matches!(&refused, LedgerError::Foreign { .. }), "{refused:?}");
+    assert!(refused.to_string().contains("terminal w01"), "{refused}");
+
+    let other = dir.path().join("other.db");
+    let mut raw = SqliteConnectOptions::new()
+        .filename(&other)
+        .create_if_missing(true)
+        .connect()
+        .await
+        .unwrap();
+    raw.execute("create table mine (a)").await.unwrap();
+    drop(raw);
+    let refused = Ledger::open(settings(&other, "w01")).await.err().unwrap();
+    assert!(matches!(refused, LedgerError::Foreign { .. }), "{refused:?}");
+
+    let text = dir.path().join("text.db");
+    let words = "not a database, but long enough to be looked at as one: ".repeat(20);
+    std::fs::write(&text, &words).unwrap();
+    let refused = Ledger::open(settings(&text, "w01")).await.err().unwrap();
+    assert!(matches!(refused, LedgerError::Damaged { .. }), "{refused:?}");
+    assert_eq!(std::fs::read_to_string(&text).unwrap(), words);
+}
+
+#[tokio::test]
+async fn given_a_damaged_page_when_opened_then_it_is_said_and_nothing_is_recorded() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("ledger.db");
+    let ledger = open(&path).await;
+    let events: Vec<_> = (0..200).map(|_| event(1, None)).collect();
+    ledger.record(&events, &stamp()).await.unwrap();
+    ledger.close().await;
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2 / 4096 * 4096;
+    bytes[middle..middle + 4096].fill(0x5a);
+    std::fs::write(&path, bytes).unwrap();
+    let refused = Ledger::open(settings(&path, "w01")).await.err().unwrap();
+    assert!(matches!(refused, LedgerError::Damaged { .. }), "{refused:?}");
+}
+
+#[tokio::test]
+async fn given_a_file_that_has_vanished_when_recorded_then_no_new_one_begins_at_number_one() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("ledger.db");
+    let ledger = open(&path).await;
+    ledger.record(&[event(1, None)], &stamp()).await.unwrap();
+    ledger.close().await;
+    for beside in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(dir.path().join(format!("ledger.db{beside}")));
+    }
+    let refused = ledger.record(&[event(1, None)], &stamp()).await;
+    assert!(matches!(refused, Err(LedgerError::Unavailable { .. })), "{refused:?}");
+    assert!(!path.exists());
+}

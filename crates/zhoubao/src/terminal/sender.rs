@@ -1,0 +1,247 @@
+//! Carries out what the rules of the queue say: reads the ledger, appends to the journal, notes what was answered.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+use zhoubao_application::clock::Clock;
+use zhoubao_application::journal::{AppendError, Expectation, Journal};
+use zhoubao_contract::{Message, hash};
+use zhoubao_domain::code::Code;
+use zhoubao_outbox::{BATCH_EVENTS_MAX, Effect, Head, Input, Mark, Outbox, Refusal};
+use zhoubao_store_sqlite::ledger::Ledger;
+
+use crate::failure::{Failure, chain};
+
+/// What the sender tells of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sending {
+    /// Number of the last event that the journal has.
+    pub stored: u64,
+    /// Why nothing more is sent.
+    pub stopped: Option<(Code, u64)>,
+    /// Why the journal could not be reached when it was last tried.
+    pub trouble: Option<String>,
+}
+
+/// The sender of one terminal.
+pub struct Sender<O> {
+    /// What is to be sent.
+    pub ledger: Arc<Ledger>,
+    /// Opens the journal; tried again until it answers.
+    pub open: O,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Random numbers, for the length of the pauses.
+    pub random: fn() -> u16,
+    /// Number of the last event recorded.
+    pub recorded: watch::Receiver<u64>,
+    /// Where it tells of itself.
+    pub sending: watch::Sender<Sending>,
+}
+
+impl<O> Sender<O>
+where
+    O: AsyncFn() -> Result<Arc<dyn Journal>, Failure>,
+{
+    /// Sends until nobody records any more and everything is stored, or nothing more may be sent.
+    ///
+    /// # Errors
+    ///
+    /// When the ledger cannot be read at the start.
+    pub async fn run(mut self) -> Result<(), Failure> {
+        let standing = self.ledger.standing().await?;
+        let stored = standing.stored.map(|(number, position)| Mark { number, position });
+        let mut outbox = Outbox::new(standing.recorded, stored);
+        if standing.stopped.is_some() {
+            // A person has looked, and switched it on again.
+            self.ledger.mark_stopped(None).await?;
+        }
+        let mut journal: Option<Arc<dyn Journal>> = None;
+        let mut wake = None;
+        let mut effects: VecDeque<Effect> =
+            outbox.step(Input::Start, self.clock.now(), (self.random)()).into();
+        loop {
+            while let Some(effect) = effects.pop_front() {
+                let input = self.act(effect, &mut journal, &mut wake).await;
+                self.sending
+                    .send_modify(|it| it.stored = outbox.stored().map_or(0, |it| it.number));
+                let Some(input) = input else { continue };
+                effects.extend(outbox.step(input, self.clock.now(), (self.random)()));
+            }
+            self.sending.send_modify(|it| it.stored = outbox.stored().map_or(0, |it| it.number));
+            if self.sending.borrow().stopped.is_some() {
+                return Ok(());
+            }
+            let nobody_records = self.recorded.has_changed().is_err();
+            if nobody_records {
+                let last = Input::Recorded(*self.recorded.borrow());
+                effects.extend(outbox.step(last, self.clock.now(), (self.random)()));
+                if outbox.is_drained() {
+                    return Ok(());
+                }
+                if !effects.is_empty() {
+                    continue;
+                }
+            }
+            let input = tokio::select! {
+                Ok(()) = self.recorded.changed(), if !nobody_records => {
+                    Input::Recorded(*self.recorded.borrow_and_update())
+                }
+                () = until(wake, &*self.clock), if wake.is_some() => Input::Woken,
+                // The last one who records has just gone.
+                else => continue,
+            };
+            if input == Input::Woken {
+                wake = None;
+            }
+            effects.extend(outbox.step(input, self.clock.now(), (self.random)()));
+        }
+    }
+
+    async fn act(
+        &self,
+        effect: Effect,
+        journal: &mut Option<Arc<dyn Journal>>,
+        wake: &mut Option<Timestamp>,
+    ) -> Option<Input> {
+        // What the journal has is noted for whoever looks; the journal itself is asked at every start. So a disk that
+        // is full does not keep the queue from being sent.
+        let noted = match effect {
+            Effect::Ask => return Some(self.ask(journal).await),
+            Effect::Send { after, upto, expected } => {
+                return Some(self.send(journal.as_deref(), after, upto, expected).await);
+            }
+            Effect::Rest(until) => {
+                *wake = Some(until);
+                return None;
+            }
+            Effect::MarkStored { after, positions } => {
+                self.ledger.mark_stored(after, &positions).await
+            }
+            Effect::MarkHead(mark) => {
+                self.ledger.mark_head(mark.map(|it| (it.number, it.position))).await
+            }
+            Effect::Restored { first, last } => {
+                tracing::error!(
+                    code = Code::JournalWentBack.text(),
+                    first,
+                    last,
+                    "the journal had lost acknowledged events; they are in it again"
+                );
+                return None;
+            }
+            Effect::Stop { code, number } => {
+                tracing::error!(code = code.text(), number, "nothing more is sent");
+                self.sending.send_modify(|it| it.stopped = Some((code, number)));
+                self.ledger.mark_stopped(Some((code, number))).await
+            }
+        };
+        if let Err(error) = noted {
+            tracing::warn!(error = chain(&error), "cannot note in the ledger what the journal has");
+        }
+        None
+    }
+
+    fn trouble(&self, trouble: Option<String>) {
+        self.sending.send_if_modified(|it| {
+            let changed = it.trouble != trouble;
+            if changed {
+                match &trouble {
+                    Some(why) => {
+                        tracing::warn!(error = why, "the journal does not answer, trying on")
+                    }
+                    None => tracing::info!("the journal answers again"),
+                }
+                it.trouble = trouble;
+            }
+            changed
+        });
+    }
+
+    async fn ask(&self, journal: &mut Option<Arc<dyn Journal>>) -> Input {
+        let open = match journal {
+            Some(journal) => journal.clone(),
+            None => match (self.open)().await {
+                Ok(opened) => journal.insert(opened).clone(),
+                Err(failure) => {
+                    self.trouble(Some(failure.message));
+                    return Input::NoHead;
+                }
+            },
+        };
+        let head = match open.head(self.ledger.subject()).await {
+            Ok(head) => head,
+            Err(error) => {
+                self.trouble(Some(chain(&error)));
+                return Input::NoHead;
+            }
+        };
+        let Some(head) = head else {
+            self.trouble(None);
+            return Input::Head(None);
+        };
+        let number = head.message.attributes.id.as_deref().and_then(|it| it.parse::<u64>().ok());
+        let number = number.unwrap_or_default();
+        let own = match self.ledger.hash_of(number).await {
+            Ok(own) => own,
+            Err(error) => {
+                self.trouble(Some(chain(&error)));
+                return Input::NoHead;
+            }
+        };
+        self.trouble(None);
+        Input::Head(Some(Head { number, hash: hash(&head.message), position: head.position, own }))
+    }
+
+    async fn send(
+        &self,
+        journal: Option<&dyn Journal>,
+        after: u64,
+        upto: u64,
+        expected: u64,
+    ) -> Input {
+        // Nothing is sent before the journal was asked.
+        let Some(journal) = journal else { return Input::Refused(Refusal::NoAnswer) };
+        let most = u32::try_from(BATCH_EVENTS_MAX).unwrap_or(u32::MAX);
+        let entries = match self.ledger.entries(after, upto, most).await {
+            Ok(entries) => entries,
+            Err(error) => {
+                self.trouble(Some(chain(&error)));
+                return Input::Refused(Refusal::NoAnswer);
+            }
+        };
+        let messages: Vec<Message> = entries.into_iter().map(|it| it.message).collect();
+        let expectation = Expectation { subject: self.ledger.subject().clone(), last: expected };
+        match journal.append(&messages, &[expectation]).await {
+            Ok(positions) => {
+                self.trouble(None);
+                Input::Stored(positions)
+            }
+            Err(AppendError::Conflict) => Input::Refused(Refusal::Conflict),
+            Err(AppendError::BatchRefused) => Input::Refused(Refusal::BatchRefused),
+            Err(AppendError::TooLarge { .. }) => {
+                Input::Refused(Refusal::Impossible(Code::TooLarge))
+            }
+            Err(AppendError::Invalid { .. }) => {
+                Input::Refused(Refusal::Impossible(Code::Malformed))
+            }
+            Err(error @ AppendError::Unavailable(_)) => {
+                self.trouble(Some(chain(&error)));
+                Input::Refused(Refusal::NoAnswer)
+            }
+        }
+    }
+}
+
+/// Waits until a time; for ever if there is none.
+async fn until(wake: Option<Timestamp>, clock: &dyn Clock) {
+    match wake {
+        Some(wake) => {
+            let pause = wake.duration_since(clock.now());
+            tokio::time::sleep(pause.try_into().unwrap_or_default()).await;
+        }
+        None => std::future::pending().await,
+    }
+}
