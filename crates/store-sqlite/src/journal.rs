@@ -41,7 +41,7 @@ static MIGRATOR: Migrator = sqlx::migrate!("migrations/journal");
 const POLL_EVERY: Duration = Duration::from_millis(50);
 
 /// Longest wait for another process's transaction.
-const BUSY_MAX: Duration = Duration::from_secs(5);
+pub(crate) const BUSY_MAX: Duration = Duration::from_secs(5);
 
 /// Messages that come out of SQLite in one piece.
 const SPAN: usize = 256;
@@ -56,7 +56,7 @@ const READERS_MAX: u32 = 4;
 const SETUP_TRIES: u32 = 20;
 
 /// SQLite's result codes that mean a file is damaged or no database.
-const DAMAGED: [&str; 2] = ["11", "26"];
+pub(crate) const DAMAGED: [&str; 2] = ["11", "26"];
 
 /// Which file, and whose journal it is.
 #[derive(Debug, Clone)]
@@ -120,7 +120,8 @@ fn sql(number: impl TryInto<i64>) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
 }
 
-fn connect_options(path: &Path) -> SqliteConnectOptions {
+/// How a file is opened that must not lose what was committed.
+pub(crate) fn connect_options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .journal_mode(SqliteJournalMode::Wal)

@@ -10,11 +10,10 @@
 //! gap and the chain is whole whenever the power goes. Nothing is ever taken out; triggers refuse every other change.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::sqlite::SqliteConnection;
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::Mutex;
 use zhoubao_contract::structured::Incoming;
@@ -24,14 +23,9 @@ use zhoubao_domain::event::Refusal;
 use zhoubao_domain::id::{Digest, HallCode, Stream, Subject, TerminalId};
 
 use crate::busy::{Patience, is_busy};
+use crate::journal::{BUSY_MAX, DAMAGED, connect_options};
 
 static MIGRATOR: Migrator = sqlx::migrate!("migrations/ledger");
-
-/// Longest wait for another process's transaction.
-const BUSY_MAX: Duration = Duration::from_secs(5);
-
-/// SQLite's result codes that mean a file is damaged or no database.
-const DAMAGED: [&str; 2] = ["11", "26"];
 
 /// Which file, and whose ledger it is.
 #[derive(Debug, Clone)]
@@ -127,20 +121,6 @@ pub struct Ledger {
     connection: Mutex<Option<SqliteConnection>>,
 }
 
-fn options(path: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(path)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        .busy_timeout(BUSY_MAX)
-        .pragma("trusted_schema", "OFF")
-        .pragma("cell_size_check", "ON")
-        .pragma("temp_store", "MEMORY")
-        .pragma("mmap_size", "0")
-        .disable_statement_logging()
-}
-
 fn fault(path: &Path, source: sqlx::Error) -> LedgerError {
     let path = path.to_owned();
     let code = source.as_database_error().and_then(|it| it.code());
@@ -186,7 +166,7 @@ impl Ledger {
         let foreign = |detail: String| LedgerError::Foreign { path: path.to_owned(), detail };
         let there = path.exists();
         let mut connection =
-            options(path).create_if_missing(true).connect().await.map_err(failed)?;
+            connect_options(path).create_if_missing(true).connect().await.map_err(failed)?;
         if there {
             let tables: Vec<String> =
                 sqlx::query_scalar("select name from sqlite_schema where type = 'table'")
@@ -260,7 +240,7 @@ impl Ledger {
         let mut connection = match place.take() {
             Some(connection) => connection,
             // A file that has vanished must not be made anew: its numbers would begin again.
-            None => options(&self.settings.path).connect().await.map_err(failed)?,
+            None => connect_options(&self.settings.path).connect().await.map_err(failed)?,
         };
         let done = work(&mut connection).await.map_err(failed)?;
         *place = Some(connection);

@@ -28,7 +28,7 @@ use crate::wiring::Context;
 const TRIES_MAX: usize = 8;
 
 /// Longest line of standard input: the largest event with everything around it.
-const LINE_BYTES_MAX: usize = 256 * 1024;
+pub(crate) const LINE_BYTES_MAX: usize = 256 * 1024;
 
 /// Runs the command.
 ///

@@ -14,6 +14,7 @@ use zhoubao_domain::id::{HallCode, TerminalId};
 use zhoubao_nats::NatsJournal;
 use zhoubao_store_sqlite::ledger::{Ledger, Settings};
 
+use super::emit::LINE_BYTES_MAX;
 use crate::cli::{LedgerArgs, TerminalAction, TerminalArgs};
 use crate::config::JournalAt;
 use crate::failure::{Exit, Failure};
@@ -21,9 +22,6 @@ use crate::projecting::stopped;
 use crate::terminal::recorder::{Answer, Order, record};
 use crate::terminal::sender::{Sender, Sending};
 use crate::wiring::{Context, Whole};
-
-/// Longest line of standard input: the largest event with everything around it.
-const LINE_BYTES_MAX: usize = 256 * 1024;
 
 /// Events that wait for the disk at most; whoever comes later waits with his line.
 const WAITING_MAX: usize = 1024;
