@@ -9,8 +9,8 @@
 //!                                         commit (rows + checkpoint, fenced by the claim)
 //! ```
 //!
-//! A page is looked up, folded and prepared while the page before it commits. That is safe for cases: those that the page before
-//! touched are in memory, the others are not in its rows. Whatever else is looked up waits for the commit.
+//! A page is looked up, folded and prepared while the page before it commits. That is safe for cases: those that the
+//! page before touched are in memory, the others are not in its rows. Whatever else is looked up waits for the commit.
 //!
 //! It may be killed at any moment: the rows and the checkpoint are one transaction. A commit whose outcome is
 //! unknown is resolved by reading the checkpoint.

@@ -365,30 +365,17 @@ impl Ledger {
             let rows = sqlx::query_file!("queries/ledger/page.sql", sql(after), sql(upto), max)
                 .fetch_all(connection)
                 .await?;
-            let entry = |row: _| {
-                let row: PageRow = row;
-                Entry {
-                    number: number(row.number),
-                    message: Message {
-                        subject: subject.clone(),
-                        attributes: Attributes::read_block(&row.headers),
-                        body: row.body,
-                    },
-                    wall: Timestamp::from_microsecond(row.wall).unwrap_or_default(),
-                    position: row.position.map(number),
-                }
-            };
-            Ok(rows
-                .into_iter()
-                .map(|it| PageRow {
-                    number: it.number,
-                    headers: it.headers,
-                    body: it.body,
-                    wall: it.wall,
-                    position: it.position,
-                })
-                .map(entry)
-                .collect())
+            let entries = rows.into_iter().map(|row| Entry {
+                number: number(row.number),
+                message: Message {
+                    subject: subject.clone(),
+                    attributes: Attributes::read_block(&row.headers),
+                    body: row.body,
+                },
+                wall: Timestamp::from_microsecond(row.wall).unwrap_or_default(),
+                position: row.position.map(number),
+            });
+            Ok(entries.collect())
         })
         .await
     }
@@ -452,14 +439,6 @@ impl Ledger {
         })
         .await
     }
-}
-
-struct PageRow {
-    number: i64,
-    headers: String,
-    body: Vec<u8>,
-    wall: i64,
-    position: Option<i64>,
 }
 
 fn digest(bytes: &[u8]) -> Option<Digest> {

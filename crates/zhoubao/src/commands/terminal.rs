@@ -20,7 +20,7 @@ use crate::config::JournalAt;
 use crate::failure::{Exit, Failure};
 use crate::projecting::stopped;
 use crate::terminal::recorder::{Answer, Order, record};
-use crate::terminal::sender::{Sender, Sending};
+use crate::terminal::sender::Sender;
 use crate::wiring::{Context, Whole};
 
 /// Events that wait for the disk at most; whoever comes later waits with his line.
@@ -90,10 +90,6 @@ async fn journal(ctx: &Context, hall: &HallCode) -> Result<Arc<dyn Journal>, Fai
     }
 }
 
-fn random() -> u16 {
-    Context::random()
-}
-
 async fn agent(
     ctx: &Context,
     ledger: Arc<Ledger>,
@@ -102,7 +98,6 @@ async fn agent(
 ) -> Result<(), Failure> {
     let standing = ledger.standing().await?;
     let (recorded, has_recorded) = watch::channel(standing.recorded);
-    let (sending, _) = watch::channel(Sending::default());
     let sender = Sender {
         ledger: ledger.clone(),
         open: {
@@ -110,9 +105,9 @@ async fn agent(
             async move || journal(&ctx, &hall).await
         },
         clock: ctx.clock.clone(),
-        random,
+        random: Context::random,
         recorded: has_recorded,
-        sending: sending.clone(),
+        trouble: None,
     };
     let (orders, waiting) = mpsc::channel(WAITING_MAX);
     let work = async {
@@ -126,17 +121,16 @@ async fn agent(
             Ok::<_, Failure>(refused)
         };
         let (refused, (), sent) = tokio::join!(intake, recorder, sender.run());
-        sent?;
-        refused
+        Ok::<_, Failure>((sent?, refused?))
     };
-    let refused = tokio::select! {
+    let (halt, refused) = tokio::select! {
         done = work => done?,
         () = stopped() => {
             ctx.output.note("已停止 stopped; what is recorded is sent at the next start");
             return Ok(());
         }
     };
-    if let Some((code, number)) = sending.borrow().stopped {
+    if let Some((code, number)) = halt {
         let subject = ledger.subject();
         let message = format!("{}#{number}: nothing after it is sent", subject.stream);
         return Err(Failure::coded(code, message));

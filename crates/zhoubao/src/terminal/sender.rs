@@ -14,17 +14,6 @@ use zhoubao_store_sqlite::ledger::Ledger;
 
 use crate::failure::{Failure, chain};
 
-/// What the sender tells of itself.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Sending {
-    /// Number of the last event that the journal has.
-    pub stored: u64,
-    /// Why nothing more is sent.
-    pub stopped: Option<(Code, u64)>,
-    /// Why the journal could not be reached when it was last tried.
-    pub trouble: Option<String>,
-}
-
 /// The sender of one terminal.
 pub struct Sender<O> {
     /// What is to be sent.
@@ -37,20 +26,21 @@ pub struct Sender<O> {
     pub random: fn() -> u16,
     /// Number of the last event recorded.
     pub recorded: watch::Receiver<u64>,
-    /// Where it tells of itself.
-    pub sending: watch::Sender<Sending>,
+    /// Why the journal could not be reached when it was last tried; none at first.
+    pub trouble: Option<String>,
 }
 
 impl<O> Sender<O>
 where
     O: AsyncFn() -> Result<Arc<dyn Journal>, Failure>,
 {
-    /// Sends until nobody records any more and everything is stored, or nothing more may be sent.
+    /// Sends until nobody records any more and everything is stored, or nothing more may be sent: then it answers with
+    /// the reason, and the event that it is about.
     ///
     /// # Errors
     ///
     /// When the ledger cannot be read at the start.
-    pub async fn run(mut self) -> Result<(), Failure> {
+    pub async fn run(mut self) -> Result<Option<(Code, u64)>, Failure> {
         let standing = self.ledger.standing().await?;
         let stored = standing.stored.map(|(number, position)| Mark { number, position });
         let mut outbox = Outbox::new(standing.recorded, stored);
@@ -64,22 +54,23 @@ where
             outbox.step(Input::Start, self.clock.now(), (self.random)()).into();
         loop {
             while let Some(effect) = effects.pop_front() {
+                let stop = match effect {
+                    Effect::Stop { code, number } => Some((code, number)),
+                    _ => None,
+                };
                 let input = self.act(effect, &mut journal, &mut wake).await;
-                self.sending
-                    .send_modify(|it| it.stored = outbox.stored().map_or(0, |it| it.number));
+                if stop.is_some() {
+                    return Ok(stop);
+                }
                 let Some(input) = input else { continue };
                 effects.extend(outbox.step(input, self.clock.now(), (self.random)()));
-            }
-            self.sending.send_modify(|it| it.stored = outbox.stored().map_or(0, |it| it.number));
-            if self.sending.borrow().stopped.is_some() {
-                return Ok(());
             }
             let nobody_records = self.recorded.has_changed().is_err();
             if nobody_records {
                 let last = Input::Recorded(*self.recorded.borrow());
                 effects.extend(outbox.step(last, self.clock.now(), (self.random)()));
                 if outbox.is_drained() {
-                    return Ok(());
+                    return Ok(None);
                 }
                 if !effects.is_empty() {
                     continue;
@@ -101,7 +92,7 @@ where
     }
 
     async fn act(
-        &self,
+        &mut self,
         effect: Effect,
         journal: &mut Option<Arc<dyn Journal>>,
         wake: &mut Option<Timestamp>,
@@ -134,7 +125,6 @@ where
             }
             Effect::Stop { code, number } => {
                 tracing::error!(code = code.text(), number, "nothing more is sent");
-                self.sending.send_modify(|it| it.stopped = Some((code, number)));
                 self.ledger.mark_stopped(Some((code, number))).await
             }
         };
@@ -144,23 +134,18 @@ where
         None
     }
 
-    fn trouble(&self, trouble: Option<String>) {
-        self.sending.send_if_modified(|it| {
-            let changed = it.trouble != trouble;
-            if changed {
-                match &trouble {
-                    Some(why) => {
-                        tracing::warn!(error = why, "the journal does not answer, trying on")
-                    }
-                    None => tracing::info!("the journal answers again"),
-                }
-                it.trouble = trouble;
-            }
-            changed
-        });
+    fn trouble(&mut self, trouble: Option<String>) {
+        if self.trouble == trouble {
+            return;
+        }
+        match &trouble {
+            Some(why) => tracing::warn!(error = why, "the journal does not answer, trying on"),
+            None => tracing::info!("the journal answers again"),
+        }
+        self.trouble = trouble;
     }
 
-    async fn ask(&self, journal: &mut Option<Arc<dyn Journal>>) -> Input {
+    async fn ask(&mut self, journal: &mut Option<Arc<dyn Journal>>) -> Input {
         let open = match journal {
             Some(journal) => journal.clone(),
             None => match (self.open)().await {
@@ -196,7 +181,7 @@ where
     }
 
     async fn send(
-        &self,
+        &mut self,
         journal: Option<&dyn Journal>,
         after: u64,
         upto: u64,
