@@ -9,7 +9,7 @@ use zhoubao_composer::{Template, submission};
 use zhoubao_domain::code::Code;
 use zhoubao_domain::event::{Event, Refusal, Right, SUBMISSION_BYTES_MAX, Setup};
 use zhoubao_domain::figure::Definition;
-use zhoubao_domain::id::{HallCode, SetupTopic, Stream, UserId};
+use zhoubao_domain::id::{HallCode, ObjectId, SetupTopic, Stream, UserId};
 use zhoubao_domain::issue::{self, Command};
 
 use crate::clock::Clock;
@@ -293,8 +293,8 @@ pub fn check(
         return Err(Refusal::new(Code::NoRight, detail));
     }
     match (event, stream) {
-        (Event::Setup(setup), Stream::Setup(topic, _)) if setup.topic() == *topic => {
-            check_setup(known, setup)
+        (Event::Setup(setup), Stream::Setup(topic, id)) if setup.topic() == *topic => {
+            check_setup(known, id, setup)
         }
         (Event::AuthorizationChanged { department, .. }, _) => known_department(known, department),
         (Event::SubmissionFiled { department, text, section, .. }, _) => {
@@ -357,13 +357,18 @@ fn definitions(known: &Known) -> &[Definition] {
     }
 }
 
-fn check_setup(known: &Known, setup: &Setup) -> Result<(), Refusal> {
+fn check_setup(known: &Known, id: &ObjectId, setup: &Setup) -> Result<(), Refusal> {
     let wrong = |detail: String| Err(Refusal::new(Code::Setup, detail));
     match setup {
         Setup::Calendar { .. } => known::schedule(setup).map(|_| ()),
         Setup::Template { source } => Template::parse(source)?.check(definitions(known)),
         Setup::Terminal { window, .. } if !known.registry.windows.contains_key(window) => {
             wrong(format!("未知窗口 unknown window `{window}`"))
+        }
+        Setup::Key(_)
+            if !id.as_str().parse().is_ok_and(|it| known.registry.terminals.contains_key(&it)) =>
+        {
+            wrong(format!("未知终端 unknown terminal `{id}`"))
         }
         Setup::Matter { department, .. } => known_department(known, department),
         Setup::Figures { definitions } => {

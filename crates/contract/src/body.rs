@@ -8,13 +8,15 @@ use zhoubao_domain::calendar::{NamedDay, Period};
 use zhoubao_domain::code::Code;
 use zhoubao_domain::counting::{Rules, Severity};
 use zhoubao_domain::event::{
-    Act, AuthorizationChange, ClassFigures, Event, InspectionResult, IssueEvent, Kind, PEOPLE_MAX,
-    Refusal, Replacement, Right, SUBMISSION_BYTES_MAX, Setup, Tally, TerminalHead,
+    Act, AuthorizationChange, ClassFigures, Endorsement, Event, InspectionResult, IssueEvent, Kind,
+    PEOPLE_MAX, Refusal, Replacement, Right, SUBMISSION_BYTES_MAX, Setup, Tally, TerminalHead,
+    TerminalKey,
 };
 use zhoubao_domain::figure::Definition;
 use zhoubao_domain::id::{DeskTopic, Digest, EventRef, ParseIdError, SetupTopic, Stream};
 
 use crate::message::hex;
+use crate::signature::{self, Verifier};
 use crate::wire::{self, authorization_changed, figures_defined, rules_set, user_set};
 use crate::{strict, text};
 
@@ -113,6 +115,7 @@ kinds! {
     UserSet in Stream::Setup(SetupTopic::User, _) => user_set;
     FiguresDefined in Stream::Setup(SetupTopic::Figures, _) => figures_defined;
     RulesSet in Stream::Setup(SetupTopic::Rules, _) => rules_set;
+    TerminalKeySet in Stream::Setup(SetupTopic::Key, _) => terminal_key_set;
     Released in Stream::Quarantine => released;
     Rejected in Stream::Quarantine => rejected;
 }
@@ -514,6 +517,38 @@ fn terminal_set(it: wire::TerminalSet) -> Converted {
         window: id(it.window, "window")?,
         active: need(it.active, "active")?,
     }))
+}
+
+fn terminal_key_set(it: wire::TerminalKeySet) -> Converted {
+    let nats = need(it.nats, "nats")?;
+    let plain = |it: u8| matches!(it, b'A'..=b'Z' | b'2'..=b'7');
+    if nats.len() != 56 || !nats.starts_with('U') || !nats.bytes().all(plain) {
+        return Err(wrong("nats", &nats, "the public nkey of a user, `U` and 55 characters"));
+    }
+    let key = TerminalKey {
+        signing: id(it.signing, "signing")?,
+        nats,
+        valid_through: day(it.valid_through, "validThrough")?,
+        endorsement: it
+            .endorsement
+            .map(|it| {
+                Ok::<_, Fault>(Endorsement {
+                    key: id(it.key, "endorsement.key")?,
+                    signature: id(it.signature, "endorsement.signature")?,
+                })
+            })
+            .transpose()?,
+        revoked: need(it.revoked, "revoked")?,
+    };
+    if Verifier::new(&key.signing).is_none() {
+        return Err(wrong("signing", &key.signing.to_string(), "an Ed25519 public key"));
+    }
+    if key.endorsement.as_ref().is_some_and(|it| !signature::vouches(it, &key)) {
+        return Err(Fault::malformed(
+            "field `endorsement`: 旧密钥未为新密钥背书 is not a signature of these keys by the earlier key".to_owned(),
+        ));
+    }
+    Ok(Event::Setup(Setup::Key(key)))
 }
 
 fn department_set(it: wire::DepartmentSet) -> Converted {
@@ -930,6 +965,21 @@ fn setup_to_json(setup: &Setup) -> (&'static str, Vec<u8>) {
             let message =
                 wire::TerminalSet { window: Some(window.to_string()), active: Some(*active) };
             ("cn.zhoubao.TerminalSet.v1", json(&message))
+        }
+        Setup::Key(key) => {
+            let endorsement =
+                key.endorsement.as_ref().map(|it| wire::terminal_key_set::Endorsement {
+                    key: Some(it.key.to_string()),
+                    signature: Some(it.signature.to_string()),
+                });
+            let message = wire::TerminalKeySet {
+                signing: Some(key.signing.to_string()),
+                nats: Some(key.nats.clone()),
+                valid_through: Some(key.valid_through.to_string()),
+                endorsement,
+                revoked: Some(key.revoked),
+            };
+            ("cn.zhoubao.TerminalKeySet.v1", json(&message))
         }
         Setup::Department { name, aliases } => {
             let message =

@@ -122,6 +122,14 @@ codes! {
         "A consultation of 0 people or of more than 9,999, opening figures that cannot be, or an issue dated before its period ends. At the edge it is refused and nothing is stored; in the journal it is quarantined.",
         "Enter the number of people advised, at least 1; correct the figures or the date.",
         "咨询 0 人次";
+    BadSignature = "E.115", "签名缺失或不符 signature missing or wrong",
+        "The terminal has a key, and the event is not covered by a signature of it: neither it nor, directly after it in the journal, a later event of its line is signed. Quarantined; the line waits for the true event of this number.",
+        "Somebody writes under the terminal's name, or the key on the device is not the one in the register: compare `zhoubao setup show key <terminal>` with `zhoubao terminal key <terminal>` on the device.",
+        "terminal.w03#18, stored without a signature";
+    KeyRevoked = "E.116", "密钥已吊销 signed with a revoked key",
+        "The event is signed with a key of the terminal that was revoked, or replaced without being vouched for by the key before it. Quarantined.",
+        "If the device was stolen, leave it rejected. Else enrol the device anew: `zhoubao terminal enroll`.",
+        "terminal.w03#19, signed after w03 was reported stolen";
     NoReason = "E.120", "缺少原因 no reason given",
         "A correction, voiding, return or release needs a reason.",
         "Give the reason in a few words.",

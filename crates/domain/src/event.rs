@@ -6,8 +6,8 @@ use jiff::civil::Date;
 use crate::calendar::{NamedDay, Period};
 use crate::code::Code;
 use crate::id::{
-    CaseId, DepartmentId, Digest, EventRef, MatterId, ObjectId, SetupTopic, Stream, TerminalId,
-    UserId, WindowId, words,
+    CaseId, DepartmentId, Digest, EventRef, MatterId, ObjectId, PublicKey, SetupTopic, Signature,
+    Stream, TerminalId, UserId, WindowId, words,
 };
 
 /// The four things a window does that are counted and printed.
@@ -289,6 +289,31 @@ pub enum IssueEvent {
     },
 }
 
+/// The public keys of a device: what it signs its events with, and what it connects to the broker with. Two keys,
+/// because a broker chooses what the second one signs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TerminalKey {
+    /// Ed25519, signs events.
+    pub signing: PublicKey,
+    /// The device's NATS user, an nkey (`U…`, 56 characters).
+    pub nats: String,
+    /// Last day on which it is meant to be used; `doctor` asks for a new one then, events count on.
+    pub valid_through: Date,
+    /// The earlier key of the device that vouches for this one.
+    pub endorsement: Option<Endorsement>,
+    /// True: nothing that any key of the device signed is taken any more.
+    pub revoked: bool,
+}
+
+/// A device's earlier key vouches for a new one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endorsement {
+    /// The earlier key.
+    pub key: PublicKey,
+    /// Its signature of the new keys.
+    pub signature: Signature,
+}
+
 /// The hall's own set-up, one version each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Setup {
@@ -364,6 +389,8 @@ pub enum Setup {
     },
     /// Limits and severities of the counting rules.
     Rules(crate::counting::Rules),
+    /// Keys of a device.
+    Key(TerminalKey),
 }
 
 impl Setup {
@@ -382,6 +409,7 @@ impl Setup {
             Self::User { .. } => SetupTopic::User,
             Self::Figures { .. } => SetupTopic::Figures,
             Self::Rules(_) => SetupTopic::Rules,
+            Self::Key(_) => SetupTopic::Key,
         }
     }
 }

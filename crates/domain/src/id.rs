@@ -137,6 +137,8 @@ pub enum SetupTopic {
     Figures,
     /// Severities and limits of the counting rules.
     Rules,
+    /// Public keys of a device; the id is the terminal's.
+    Key,
 }
 
 /// The kind of desk entry, the token after `desk` in its subject.
@@ -172,7 +174,7 @@ pub(crate) use words;
 words!(SetupTopic {
     Hall => "hall", Window => "window", Terminal => "terminal", Department => "department",
     Matter => "matter", Checklist => "checklist", Template => "template", Calendar => "calendar",
-    User => "user", Figures => "figures", Rules => "rules",
+    User => "user", Figures => "figures", Rules => "rules", Key => "key",
 });
 words!(DeskTopic { Submission => "submission", Inspection => "inspection", Statistics => "statistics" });
 
@@ -323,54 +325,71 @@ impl FromStr for EventRef {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
 
-impl Digest {
-    /// The digest with these bytes.
-    #[must_use]
-    pub fn new(bytes: [u8; 32]) -> Self {
-        Self(bytes)
+/// Bytes in lower-case hexadecimal.
+fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let text = text.as_bytes();
+    if text.len() != 2 * N {
+        return None;
     }
-
-    /// Its 32 bytes.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
+        *byte = digit(pair[0])? * 16 + digit(pair[1])?;
     }
+    Some(bytes)
 }
 
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
+/// The public half of an Ed25519 key (RFC 8032), 32 bytes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PublicKey([u8; 32]);
 
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Digest({self})")
-    }
-}
+/// An Ed25519 signature (RFC 8032), 64 bytes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Signature([u8; 64]);
 
-impl FromStr for Digest {
-    type Err = ParseIdError;
+macro_rules! hex_bytes {
+    ($name:ident, $bytes:literal, $expected:literal) => {
+        impl $name {
+            /// The value with these bytes.
+            #[must_use]
+            pub fn new(bytes: [u8; $bytes]) -> Self {
+                Self(bytes)
+            }
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = || ParseIdError {
-            text: text.to_owned(),
-            expected: "a SHA-256 digest, expected 64 lower-case hexadecimal digits",
-        };
-        let digit = |byte: u8| match byte {
-            b'0'..=b'9' => Some(byte - b'0'),
-            b'a'..=b'f' => Some(byte - b'a' + 10),
-            _ => None,
-        };
-        let text = text.as_bytes();
-        if text.len() != 64 {
-            return Err(wrong());
+            /// Its bytes.
+            #[must_use]
+            pub fn as_bytes(&self) -> &[u8; $bytes] {
+                &self.0
+            }
         }
-        let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-            *byte =
-                digit(pair[0]).zip(digit(pair[1])).map(|(h, l)| h * 16 + l).ok_or_else(wrong)?;
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
         }
-        Ok(Self(bytes))
-    }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ParseIdError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                let wrong = || ParseIdError { text: text.to_owned(), expected: $expected };
+                Ok(Self(from_hex(text).ok_or_else(wrong)?))
+            }
+        }
+    };
 }
+
+hex_bytes!(Digest, 32, "a SHA-256 digest, expected 64 lower-case hexadecimal digits");
+hex_bytes!(PublicKey, 32, "a public key, expected 64 lower-case hexadecimal digits");
+hex_bytes!(Signature, 64, "a signature, expected 128 lower-case hexadecimal digits");

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::counting::Rules;
-use crate::event::{Right, Setup};
-use crate::id::{DepartmentId, MatterId, ObjectId, TerminalId, UserId, WindowId};
+use crate::event::{Right, Setup, TerminalKey};
+use crate::id::{DepartmentId, MatterId, ObjectId, PublicKey, TerminalId, UserId, WindowId};
 
 /// A counter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +42,44 @@ pub struct User {
     pub active: bool,
 }
 
+/// The keys of one device, as they stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keys {
+    /// The latest entry.
+    pub latest: TerminalKey,
+    /// Keys whose signatures are taken: the latest, and those before it that vouched for their successor.
+    pub valid: Vec<PublicKey>,
+    /// Keys whose signatures are not taken any more.
+    pub revoked: Vec<PublicKey>,
+}
+
+impl Keys {
+    fn new(latest: TerminalKey) -> Self {
+        let mut keys = Self { latest: latest.clone(), valid: Vec::new(), revoked: Vec::new() };
+        keys.evolve(latest);
+        keys
+    }
+
+    /// A key that an earlier one vouches for stands beside it, so that what was recorded before the change is taken
+    /// whenever it is sent; any other takes the place of all before it.
+    fn evolve(&mut self, key: TerminalKey) {
+        let continues = self.valid.contains(&key.signing)
+            || key.endorsement.as_ref().is_some_and(|it| self.valid.contains(&it.key));
+        if key.revoked || !continues {
+            self.revoked.append(&mut self.valid);
+        }
+        let of = if key.revoked { &mut self.revoked } else { &mut self.valid };
+        if !of.contains(&key.signing) {
+            of.push(key.signing);
+        }
+        // An administrator who enters a key again means it.
+        if !key.revoked {
+            self.revoked.retain(|it| *it != key.signing);
+        }
+        self.latest = key;
+    }
+}
+
 /// Everything the rules need to know of the hall's set-up.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Registry {
@@ -51,6 +89,8 @@ pub struct Registry {
     pub windows: BTreeMap<WindowId, Window>,
     /// Devices.
     pub terminals: HashMap<TerminalId, Terminal>,
+    /// Keys of devices; what a device without any sends is taken unsigned.
+    pub keys: HashMap<TerminalId, Keys>,
     /// Departments.
     pub departments: BTreeMap<DepartmentId, Department>,
     /// Matters with their departments.
@@ -96,6 +136,14 @@ impl Registry {
                 }
             }
             Setup::Rules(rules) => self.rules = rules.clone(),
+            Setup::Key(key) => {
+                if let Ok(id) = id.as_str().parse() {
+                    self.keys
+                        .entry(id)
+                        .and_modify(|it| it.evolve(key.clone()))
+                        .or_insert_with(|| Keys::new(key.clone()));
+                }
+            }
             Setup::Checklist { .. }
             | Setup::Template { .. }
             | Setup::Calendar { .. }

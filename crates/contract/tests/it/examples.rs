@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use zhoubao_contract::body::TYPES;
 use zhoubao_contract::structured::parse;
-use zhoubao_contract::{Draft, Stored, decode, encode, event_from_json, event_to_json, hash};
+use zhoubao_contract::{
+    Draft, Stored, decode, encode, event_from_json, event_to_json, hash, to_structured,
+};
 use zhoubao_domain::calendar::Schedule;
 use zhoubao_domain::event::{Event, Setup};
 use zhoubao_domain::id::Stream;
@@ -39,9 +41,15 @@ fn every_type_has_a_sample_and_a_file() {
     assert_eq!(known, sampled);
     assert_eq!(TYPES.len(), known.len(), "a type is listed twice");
     let expected: BTreeSet<_> = files().into_iter().map(|(path, ..)| path).collect();
+    for (path, _, draft) in files().into_iter().filter(|(path, ..)| !path.exists()) {
+        let message = encode(&draft);
+        let (position, recorded_at) = (draft.number, Timestamp::UNIX_EPOCH);
+        let stored = Stored { position, recorded_at, message };
+        println!("{}\n{}", path.display(), to_structured(&stored));
+    }
     let there: BTreeSet<_> =
         std::fs::read_dir(FOLDER).unwrap().map(|it| it.unwrap().path()).collect();
-    assert_eq!(expected, there, "run `write_missing_examples`");
+    assert_eq!(expected, there, "the missing ones are printed above");
 }
 
 #[test]

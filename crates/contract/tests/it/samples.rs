@@ -6,11 +6,12 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use zhoubao_contract::Draft;
+use zhoubao_contract::signature::SigningKey;
 use zhoubao_domain::calendar::{NamedDay, Period};
 use zhoubao_domain::counting::{Rules, Severity};
 use zhoubao_domain::event::{
     Act, AuthorizationChange, ClassFigures, Event, InspectionResult, IssueEvent, Kind, PEOPLE_MAX,
-    Replacement, Right, Setup, Tally, TerminalHead,
+    Replacement, Right, Setup, Tally, TerminalHead, TerminalKey,
 };
 use zhoubao_domain::figure::Definition;
 use zhoubao_domain::id::{
@@ -288,7 +289,7 @@ pub(crate) fn all() -> Vec<(&'static str, Draft)> {
         ("setup.rules.standard", Event::Setup(Setup::Rules(Rules::default()))),
         ("quarantine", Event::Released { original: id("terminal.w03#17"), reason: reason() }),
         ("quarantine", Event::Rejected { original: id("issues#3"), reason: reason() }),
-        // More of a type, where one does not show every value: behind the last, so that numbers stay.
+        // More of a type, where one does not show every value: behind the last, so that numbers stay; so are new types.
         ("terminal.w01", Event::Act(consultation(1))),
         ("terminal.w01", change(AuthorizationChange::DepartmentAuthorised)),
         ("terminal.w01", change(AuthorizationChange::DepartmentWithdrawn)),
@@ -317,6 +318,11 @@ pub(crate) fn all() -> Vec<(&'static str, Draft)> {
                     kinds: vec![Kind::Consulted],
                 }],
             }),
+        ),
+        ("setup.key.w01", Event::Setup(Setup::Key(key(None, false)))),
+        (
+            "setup.key.w02",
+            Event::Setup(Setup::Key(key(Some(SigningKey::from_seed(&[1; 32])), true))),
         ),
     ]
     .into_iter()
@@ -589,6 +595,18 @@ fn issue_event() -> impl Strategy<Value = IssueEvent> {
     ]
 }
 
+fn key(old: Option<SigningKey>, revoked: bool) -> TerminalKey {
+    let signing = SigningKey::from_seed(&[7; 32]).public_key();
+    let nats = "UCNGL4W5QX66CFX6A6DCBVDH5VOHMI7B2UZZU7TXAUQQSI2JPHULCKBR".to_owned();
+    TerminalKey {
+        signing,
+        endorsement: old.map(|it| it.endorse(&signing, &nats)),
+        nats,
+        valid_through: date(2024, 2, 29),
+        revoked,
+    }
+}
+
 fn setup() -> impl Strategy<Value = Setup> {
     let named_day = || (any_day(), words()).prop_map(|(date, name)| NamedDay { date, name });
     let right = prop::sample::select(vec![
@@ -621,6 +639,9 @@ fn setup() -> impl Strategy<Value = Setup> {
         (text(), vec(words(), 1..4))
             .prop_map(|(introduction, items)| Setup::Checklist { introduction, items }),
         text().prop_map(|source| Setup::Template { source }),
+        (option::of(any::<[u8; 32]>()), any::<bool>()).prop_map(|(old, revoked)| {
+            Setup::Key(key(old.map(|it| SigningKey::from_seed(&it)), revoked))
+        }),
         (1990_i16..2100, words(), vec(named_day(), 1..4), vec(named_day(), 0..3))
             .prop_map(|(year, notice, off, work)| Setup::Calendar { year, notice, off, work }),
         (vec(right, 0..4), any::<bool>())

@@ -21,7 +21,7 @@ use crate::output::Table;
 use crate::wiring::Context;
 
 /// Every topic with its event, in the order in which entries are recorded.
-const TOPICS: [(SetupTopic, &str); 11] = [
+const TOPICS: [(SetupTopic, &str); 12] = [
     (SetupTopic::Hall, "HallDescribed"),
     (SetupTopic::Rules, "RulesSet"),
     (SetupTopic::Figures, "FiguresDefined"),
@@ -30,6 +30,7 @@ const TOPICS: [(SetupTopic, &str); 11] = [
     (SetupTopic::Matter, "MatterSet"),
     (SetupTopic::Window, "WindowSet"),
     (SetupTopic::Terminal, "TerminalSet"),
+    (SetupTopic::Key, "TerminalKeySet"),
     (SetupTopic::Checklist, "ChecklistPublished"),
     (SetupTopic::Template, "TemplatePublished"),
     // Last: once there are people, only an administrator may do the rest.
@@ -220,6 +221,8 @@ fn title(setup: &Setup) -> String {
             definitions.iter().map(|it| it.title.as_str()).collect::<Vec<_>>().join("、")
         }
         Setup::Rules(_) => String::new(),
+        Setup::Key(key) if key.revoked => "已吊销 revoked".to_owned(),
+        Setup::Key(key) => format!("有效至 through {}", key.valid_through),
     }
 }
 
