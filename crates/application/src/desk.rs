@@ -11,6 +11,8 @@ use zhoubao_domain::event::{Event, Refusal, Right, SUBMISSION_BYTES_MAX, Setup};
 use zhoubao_domain::figure::Definition;
 use zhoubao_domain::id::{HallCode, ObjectId, SetupTopic, Stream, UserId};
 use zhoubao_domain::issue::{self, Command};
+use zhoubao_projections::cover::COVERED_MAX;
+use zhoubao_projections::model::{Incoming, Model};
 
 use crate::clock::Clock;
 use crate::journal::{AppendError, Journal, JournalError};
@@ -20,6 +22,9 @@ use crate::writer::{Receipt, Unnumbered, WriteError, Writer};
 
 /// Longest wait for the read models to reach the journal's end before a command is decided.
 const CATCH_UP_MAX: Duration = Duration::from_secs(30);
+
+/// Longest pause between two looks at them.
+const PAUSE_MAX: Duration = Duration::from_millis(100);
 
 /// How often a command is decided anew after a conflict.
 const TRIES_MAX: usize = 8;
@@ -99,8 +104,27 @@ impl Desk {
                 return Err(DeskError::Behind { at, goal });
             }
             tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_millis(100));
+            if pause == PAUSE_MAX && self.is_open(at, goal).await? {
+                return Ok(at);
+            }
+            pause = (pause * 2).min(PAUSE_MAX);
         }
+    }
+
+    /// Whether all that the projector has not folded are events that the next message of their terminal may cover: it
+    /// waits for that message, and nobody should wait for the projector.
+    async fn is_open(&self, at: u64, goal: u64) -> Result<bool, DeskError> {
+        if goal - at >= COVERED_MAX as u64 {
+            return Ok(false);
+        }
+        let mut rest = Vec::new();
+        for position in at + 1..=goal {
+            let Some(stored) = self.journal.get(position).await? else { return Ok(false) };
+            rest.push(Incoming::read(stored, &self.hall));
+        }
+        let seed = self.store.seed(&self.hall).await?;
+        let model = Model::seed(self.hall.clone(), seed.checkpoint, &seed.facts, seed.heads);
+        Ok(model.is_ok_and(|it| it.open_tail(&rest) == rest.len()))
     }
 
     /// What the facts say now.

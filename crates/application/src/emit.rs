@@ -38,9 +38,7 @@ pub async fn preview(
     let needs = model.needs(&run);
     let found = look_up(journal, store, hall, &model, needs).await?;
     model.supply(found);
-    for incoming in run {
-        model.fold(incoming, "");
-    }
+    model.fold_run(run, "");
     let (changes, _) = model.take();
     let mut said = vec![None; messages.len()];
     for exception in changes.exceptions {

@@ -121,8 +121,17 @@ pub async fn project(
     let (sender, mut pages) = mpsc::channel(PAGES_AHEAD);
     let reader = tokio::spawn(read(Follower::new(journal.clone(), from), hall.clone(), sender));
     let _reader = AbortOnDrop(reader);
-    let mut fold =
-        Fold { journal, store, hall, epoch, model, progress, caught_up: false, flying: None };
+    let mut fold = Fold {
+        journal,
+        store,
+        hall,
+        epoch,
+        model,
+        progress,
+        caught_up: false,
+        flying: None,
+        waiting: Vec::new(),
+    };
     loop {
         let waited = Instant::now();
         tokio::select! {
@@ -142,7 +151,8 @@ pub async fn project(
             }
         }
         report(fold.progress);
-        if matches!(goal, Goal::Sequence(goal) if fold.progress.sequence >= goal) {
+        let reached = fold.reached();
+        if matches!(goal, Goal::Sequence(goal) if reached >= goal) {
             return Ok(fold.progress);
         }
     }
@@ -191,6 +201,9 @@ struct Fold {
     /// Whether the journal had nothing more after the page that was folded last.
     caught_up: bool,
     flying: Option<Flying>,
+    /// Messages at the end of the journal that a later one may still cover by its signature: they are not folded before
+    /// that is known, so what they come to does not depend on when they were read.
+    waiting: Vec<Incoming>,
 }
 
 /// A commit on its way.
@@ -208,7 +221,8 @@ impl Fold {
     )]
     async fn page(&mut self, page: DecodedPage) -> Result<(), ProjectError> {
         let incarnation = page.incarnation.map(|it| it.0).unwrap_or_default();
-        let mut run = page.messages;
+        let mut run = std::mem::take(&mut self.waiting);
+        run.extend(page.messages);
         while let Some(place) = run.iter().position(Incoming::stands_alone) {
             let mut rest = run.split_off(place).into_iter();
             self.run(run, &incarnation).await?;
@@ -217,6 +231,7 @@ impl Fold {
             }
             run = rest.collect();
         }
+        self.waiting = run.split_off(run.len() - self.model.open_tail(&run));
         self.run(run, &incarnation).await?;
         self.caught_up = page.caught_up;
         Ok(())
@@ -234,9 +249,7 @@ impl Fold {
         let found = look_up(&*self.journal, &*self.store, &self.hall, &self.model, needs).await?;
         self.model.supply(found);
         let looked_up = Instant::now();
-        for incoming in run {
-            self.model.fold(incoming, incarnation);
-        }
+        self.model.fold_run(run, incarnation);
         let folded = Instant::now();
         self.progress.looking_up += looked_up - started;
         self.progress.folding += folded - looked_up;
@@ -289,6 +302,14 @@ impl Fold {
             AloneNeeds::Nothing => self.model.fold(incoming, incarnation),
         }
         self.commit().await
+    }
+
+    /// Sequence up to which everything is committed, or waits for messages that the journal does not have yet.
+    fn reached(&self) -> u64 {
+        match self.waiting.last() {
+            Some(last) if self.progress.caught_up => last.position,
+            _ => self.progress.sequence,
+        }
     }
 
     /// Sends the changes off, after the commit before.

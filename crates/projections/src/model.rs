@@ -11,7 +11,7 @@ use zhoubao_domain::code::Code;
 use zhoubao_domain::counting::{self, Candidate, Knowledge, Verdict};
 use zhoubao_domain::event::{Act, Event, IssueEvent, Recorded, Refusal, Replacement, Right, Setup};
 use zhoubao_domain::figure::{Adjustment, Cause, Definition};
-use zhoubao_domain::id::{CaseId, Digest, EventRef, HallCode, Stream, UserId, WindowId};
+use zhoubao_domain::id::{CaseId, Digest, EventRef, HallCode, Signature, Stream, UserId, WindowId};
 use zhoubao_domain::issue::IssueBook;
 use zhoubao_domain::registry::Registry;
 use zhoubao_domain::time::hall_day;
@@ -36,6 +36,8 @@ pub struct Incoming {
     pub outcome: Result<Recorded, Box<DecodeError>>,
     /// Type and body of an event outside the windows' lines.
     raw: Option<Box<Raw>>,
+    /// The signature of its hash, where one can be read.
+    pub(crate) signature: Option<Box<Signature>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,13 +67,24 @@ impl Incoming {
                 body: String::from_utf8_lossy(&stored.message.body).into_owned(),
             })
         });
-        Self { position: stored.position, recorded_at: stored.recorded_at, hash, outcome, raw }
+        let signature = stored.message.attributes.signature.as_deref();
+        let signature = signature.and_then(|it| it.parse().ok()).map(Box::new);
+        let (position, recorded_at) = (stored.position, stored.recorded_at);
+        Self { position, recorded_at, hash, outcome, raw, signature }
     }
 
-    fn identity(&self) -> Option<&EventRef> {
+    pub(crate) fn identity(&self) -> Option<&EventRef> {
         match &self.outcome {
             Ok(recorded) => Some(&recorded.identity),
             Err(error) => error.identity.as_ref(),
+        }
+    }
+
+    /// The hash of the event before it in its line, where the writer gave one.
+    pub(crate) fn previous(&self) -> Option<Digest> {
+        match &self.outcome {
+            Ok(recorded) => recorded.previous,
+            Err(error) => error.previous,
         }
     }
 
@@ -252,11 +265,34 @@ impl Model {
         (changes, self.checkpoint.clone())
     }
 
-    /// Folds one message. Nothing is ever skipped: it counts, is flagged, held, quarantined, or repeats another.
+    /// Folds messages that follow each other in the journal. Nothing is ever skipped: each counts, is flagged, held,
+    /// quarantined, or repeats another.
+    ///
+    /// Of a terminal that has a key, events before a signed one are covered by it only within one run: what
+    /// [`Model::open_tail`] tells must wait for the messages after it.
+    pub fn fold_run(&mut self, run: Vec<Incoming>, incarnation: &str) {
+        let mut covered = 0;
+        for place in 0..run.len() {
+            let mut cover = Ok(());
+            if place >= covered {
+                match self.cover(&run[place..]) {
+                    Ok(count) => covered = place + count,
+                    Err(code) => cover = Err(code),
+                }
+            }
+            self.fold_covered(&run[place], cover, incarnation);
+        }
+    }
+
+    /// Folds one message, which nothing after it covers.
     pub fn fold(&mut self, incoming: Incoming, incarnation: &str) {
+        self.fold_run(vec![incoming], incarnation);
+    }
+
+    fn fold_covered(&mut self, incoming: &Incoming, cover: Result<(), Code>, incarnation: &str) {
         self.counts.stored += 1;
         let before = self.counts;
-        self.place(&incoming);
+        self.place(incoming, cover);
         debug_assert_eq!(
             self.counts.stored,
             self.counts.counted
@@ -278,7 +314,7 @@ impl Model {
         }
     }
 
-    fn place(&mut self, incoming: &Incoming) {
+    fn place(&mut self, incoming: &Incoming, cover: Result<(), Code>) {
         let Some(identity) = incoming.identity().cloned() else {
             let (code, detail) = trouble(incoming);
             self.exception(incoming.position, None, Standing::Quarantined, code, detail);
@@ -318,10 +354,13 @@ impl Model {
             );
             return;
         }
-        let previous = match &incoming.outcome {
-            Ok(recorded) => recorded.previous,
-            Err(error) => error.previous,
-        };
+        if let Err(code) = cover {
+            // The line stays where it is: the true event of this number may still come.
+            let detail = format!("{identity} {}", code.title());
+            self.exception(incoming.position, Some(&identity), Standing::Quarantined, code, detail);
+            return;
+        }
+        let previous = incoming.previous();
         let untrusted =
             incoming.outcome.as_ref().err().is_some_and(|it| it.code == Code::BrokenChain);
         let breaks = match (previous, last) {

@@ -1,0 +1,7 @@
+//! The fold, event by event.
+
+#![expect(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
+
+mod cover;
+mod fold;
+mod journal;
