@@ -17,6 +17,7 @@
 //! [`crate::follow::Follower`], writers of long lines [`append_in_order`].
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -124,6 +125,39 @@ pub trait Journal: Send + Sync {
 
     /// Reads from `from` on (a sequence ≥ 1; it may lie beyond the end: the reader then waits for it).
     async fn open(&self, from: u64) -> Result<Box<dyn Cursor>, JournalError>;
+}
+
+/// One line of a journal, as whoever owns it and nothing else reaches it: a window's device.
+///
+/// A lost acknowledgement is *not* resolved here. After [`AppendError::Conflict`] and [`AppendError::Unavailable`] the
+/// messages may be stored; the head tells.
+#[async_trait]
+pub trait Line: Send + Sync {
+    /// The last message of the line.
+    async fn head(&self) -> Result<Option<Stored>, JournalError>;
+
+    /// Appends all messages or none after the message at `last` (0 for none), and answers with their sequences.
+    async fn append(&self, messages: &[Message], last: u64) -> Result<Vec<u64>, AppendError>;
+}
+
+/// A line of a journal to which somebody has all rights.
+pub struct OwnLine {
+    /// The journal.
+    pub journal: Arc<dyn Journal>,
+    /// The line.
+    pub subject: Subject,
+}
+
+#[async_trait]
+impl Line for OwnLine {
+    async fn head(&self) -> Result<Option<Stored>, JournalError> {
+        self.journal.head(&self.subject).await
+    }
+
+    async fn append(&self, messages: &[Message], last: u64) -> Result<Vec<u64>, AppendError> {
+        let expected = Expectation { subject: self.subject.clone(), last };
+        self.journal.append(messages, &[expected]).await
+    }
 }
 
 /// A reader's place in a journal.

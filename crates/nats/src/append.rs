@@ -22,11 +22,13 @@ use zhoubao_application::journal::{
     AppendError, Expectation, MESSAGE_BYTES_MAX, check_append, size_bytes,
 };
 use zhoubao_contract::{Message, hash};
+use zhoubao_domain::id::HallCode;
 
 use crate::connection::{ApiError, Connection, trouble};
 use crate::fault::Fault;
 use crate::journal::NatsJournal;
 use crate::message::to_headers;
+use crate::stream::stream_name;
 
 /// Longest wait for an acknowledgement; the server writes to its disk before it answers.
 const ACK_WAIT: Duration = Duration::from_secs(5);
@@ -74,30 +76,6 @@ struct Outgoing {
     body: Bytes,
 }
 
-/// What an answer of the server means.
-enum Verdict {
-    Conflict,
-    BatchRefused,
-    TooLarge,
-    /// Refused for another reason, or not answered.
-    Unclear(Fault),
-}
-
-impl From<Fault> for Verdict {
-    fn from(fault: Fault) -> Self {
-        let Fault::Refused { code, .. } = fault else { return Self::Unclear(fault) };
-        match code {
-            // Wrong last sequence; the second also when a rival is on its way.
-            10071 | 10164 => Self::Conflict,
-            // Batches off, incomplete, too large, too many.
-            10174 | 10176 | 10199 | 10210 => Self::BatchRefused,
-            10054 => Self::TooLarge,
-            // 10077 subject full, 10023 and 10047 no resources, and whatever else there may be.
-            _ => Self::Unclear(fault),
-        }
-    }
-}
-
 /// What lies where an append would have put its messages.
 enum Found {
     Ours(Vec<u64>),
@@ -105,18 +83,30 @@ enum Found {
     Nothing,
 }
 
-/// Appends all `messages` or none; see [`Journal::append`](zhoubao_application::journal::Journal::append).
-pub(crate) async fn append(
-    journal: &NatsJournal,
+/// Why an append was not acknowledged.
+pub(crate) enum Unacknowledged {
+    /// Nothing of it is stored, and nothing has to be found out.
+    NotStored(AppendError),
+    /// The line does not end where it was expected: perhaps because this very append is there already.
+    Conflict,
+    /// Refused for another reason, or not answered.
+    Unclear(Fault),
+}
+
+/// Sends all `messages` once.
+pub(crate) async fn send(
+    connection: &Connection,
+    hall: &HallCode,
     messages: &[Message],
     expected: &[Expectation],
-) -> Result<Vec<u64>, AppendError> {
-    check_append(journal.hall(), messages, expected)?;
+) -> Result<Vec<u64>, Unacknowledged> {
+    let not_stored = Unacknowledged::NotStored;
+    check_append(hall, messages, expected).map_err(not_stored)?;
     let mut outgoing = Vec::with_capacity(messages.len());
     let mut expectations: HashMap<String, u64> =
         expected.iter().map(|it| (it.subject.to_string(), it.last)).collect();
     for message in messages {
-        let mut headers = to_headers(message)?;
+        let mut headers = to_headers(message).map_err(not_stored)?;
         if let Some(last) = expectations.remove(&message.subject) {
             headers.insert(EXPECTATION, HeaderValue::from(last));
         }
@@ -125,37 +115,60 @@ pub(crate) async fn append(
     }
 
     // Nothing was sent, so there is nothing to be found out.
-    journal.connection.ready(CONNECT_WAIT).await.map_err(unavailable)?;
+    connection.ready(CONNECT_WAIT).await.map_err(|it| not_stored(unavailable(it)))?;
+    let stream = stream_name(hall);
     let sent = if outgoing.len() == 1 {
-        single(&journal.connection, &journal.stream, outgoing).await
+        single(connection, &stream, outgoing).await
     } else {
-        batch(&journal.connection, &journal.stream, outgoing).await
+        batch(connection, &stream, outgoing).await
     };
-    let verdict = match sent {
+    let fault = match sent {
         Ok(sequences) => return Ok(sequences),
-        Err(fault) => Verdict::from(fault),
+        Err(fault) => fault,
     };
-    match verdict {
-        Verdict::BatchRefused => Err(AppendError::BatchRefused),
-        Verdict::TooLarge => Err(AppendError::TooLarge {
-            // The frame of thousands of headers: `check_append` does not count it.
+    let Fault::Refused { code, .. } = fault else { return Err(Unacknowledged::Unclear(fault)) };
+    Err(match code {
+        // Wrong last sequence; the second also when a rival is on its way.
+        10071 | 10164 => Unacknowledged::Conflict,
+        // Batches off, incomplete, too large, too many.
+        10174 | 10176 | 10199 | 10210 => not_stored(AppendError::BatchRefused),
+        // The frame of thousands of headers: `check_append` does not count it.
+        10054 => not_stored(AppendError::TooLarge {
             size_bytes: messages.iter().map(size_bytes).max().unwrap_or(0),
             limit_bytes: MESSAGE_BYTES_MAX,
         }),
-        Verdict::Conflict => match probe(journal, messages, expected, true).await {
+        // 10077 subject full, 10023 and 10047 no resources, and whatever else there may be.
+        _ => Unacknowledged::Unclear(fault),
+    })
+}
+
+/// Appends all `messages` or none; see [`Journal::append`](zhoubao_application::journal::Journal::append).
+pub(crate) async fn append(
+    journal: &NatsJournal,
+    messages: &[Message],
+    expected: &[Expectation],
+) -> Result<Vec<u64>, AppendError> {
+    match send(&journal.connection, journal.hall(), messages, expected).await {
+        Ok(sequences) => Ok(sequences),
+        Err(Unacknowledged::NotStored(error)) => Err(error),
+        Err(Unacknowledged::Conflict) => match probe(journal, messages, expected, true).await {
             Ok(Found::Ours(sequences)) => Ok(sequences),
             Ok(Found::Others | Found::Nothing) => Err(AppendError::Conflict),
             Err(fault) => Err(unavailable(fault)),
         },
-        Verdict::Unclear(fault) => match probe(journal, messages, expected, false).await {
-            Ok(Found::Ours(sequences)) => Ok(sequences),
-            Ok(Found::Others) => Err(AppendError::Conflict),
-            Ok(Found::Nothing) | Err(_) => Err(unavailable(fault)),
-        },
+        // Where one right is missing, the right to look is no help.
+        Err(Unacknowledged::Unclear(fault @ Fault::NotPermitted(_))) => Err(unavailable(fault)),
+        Err(Unacknowledged::Unclear(fault)) => {
+            match probe(journal, messages, expected, false).await {
+                Ok(Found::Ours(sequences)) => Ok(sequences),
+                Ok(Found::Others) => Err(AppendError::Conflict),
+                Ok(Found::Nothing) | Err(_) => Err(unavailable(fault)),
+            }
+        }
     }
 }
 
-fn unavailable(fault: Fault) -> AppendError {
+pub(crate) fn unavailable(fault: Fault) -> AppendError {
     AppendError::Unavailable(Box::new(fault))
 }
 

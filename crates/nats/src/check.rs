@@ -117,7 +117,7 @@ async fn servers(
     sys_url: &str,
     holders: &[String],
 ) -> Result<BTreeMap<String, Server>, Fault> {
-    let connection = Connection::open(options, sys_url, false).await?;
+    let connection = Connection::open_sys(options, sys_url).await?;
     let mut signals = connection.signals();
     let inbox = connection.client.new_inbox();
     let gone = |_| Fault::Disconnected;
@@ -168,11 +168,9 @@ pub(crate) async fn check_servers(
     options: &Options,
     holders: &[String],
 ) -> Vec<Finding> {
-    let own = connection.client.server_info();
     let mut findings = Vec::new();
     let Some(sys_url) = &options.sys_url else {
-        check_version(&own.server_name, &own.version, &mut findings);
-        check_payload(&own.server_name, own.max_payload, &mut findings);
+        findings.extend(check_own_server(connection));
         findings.push(Finding::new(
             Severity::Loss,
             "no `$SYS` user is configured, so it is not known whether the servers write before they acknowledge"
@@ -189,15 +187,15 @@ pub(crate) async fn check_servers(
                 format!("the `$SYS` user learns nothing of the servers: {fault}"),
                 Some(
                     "$SYS { users: [ { user: …, permissions: { publish: { allow: \
-                     [\"$SYS.REQ.SERVER.PING.VARZ\"] }, subscribe: { allow: [\"_INBOX.>\"] } } } ] }"
+                     [\"$SYS.REQ.SERVER.PING.VARZ\"] }, subscribe: { allow: [\"_INBOX.check.>\"] } } } ] }"
                         .to_owned(),
                 ),
             ));
-            check_version(&own.server_name, &own.version, &mut findings);
-            check_payload(&own.server_name, own.max_payload, &mut findings);
+            findings.extend(check_own_server(connection));
             return findings;
         }
     };
+    let own = connection.client.server_info();
     if !servers.contains_key(&own.server_id) {
         findings.push(Finding::new(
             Severity::Loss,
@@ -243,6 +241,15 @@ pub(crate) async fn check_servers(
     findings
 }
 
+/// Checks what the server at the other end says of itself to whoever connects.
+pub(crate) fn check_own_server(connection: &Connection) -> Vec<Finding> {
+    let own = connection.client.server_info();
+    let mut findings = Vec::new();
+    check_version(&own.server_name, &own.version, &mut findings);
+    check_payload(&own.server_name, own.max_payload, &mut findings);
+    findings
+}
+
 fn check_version(name: &str, version: &str, findings: &mut Vec<Finding>) {
     let mut numbers = version.split(['.', '-']).map_while(|it| it.parse::<u64>().ok());
     let found = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
@@ -282,17 +289,18 @@ pub(crate) async fn check_rights(
         )
     };
 
-    // An append at an impossible position: a user with the right is told of the conflict.
-    for line in
-        ["issues", "audit", "quarantine", "terminal.zhoubao-check", "setup.hall.zhoubao-check"]
-    {
+    // An append at an impossible position: a user with the right is told of the conflict. Not to a terminal's line,
+    // which is the terminal's alone.
+    for line in ["issues", "audit", "quarantine", "setup.hall.zhoubao-check"] {
+        if !options.appends {
+            break;
+        }
         let subject = format!("hall.{hall}.{line}");
         let headers = append::expectation(u64::MAX >> 1);
         match connection.ask(&subject, Some(headers), "".into(), CHECK_WAIT).await {
             Ok(_) => {}
             Err(Fault::NotPermitted(_)) => {
-                let what = format!("write to `{subject}`");
-                findings.push(lacks(&what, &format!("hall.{hall}.>")));
+                findings.push(lacks(&format!("write to `{subject}`"), &subject));
                 break;
             }
             Err(fault) => return Err(fault),
@@ -334,6 +342,14 @@ pub(crate) async fn check_rights(
         Err(fault) => return Err(fault),
     }
 
+    Ok(findings)
+}
+
+/// Whether the journal's user may do more than a service needs. The question is a violation where it is answered as it
+/// should be, and stands in the server's log: so only `zhoubao doctor` asks.
+pub(crate) async fn check_excess(connection: &Connection, options: &Options) -> Vec<Finding> {
+    let stream = stream_name(&options.hall);
+    let mut findings = Vec::new();
     // A body that is no JSON changes nothing, whoever sends it.
     let subject = format!("$JS.API.STREAM.UPDATE.{stream}");
     if connection.ask(&subject, None, "{".into(), CHECK_WAIT).await.is_ok() {
@@ -345,5 +361,5 @@ pub(crate) async fn check_rights(
             Some(format!("publish: {{ deny: [\"{subject}\", \"$JS.API.STREAM.DELETE.>\"] }}")),
         ));
     }
-    Ok(findings)
+    findings
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use async_nats::connection::State;
 use async_nats::{
-    Client, ConnectOptions, Event, HeaderMap, Message, Request, ServerAddr, ServerError, StatusCode,
+    Client, ClientError, ConnectErrorKind, ConnectOptions, Event, HeaderMap, Message, Request,
+    ServerAddr, ServerError, StatusCode,
 };
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
@@ -17,6 +18,7 @@ use tokio::time::Instant;
 use zhoubao_domain::id::HallCode;
 
 use crate::fault::Fault;
+use crate::stream::inbox;
 
 /// Longest wait for an answer that is not an acknowledgement.
 pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(2);
@@ -32,6 +34,9 @@ const RECONNECT_DELAY_MAX: Duration = Duration::from_millis(250);
 /// Messages that may wait for one reader. The client drops what exceeds it, so it must hold everything that a cursor
 /// has asked for.
 pub(crate) const SUBSCRIPTION_CAPACITY: usize = 32 * 1024;
+
+/// Name of the `$SYS` user, by which its answers are told from those of other users.
+pub(crate) const SYS_USER: &str = "check";
 
 /// Signals that may wait for one request; whoever misses some takes the connection for lost.
 const SIGNALS: usize = 64;
@@ -53,6 +58,10 @@ pub struct Options {
     pub client_name: String,
     /// Who this program is, where the address does not say it.
     pub identity: Option<Identity>,
+    /// File with the seed of the `$SYS` user, where its address does not say who it is.
+    pub sys_nkey: Option<PathBuf>,
+    /// Whether this program appends. One that only reads needs no right to, and is not asked for it.
+    pub appends: bool,
     /// Certificates, where the public ones do not do.
     pub tls: Option<Tls>,
     /// First part of the subjects for answers; `None` for `_INBOX`.
@@ -72,6 +81,8 @@ impl Options {
             accept_loss: false,
             client_name: "zhoubao".to_owned(),
             identity: None,
+            sys_nkey: None,
+            appends: true,
             tls: None,
             inbox_prefix: None,
             replicas: 1,
@@ -110,7 +121,16 @@ pub(crate) enum Signal {
 pub(crate) struct Connection {
     pub(crate) client: Client,
     signals: broadcast::Sender<Signal>,
-    connected: watch::Receiver<bool>,
+    link: watch::Receiver<Link>,
+}
+
+/// How the connection stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Link {
+    Up,
+    Down,
+    /// The server is there and does not let this user in: it was taken out of service.
+    Denied,
 }
 
 /// JetStream's error object.
@@ -134,10 +154,26 @@ struct Refusal {
 }
 
 impl Connection {
-    /// Connects with the options of `options` to `url`, which may be that of the `$SYS` user.
-    pub(crate) async fn open(options: &Options, url: &str, own: bool) -> Result<Self, Fault> {
+    /// Connects as the journal's user.
+    pub(crate) async fn open(options: &Options) -> Result<Self, Fault> {
+        let prefix = options.inbox_prefix.as_deref();
+        Self::connect(options, &options.url, options.identity.as_ref(), prefix).await
+    }
+
+    /// Connects as the `$SYS` user at `url`.
+    pub(crate) async fn open_sys(options: &Options, url: &str) -> Result<Self, Fault> {
+        let identity = options.sys_nkey.clone().map(Identity::Nkey);
+        Self::connect(options, url, identity.as_ref(), Some(&inbox(SYS_USER))).await
+    }
+
+    async fn connect(
+        options: &Options,
+        url: &str,
+        identity: Option<&Identity>,
+        inbox_prefix: Option<&str>,
+    ) -> Result<Self, Fault> {
         let (signals, _) = broadcast::channel(SIGNALS);
-        let (connected, connected_seen) = watch::channel(true);
+        let (link, link_seen) = watch::channel(Link::Up);
         let mut connect = ConnectOptions::new()
             .name(&options.client_name)
             .connection_timeout(ANSWER_WAIT)
@@ -149,11 +185,11 @@ impl Connection {
             .event_callback({
                 let signals = signals.clone();
                 move |event| {
-                    react(&event, &signals, &connected);
+                    react(&event, &signals, &link);
                     std::future::ready(())
                 }
             });
-        if let Some(prefix) = &options.inbox_prefix {
+        if let Some(prefix) = inbox_prefix {
             connect = connect.custom_inbox_prefix(prefix);
         }
         if let Some(Tls { authority, client }) = &options.tls {
@@ -162,18 +198,17 @@ impl Connection {
                 connect = connect.add_client_certificate(certificate.clone(), key.clone());
             }
         }
-        match &options.identity {
-            // The `$SYS` user is another one than the journal's.
-            Some(Identity::Credentials(path)) if own => {
+        match identity {
+            Some(Identity::Credentials(path)) => {
                 connect =
                     connect.credentials_file(path).await.map_err(|it| unreadable(path, &it))?;
             }
-            Some(Identity::Nkey(path)) if own => {
+            Some(Identity::Nkey(path)) => {
                 let seed = tokio::fs::read_to_string(path).await;
                 let seed = seed.map_err(|it| unreadable(path, &it))?;
                 connect = connect.nkey(seed.trim().to_owned());
             }
-            _ => {}
+            None => {}
         }
         let addresses = url
             .split(',')
@@ -191,15 +226,14 @@ impl Connection {
         let client = connect.connect(addresses).await.map_err(|error| {
             tracing::debug!(error = &error as &dyn std::error::Error, "cannot connect to NATS");
             match error.kind() {
-                async_nats::ConnectErrorKind::Authentication
-                | async_nats::ConnectErrorKind::AuthorizationViolation => {
-                    Fault::NotPermitted("the server refuses user or password".into())
+                ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
+                    denied()
                 }
-                async_nats::ConnectErrorKind::ServerParse => Fault::Options(error.to_string()),
+                ConnectErrorKind::ServerParse => Fault::Options(error.to_string()),
                 _ => Fault::Disconnected,
             }
         })?;
-        Ok(Self { client, signals, connected: connected_seen })
+        Ok(Self { client, signals, link: link_seen })
     }
 
     /// Signals from now on.
@@ -209,9 +243,10 @@ impl Connection {
 
     /// Waits until the connection stands.
     pub(crate) async fn ready(&self, wait: Duration) -> Result<(), Fault> {
-        let mut connected = self.connected.clone();
-        match tokio::time::timeout(wait, connected.wait_for(|it| *it)).await {
+        let mut link = self.link.clone();
+        match tokio::time::timeout(wait, link.wait_for(|it| *it == Link::Up)).await {
             Ok(Ok(_)) if self.client.connection_state() == State::Connected => Ok(()),
+            _ if *self.link.borrow() == Link::Denied => Err(denied()),
             _ => Err(Fault::Disconnected),
         }
     }
@@ -286,13 +321,23 @@ fn concerns(text: &str, subject: &str) -> bool {
     text.contains("Subscription") || text.contains(&format!("\"{subject}\""))
 }
 
-fn react(event: &Event, signals: &broadcast::Sender<Signal>, connected: &watch::Sender<bool>) {
+fn denied() -> Fault {
+    Fault::NotPermitted("the server does not let this user in".into())
+}
+
+fn react(event: &Event, signals: &broadcast::Sender<Signal>, link: &watch::Sender<Link>) {
     // Nobody may be listening, which is fine.
     match event {
-        Event::Connected => drop(connected.send_replace(true)),
+        Event::Connected => drop(link.send_replace(Link::Up)),
         Event::Disconnected | Event::Closed => {
-            connected.send_replace(false);
+            link.send_replace(Link::Down);
             drop(signals.send(Signal::Lost));
+        }
+        // The client has no event of its own for this, only its words.
+        Event::ClientError(ClientError::Other(text))
+            if *text == ConnectErrorKind::AuthorizationViolation.to_string() =>
+        {
+            link.send_replace(Link::Denied);
         }
         Event::ServerError(ServerError::Other(text)) => {
             tracing::debug!(nats.error = %text, "the NATS server refused something");

@@ -15,12 +15,12 @@ use zhoubao_domain::code::Code;
 use zhoubao_domain::id::{HallCode, Subject};
 
 use crate::append;
-use crate::check::{Finding, Severity, check_rights, check_servers};
+use crate::check::{Finding, Severity, check_excess, check_rights, check_servers};
 use crate::connection::{ANSWER_WAIT, CHECK_WAIT, Connection, Options};
 use crate::cursor::{Cuts, NatsCursor};
 use crate::fault::Fault;
 use crate::message::{RawMessage, from_direct_get};
-use crate::stream::{INCARNATION_KEY, StreamOptions, compare, settings, stream_name};
+use crate::stream::{INCARNATION_KEY, StreamOptions, compare, head_subject, settings, stream_name};
 
 /// Longest wait for a stream to be made, on the disks of all its servers.
 const CREATE_WAIT: Duration = Duration::from_secs(10);
@@ -145,7 +145,7 @@ impl NatsJournal {
     pub async fn connect(options: Options) -> Result<Self, JournalError> {
         let journal = Self::open(options).await?;
         let mut refused = Vec::new();
-        for finding in journal.check().await? {
+        for finding in journal.find().await? {
             let accepted = match finding.severity {
                 Severity::Warning => true,
                 Severity::Loss => journal.options.accept_loss,
@@ -172,7 +172,7 @@ impl NatsJournal {
     ///
     /// [`JournalError::Unavailable`] when the server cannot be reached.
     pub async fn open(options: Options) -> Result<Self, JournalError> {
-        let connection = Connection::open(&options, &options.url, true).await?;
+        let connection = Connection::open(&options).await?;
         let stream = stream_name(&options.hall);
         Ok(Self {
             connection,
@@ -206,19 +206,28 @@ impl NatsJournal {
     ///
     /// # Errors
     ///
-    /// [`JournalError::Unavailable`] when the server cannot be reached or refuses.
+    /// [`JournalError::Unsafe`] when the user has no right to; [`JournalError::Unavailable`] when the server cannot be reached or refuses.
     pub async fn ensure_stream(
         options: &Options,
         stream: &StreamOptions,
     ) -> Result<(), JournalError> {
         match Self::create(options, stream).await {
             Err(Fault::Refused { code: STREAM_EXISTS, .. }) => Ok(()),
+            // Waiting gives nobody a right.
+            Err(Fault::NotPermitted(_)) => Err(JournalError::Unsafe {
+                code: Code::UnsafeBroker,
+                detail: format!(
+                    "there is no stream {} yet, and this NATS user may not make it: make it once with the key of the \
+                     break-glass user, see docs/nats.md",
+                    stream_name(&options.hall)
+                ),
+            }),
             other => Ok(other?),
         }
     }
 
     async fn create(options: &Options, stream: &StreamOptions) -> Result<(), Fault> {
-        let connection = Connection::open(options, &options.url, true).await?;
+        let connection = Connection::open(options).await?;
         let config = settings(&options.hall, options.replicas, stream);
         let subject = format!("STREAM.CREATE.{}", stream_name(&options.hall));
         connection.api::<Value>(&subject, &config, CREATE_WAIT).await.map(drop)
@@ -236,6 +245,14 @@ impl NatsJournal {
     ///
     /// [`JournalError::Unavailable`] when the server stops answering.
     pub async fn check(&self) -> Result<Vec<Finding>, JournalError> {
+        let mut findings = self.find().await?;
+        if findings.iter().all(|it| it.severity < Severity::Unsafe) {
+            findings.extend(check_excess(&self.connection, &self.options).await);
+        }
+        Ok(findings)
+    }
+
+    async fn find(&self) -> Result<Vec<Finding>, JournalError> {
         let info = match self.info(CHECK_WAIT).await {
             Ok(info) => info,
             Err(Fault::Refused { code: NO_STREAM, .. }) => {
@@ -381,9 +398,8 @@ impl Journal for NatsJournal {
 
     /// A copy that lags behind may answer; an append at its head is then refused by the leader.
     async fn head(&self, subject: &Subject) -> Result<Option<Stored>, JournalError> {
-        // The subject in the request's subject, so that a right can be given for one line.
         let request = json!({ "last_by_subj": subject.to_string() });
-        let subject = format!("$JS.API.DIRECT.GET.{}.{subject}", self.stream);
+        let subject = head_subject(subject);
         Ok(match self.connection.ask(&subject, None, "".into(), ANSWER_WAIT).await {
             Ok(answer) => from_direct_get(&answer)?,
             Err(fault) => self.instead(fault, &request).await?,
@@ -395,7 +411,7 @@ impl Journal for NatsJournal {
     }
 
     async fn open(&self, from: u64) -> Result<Box<dyn Cursor>, JournalError> {
-        let make = || Connection::open(&self.options, &self.options.url, true);
+        let make = || Connection::open(&self.options);
         let reading = self.reading.get_or_try_init(make).await?;
         Ok(Box::new(NatsCursor::open(reading, &self.stream, from, &self.cuts).await?))
     }

@@ -32,7 +32,7 @@ impl RawStream {
     /// As [`NatsJournal::create_stream`](crate::NatsJournal::create_stream).
     pub async fn create(options: &Options, stream: &StreamOptions) -> Result<Self, JournalError> {
         crate::NatsJournal::create_stream(options, stream).await?;
-        Ok(Self(Connection::open(options, &options.url, true).await?.client))
+        Ok(Self(Connection::open(options).await?.client))
     }
 
     /// Publishes all messages as one atomic batch and waits for the acknowledgement.
@@ -73,7 +73,7 @@ impl RawStream {
 ///
 /// When the server does not answer.
 pub async fn exists(options: &Options) -> Result<bool, JournalError> {
-    let connection = Connection::open(options, &options.url, true).await?;
+    let connection = Connection::open(options).await?;
     let subject = format!("STREAM.INFO.{}", stream_name(&options.hall));
     match connection.api::<Value>(&subject, &json!({}), ANSWER_WAIT).await {
         Ok(_) => Ok(true),
@@ -88,7 +88,7 @@ pub async fn exists(options: &Options) -> Result<bool, JournalError> {
 ///
 /// When the server does not answer or refuses.
 pub async fn delete(options: &Options) -> Result<(), JournalError> {
-    let connection = Connection::open(options, &options.url, true).await?;
+    let connection = Connection::open(options).await?;
     let subject = format!("STREAM.DELETE.{}", stream_name(&options.hall));
     match connection.api::<Value>(&subject, &json!({}), ANSWER_WAIT).await {
         Ok(_) | Err(Fault::Refused { code: 10059, .. }) => Ok(()),

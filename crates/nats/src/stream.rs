@@ -7,7 +7,7 @@ use async_nats::jetstream::stream::{
 };
 use serde_json::Value;
 use zhoubao_application::journal::{Incarnation, MESSAGE_BYTES_MAX};
-use zhoubao_domain::id::HallCode;
+use zhoubao_domain::id::{HallCode, Subject};
 
 use crate::check::{Finding, Severity};
 
@@ -37,6 +37,17 @@ pub struct StreamOptions {
 #[must_use]
 pub fn stream_name(hall: &HallCode) -> String {
     format!("HALL_{hall}")
+}
+
+/// Where the last message of a line is asked for: the line stands in the subject, so that a right can be given for it.
+pub(crate) fn head_subject(line: &Subject) -> String {
+    format!("$JS.API.DIRECT.GET.{}.{line}", stream_name(&line.hall))
+}
+
+/// First part of the subjects for the answers to one user.
+#[must_use]
+pub fn inbox(user: &str) -> String {
+    format!("_INBOX.{user}")
 }
 
 /// The settings of a hall's stream.

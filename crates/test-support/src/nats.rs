@@ -220,6 +220,17 @@ impl NatsServer {
         self.scratch.path().join("store")
     }
 
+    /// What the server has logged since its folder was made.
+    pub fn log(&self) -> anyhow::Result<String> {
+        Ok(std::fs::read_to_string(self.log_path())?)
+    }
+
+    /// Where the server logs.
+    #[must_use]
+    pub fn log_path(&self) -> PathBuf {
+        self.scratch.path().join("server.log")
+    }
+
     /// Process id, while the server runs.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
@@ -258,7 +269,7 @@ impl NatsServer {
             "--ports_file_dir".to_owned(),
             dir.display().to_string(),
         ];
-        let log = dir.join("server.log");
+        let log = self.log_path();
         let mut process = Process::start(&self.binary, &arguments, None, Ending::Kill, &log)?;
         // The server writes this file when its streams are recovered and it listens. A connection would prove less:
         // somebody else might have answered it.

@@ -43,6 +43,11 @@ pub const KEYS: &[(&str, &str, &str)] = &[
         "",
         "address of a `$SYS` user who may ask VARZ, to check that the broker writes before it answers",
     ),
+    (
+        "sys_nkey",
+        "",
+        "file with the nkey seed of the `$SYS` user; its address is that of the journal",
+    ),
     ("accept_loss", "false", "accept that a power cut loses events that were already acknowledged"),
     ("nats_credentials", "", "`.creds` file of this program's NATS user"),
     ("nats_nkey", "", "file with the nkey seed of this program's NATS user"),
@@ -75,6 +80,19 @@ impl Address {
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
+    }
+
+    /// The same servers, without names and passwords of users.
+    #[must_use]
+    pub fn without_users(&self) -> String {
+        let servers = self.0.split(',').map(|it| match it.split_once("://") {
+            Some((scheme, rest)) => {
+                let (_, host) = rest.rsplit_once('@').unwrap_or(("", rest));
+                format!("{scheme}://{host}")
+            }
+            None => it.to_owned(),
+        });
+        servers.collect::<Vec<_>>().join(",")
     }
 }
 
@@ -185,6 +203,8 @@ pub struct Config {
     pub store_schema: String,
     /// Address of the `$SYS` user.
     pub sys_url: Option<Address>,
+    /// Seed of the `$SYS` user.
+    pub sys_nkey: Option<PathBuf>,
     /// Accepts that a power cut loses acknowledged events.
     pub accept_loss: bool,
     /// Credentials of the NATS user.
@@ -475,6 +495,7 @@ impl Config {
             store: values.required("store")?,
             store_schema: values.required("store_schema")?,
             sys_url: sys_url.map(Address::new),
+            sys_nkey: values.parse("sys_nkey")?,
             accept_loss: values.required("accept_loss")?,
             nats_credentials: values.parse("nats_credentials")?,
             nats_nkey: values.parse("nats_nkey")?,
@@ -508,6 +529,7 @@ impl Default for Config {
             store: StoreAt::Sqlite,
             store_schema: "zhoubao".to_owned(),
             sys_url: None,
+            sys_nkey: None,
             accept_loss: false,
             nats_credentials: None,
             nats_nkey: None,
@@ -721,5 +743,6 @@ mod tests {
         let address = Address::new("nats://u:geheim@a,nats://to%2Dken@b");
         assert_eq!(address.secrets(), ["geheim", "to%2Dken", "geheim", "to-ken"]);
         assert!(!format!("{address} {address:?}").contains("geheim"));
+        assert_eq!(address.without_users(), "nats://a,nats://b");
     }
 }

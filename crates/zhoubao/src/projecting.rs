@@ -172,7 +172,7 @@ where
 ///
 /// What keeps the journal from being folded.
 pub async fn to_the_end(ctx: &Context) -> Result<Progress, Failure> {
-    let journal = ctx.open_journal().await?;
+    let journal = ctx.open_journal_to_read().await?;
     let turn = take_turn(ctx).await?;
     let store = ctx.open_store().await?;
     let done = fold(ctx, journal, store).await;

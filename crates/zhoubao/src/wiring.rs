@@ -93,7 +93,16 @@ impl Context {
     ///
     /// E.701 for an unsafe broker, E.703 for another hall's journal, E.705 when it cannot be reached.
     pub async fn open_journal(&self) -> Result<Arc<dyn Journal>, Failure> {
-        self.open_journal_of(&self.hall()?, Whole::No).await
+        self.open_journal_of(&self.hall()?, Whole::No, Access::Append).await
+    }
+
+    /// The same for reading only.
+    ///
+    /// # Errors
+    ///
+    /// As [`Context::open_journal`].
+    pub async fn open_journal_to_read(&self) -> Result<Arc<dyn Journal>, Failure> {
+        self.open_journal_of(&self.hall()?, Whole::No, Access::Read).await
     }
 
     /// The same, and the whole file is checked where the journal is one: for services, which run long.
@@ -102,7 +111,7 @@ impl Context {
     ///
     /// As [`Context::open_journal`]; E.702 for a damaged file.
     pub async fn open_checked_journal(&self) -> Result<Arc<dyn Journal>, Failure> {
-        self.open_journal_of(&self.hall()?, Whole::Checked).await
+        self.open_journal_of(&self.hall()?, Whole::Checked, Access::Read).await
     }
 
     /// The journal of one hall of several.
@@ -110,6 +119,7 @@ impl Context {
         &self,
         hall: &HallCode,
         whole: Whole,
+        access: Access,
     ) -> Result<Arc<dyn Journal>, Failure> {
         match &self.config.journal {
             JournalAt::Sqlite => {
@@ -123,7 +133,8 @@ impl Context {
                 Ok(Arc::new(SqliteJournal::open(settings, self.clock.clone()).await?))
             }
             JournalAt::Nats(address) => {
-                let options = self.nats_options(address, hall.clone());
+                let appends = access == Access::Append;
+                let options = Options { appends, ..self.nats_options(address, hall.clone()) };
                 self.ensure_stream(&options).await?;
                 Ok(Arc::new(NatsJournal::connect(options).await?))
             }
@@ -144,7 +155,11 @@ impl Context {
             client: config.nats_client.clone(),
         });
         Options {
-            sys_url: config.sys_url.as_ref().map(|it| it.expose().to_owned()),
+            sys_url: match &config.sys_url {
+                Some(address) => Some(address.expose().to_owned()),
+                None => config.sys_nkey.as_ref().map(|_| address.without_users()),
+            },
+            sys_nkey: config.sys_nkey.clone(),
             accept_loss: config.accept_loss,
             identity,
             tls,
@@ -212,6 +227,15 @@ impl Context {
             error => Failure::configuration(chain(&error).replace(" (E.780)", "")),
         })
     }
+}
+
+/// What a journal is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Nothing is appended, and no right to is needed.
+    Read,
+    /// Everything but what the windows' devices append themselves.
+    Append,
 }
 
 /// Whether a journal in a file is checked from end to end when it is opened.

@@ -33,7 +33,7 @@ pub(crate) async fn hold_batches(
 
 /// The innermost cause of an append that is not known to have happened.
 #[track_caller]
-fn fault(error: &AppendError) -> &Fault {
+pub(crate) fn fault(error: &AppendError) -> &Fault {
     let AppendError::Unavailable(source) = error else { panic!("{error:?}") };
     source.downcast_ref().expect("a fault")
 }

@@ -160,6 +160,16 @@ async fn a_user_who_may_not_read_is_refused() -> anyhow::Result<()> {
     let server = NatsServer::builder()
         .user(user("blind", &["hall.510000.>"]))
         .user(user("noget", &["hall.510000.>", info, "$JS.API.CONSUMER.>"]))
+        .user(user(
+            "reader",
+            &[
+                info,
+                "$JS.API.DIRECT.GET.HALL_510000",
+                "$JS.API.CONSUMER.CREATE.HALL_510000",
+                "$JS.API.CONSUMER.MSG.NEXT.HALL_510000.*",
+                "$JS.API.CONSUMER.DELETE.HALL_510000.*",
+            ],
+        ))
         .user(user("noreader", &["hall.510000.>", info, "$JS.API.DIRECT.GET.HALL_510000"]))
         .user(user(
             "service",
@@ -183,6 +193,20 @@ async fn a_user_who_may_not_read_is_refused() -> anyhow::Result<()> {
     check_refused(connect("blind").await, Code::UnsafeBroker, &[info]);
     check_refused(connect("noget").await, Code::UnsafeBroker, &["may not read single events"]);
     check_refused(connect("noreader").await, Code::UnsafeBroker, &["may not make a reader"]);
+
+    // Who only reads is not asked for the right to append.
+    let url = server.url_of("reader")?;
+    let to_append = Options { url: url.clone(), ..options(&server) };
+    let refused = NatsJournal::connect(to_append).await;
+    check_refused(refused, Code::UnsafeBroker, &["may not write to `hall.510000.issues`"]);
+    NatsJournal::connect(Options { url, appends: false, ..options(&server) }).await?;
+    // No service makes a stream, and none needs to where it is.
+    let elsewhere = Options { hall: "990000".parse()?, ..options(&server) };
+    let url = server.url_of("service")?;
+    let made = NatsJournal::ensure_stream(&Options { url, ..elsewhere }, &stream_options()).await;
+    let Err(JournalError::Unsafe { code, detail }) = made else { panic!("{made:?}") };
+    assert_eq!(code, Code::UnsafeBroker);
+    assert!(detail.contains("HALL_990000") && detail.contains("break-glass"), "{detail}");
 
     // The rights that a service needs, and not one more: nothing to report.
     let journal = connect("service").await?;

@@ -3,6 +3,7 @@
 mod append;
 mod checks;
 mod conformance;
+mod line;
 mod proxy;
 mod read;
 

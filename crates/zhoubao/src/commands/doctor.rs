@@ -16,14 +16,14 @@ use zhoubao_domain::code::{Code, Weight};
 use zhoubao_domain::id::{HallCode, SetupTopic, Stream, TerminalId};
 use zhoubao_domain::time::{hall_day, rfc3339};
 use zhoubao_nats::stream::stream_name;
-use zhoubao_nats::{NatsJournal, Severity};
+use zhoubao_nats::{NatsJournal, Options, Severity};
 use zhoubao_projections::rows::{Checkpoint, ExceptionRow, Head};
 
 use crate::cli::DoctorArgs;
 use crate::config::{Address, JournalAt, StoreAt};
 use crate::failure::{Exit, Failure};
 use crate::output::Table;
-use crate::wiring::{Context, Whole};
+use crate::wiring::{Access, Context, Whole};
 
 /// Free space below which somebody should look.
 const FREE_BYTES_LOW: u64 = 1 << 30;
@@ -263,7 +263,7 @@ async fn journal(
             none_yet(findings);
             return None;
         }
-        JournalAt::Sqlite => ctx.open_journal_of(hall, Whole::Checked).await,
+        JournalAt::Sqlite => ctx.open_journal_of(hall, Whole::Checked, Access::Read).await,
         JournalAt::Nats(address) => match broker(ctx, address, hall, findings).await {
             Ok(None) => {
                 none_yet(findings);
@@ -301,7 +301,9 @@ async fn broker(
     findings: &mut Findings,
 ) -> Result<Option<Arc<dyn Journal>>, Failure> {
     let subject = "消息服务器 broker";
-    let journal = NatsJournal::open(ctx.nats_options(address, hall.clone())).await?;
+    // Which service's key this is, is not known here: that it may read is all that is asked.
+    let options = Options { appends: false, ..ctx.nats_options(address, hall.clone()) };
+    let journal = NatsJournal::open(options).await?;
     let is_missing =
         matches!(journal.state().await, Err(JournalError::Unsafe { code: Code::OtherJournal, .. }));
     // A hall that never had one gets its stream with the first command; any other has lost it.

@@ -29,7 +29,7 @@ use crate::failure::{Exit, Failure, chain};
 use crate::folder::ProjectorLock;
 use crate::output::Output;
 use crate::upto::UpTo;
-use crate::wiring::{Context, Whole};
+use crate::wiring::{Access, Context, Whole};
 
 /// Rows of one page of the comparison.
 const PAGE_ROWS: u32 = 5_000;
@@ -68,7 +68,7 @@ pub async fn run(ctx: &Context, args: RebuildArgs) -> Result<(), Failure> {
     halls.extend(args.also.iter().cloned());
     let mut sources = Vec::with_capacity(halls.len());
     for hall in halls {
-        let journal = ctx.open_journal_of(&hall, Whole::Checked).await?;
+        let journal = ctx.open_journal_of(&hall, Whole::Checked, Access::Read).await?;
         sources.push((hall, journal));
     }
     let copies = Copies::open(ctx).await?;

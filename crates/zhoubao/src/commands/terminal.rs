@@ -6,12 +6,12 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::sync::{mpsc, oneshot, watch};
-use zhoubao_application::journal::Journal;
+use zhoubao_application::journal::{Line, OwnLine};
 use zhoubao_contract::structured::{Incoming, parse};
 use zhoubao_contract::{Stored, to_structured};
 use zhoubao_domain::code::Code;
-use zhoubao_domain::id::{HallCode, TerminalId};
-use zhoubao_nats::NatsJournal;
+use zhoubao_domain::id::{HallCode, Subject, TerminalId};
+use zhoubao_nats::NatsLine;
 use zhoubao_store_sqlite::ledger::{Ledger, Settings};
 
 use super::emit::LINE_BYTES_MAX;
@@ -21,7 +21,7 @@ use crate::failure::{Exit, Failure};
 use crate::projecting::stopped;
 use crate::terminal::recorder::{Answer, Order, record};
 use crate::terminal::sender::Sender;
-use crate::wiring::{Context, Whole};
+use crate::wiring::{Access, Context, Whole};
 
 /// Events that wait for the disk at most; whoever comes later waits with his line.
 const WAITING_MAX: usize = 1024;
@@ -38,8 +38,9 @@ pub async fn run(ctx: &Context, args: TerminalArgs) -> Result<(), Failure> {
     let hall = ctx.claim_folder()?;
     match args.action {
         TerminalAction::Run { of, once } => {
+            let terminal = of.terminal.clone();
             let ledger = open(ctx, of, &hall).await?;
-            agent(ctx, Arc::new(ledger), hall, once).await
+            agent(ctx, Arc::new(ledger), terminal, hall, once).await
         }
         TerminalAction::Status { of } => {
             let terminal = of.terminal.clone();
@@ -76,16 +77,24 @@ async fn there(ctx: &Context, of: LedgerArgs, hall: &HallCode) -> Result<Ledger,
     open(ctx, of, hall).await
 }
 
-/// The hall's journal as a terminal reaches it: it never makes one.
-async fn journal(ctx: &Context, hall: &HallCode) -> Result<Arc<dyn Journal>, Failure> {
+/// The terminal's line of the journal. It never makes a journal, and asks a broker for nothing but its own line.
+async fn line(
+    ctx: &Context,
+    subject: &Subject,
+    terminal: &TerminalId,
+) -> Result<Arc<dyn Line>, Failure> {
     match &ctx.config.journal {
         JournalAt::Sqlite if !ctx.folder().journal().exists() => {
             let journal = ctx.folder().journal();
             Err(Failure::unavailable(format!("no journal `{}` yet", journal.display())))
         }
-        JournalAt::Sqlite => ctx.open_journal_of(hall, Whole::No).await,
+        JournalAt::Sqlite => {
+            let journal = ctx.open_journal_of(&subject.hall, Whole::No, Access::Append).await?;
+            Ok(Arc::new(OwnLine { journal, subject: subject.clone() }))
+        }
         JournalAt::Nats(address) => {
-            Ok(Arc::new(NatsJournal::connect(ctx.nats_options(address, hall.clone())).await?))
+            let options = ctx.nats_options(address, subject.hall.clone());
+            Ok(Arc::new(NatsLine::connect(&options, terminal.clone()).await?))
         }
     }
 }
@@ -93,6 +102,7 @@ async fn journal(ctx: &Context, hall: &HallCode) -> Result<Arc<dyn Journal>, Fai
 async fn agent(
     ctx: &Context,
     ledger: Arc<Ledger>,
+    terminal: TerminalId,
     hall: HallCode,
     once: bool,
 ) -> Result<(), Failure> {
@@ -101,8 +111,8 @@ async fn agent(
     let sender = Sender {
         ledger: ledger.clone(),
         open: {
-            let (ctx, hall) = (ctx.clone(), hall.clone());
-            async move || journal(&ctx, &hall).await
+            let (ctx, subject) = (ctx.clone(), ledger.subject().clone());
+            async move || line(&ctx, &subject, &terminal).await
         },
         clock: ctx.clock.clone(),
         random: Context::random,

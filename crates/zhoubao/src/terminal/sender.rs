@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::sync::watch;
 use zhoubao_application::clock::Clock;
-use zhoubao_application::journal::{AppendError, Expectation, Journal};
+use zhoubao_application::journal::{AppendError, Line};
 use zhoubao_contract::{Message, hash};
 use zhoubao_domain::code::Code;
 use zhoubao_outbox::{BATCH_EVENTS_MAX, Effect, Head, Input, Mark, Outbox, Refusal};
@@ -18,7 +18,7 @@ use crate::failure::{Failure, chain};
 pub struct Sender<O> {
     /// What is to be sent.
     pub ledger: Arc<Ledger>,
-    /// Opens the journal; tried again until it answers.
+    /// Opens the terminal's line of the journal; tried again until it answers.
     pub open: O,
     /// The time.
     pub clock: Arc<dyn Clock>,
@@ -32,7 +32,7 @@ pub struct Sender<O> {
 
 impl<O> Sender<O>
 where
-    O: AsyncFn() -> Result<Arc<dyn Journal>, Failure>,
+    O: AsyncFn() -> Result<Arc<dyn Line>, Failure>,
 {
     /// Sends until nobody records any more and everything is stored, or nothing more may be sent: then it answers with
     /// the reason, and the event that it is about.
@@ -48,7 +48,7 @@ where
             // A person has looked, and switched it on again.
             self.ledger.mark_stopped(None).await?;
         }
-        let mut journal: Option<Arc<dyn Journal>> = None;
+        let mut line: Option<Arc<dyn Line>> = None;
         let mut wake = None;
         let mut effects: VecDeque<Effect> =
             outbox.step(Input::Start, self.clock.now(), (self.random)()).into();
@@ -58,7 +58,7 @@ where
                     Effect::Stop { code, number } => Some((code, number)),
                     _ => None,
                 };
-                let input = self.act(effect, &mut journal, &mut wake).await;
+                let input = self.act(effect, &mut line, &mut wake).await;
                 if stop.is_some() {
                     return Ok(stop);
                 }
@@ -94,15 +94,15 @@ where
     async fn act(
         &mut self,
         effect: Effect,
-        journal: &mut Option<Arc<dyn Journal>>,
+        line: &mut Option<Arc<dyn Line>>,
         wake: &mut Option<Timestamp>,
     ) -> Option<Input> {
         // What the journal has is noted for whoever looks; the journal itself is asked at every start. So a disk that
         // is full does not keep the queue from being sent.
         let noted = match effect {
-            Effect::Ask => return Some(self.ask(journal).await),
+            Effect::Ask => return Some(self.ask(line).await),
             Effect::Send { after, upto, expected } => {
-                return Some(self.send(journal.as_deref(), after, upto, expected).await);
+                return Some(self.send(line.as_deref(), after, upto, expected).await);
             }
             Effect::Rest(until) => {
                 *wake = Some(until);
@@ -145,18 +145,18 @@ where
         self.trouble = trouble;
     }
 
-    async fn ask(&mut self, journal: &mut Option<Arc<dyn Journal>>) -> Input {
-        let open = match journal {
-            Some(journal) => journal.clone(),
+    async fn ask(&mut self, line: &mut Option<Arc<dyn Line>>) -> Input {
+        let open = match line {
+            Some(line) => line.clone(),
             None => match (self.open)().await {
-                Ok(opened) => journal.insert(opened).clone(),
+                Ok(opened) => line.insert(opened).clone(),
                 Err(failure) => {
                     self.trouble(Some(failure.message));
                     return Input::NoHead;
                 }
             },
         };
-        let head = match open.head(self.ledger.subject()).await {
+        let head = match open.head().await {
             Ok(head) => head,
             Err(error) => {
                 self.trouble(Some(chain(&error)));
@@ -182,13 +182,13 @@ where
 
     async fn send(
         &mut self,
-        journal: Option<&dyn Journal>,
+        line: Option<&dyn Line>,
         after: u64,
         upto: u64,
         expected: u64,
     ) -> Input {
         // Nothing is sent before the journal was asked.
-        let Some(journal) = journal else { return Input::Refused(Refusal::NoAnswer) };
+        let Some(line) = line else { return Input::Refused(Refusal::NoAnswer) };
         let most = u32::try_from(BATCH_EVENTS_MAX).unwrap_or(u32::MAX);
         let entries = match self.ledger.entries(after, upto, most).await {
             Ok(entries) => entries,
@@ -198,8 +198,7 @@ where
             }
         };
         let messages: Vec<Message> = entries.into_iter().map(|it| it.message).collect();
-        let expectation = Expectation { subject: self.ledger.subject().clone(), last: expected };
-        match journal.append(&messages, &[expectation]).await {
+        match line.append(&messages, expected).await {
             Ok(positions) => {
                 self.trouble(None);
                 Input::Stored(positions)
