@@ -11,3 +11,4 @@ mod kills;
 mod refusals;
 mod rules;
 mod terminal;
+mod terminal_http;

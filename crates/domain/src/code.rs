@@ -158,6 +158,10 @@ codes! {
         "Imported figures finish more cases than they accept: cases of earlier periods carry over (含上期结转). Legal, and printed as imported.",
         "Nothing, if cases carry over; else compare with the source.",
         "行政许可 受理 53316, 办结 54071";
+    ForeignPage = "E.153", "他处网页的请求 request of another site's page",
+        "A request to the agent's local port names another host than this device, or comes from a page of another site in the browser. Nothing is done.",
+        "Call the port by its address, such as http://127.0.0.1:7800, and from the device's own pages only.",
+        "Origin: http://example.com";
     UntracedNumber = "W.310", "正文数字无来源 number that nothing vouches for",
         "News carry numbers of the department's own (部门自报). They are printed as submitted and bound to no figure.",
         "Bind the number, or accept it as the department's own.",

@@ -1,6 +1,7 @@
 //! The command line: every subcommand with its flags, and examples in its help.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -121,6 +122,7 @@ pub enum Command {
     #[command(after_help = "例 examples:\n  \
         zhoubao terminal run w01 < events.ndjson --once      records, sends, ends\n  \
         zhoubao terminal run w01 --journal nats://hall:4222   takes events on standard input until it is stopped\n  \
+        zhoubao terminal run w01 --listen 127.0.0.1:7800      the same over HTTP\n  \
         zhoubao terminal status w01\n  zhoubao terminal export w01 --after 4650\n\n\
         一行一个 CloudEvent，编号由本机给出 one CloudEvent in JSON a line, without a number: the ledger numbers")]
     Terminal(TerminalArgs),
@@ -269,8 +271,10 @@ pub struct LedgerArgs {
 /// What `terminal` does.
 #[derive(Debug, Clone, Subcommand)]
 pub enum TerminalAction {
-    /// 运行 takes events on standard input, and sends what the ledger holds
-    #[command(after_help = "例 example:\n  zhoubao terminal run w01 --once < events.ndjson")]
+    /// 运行 takes events on standard input and on a local port, and sends what the ledger holds
+    #[command(after_help = "例 examples:\n  zhoubao terminal run w01 --once < events.ndjson\n  \
+        zhoubao terminal run w01 --listen 127.0.0.1:7800\n\n\
+        见 docs/terminal.md: what the port answers")]
     Run {
         /// Whose.
         #[command(flatten)]
@@ -278,6 +282,12 @@ pub enum TerminalAction {
         /// 全部送达后结束 ends when standard input has ended and everything is in the journal
         #[arg(long)]
         once: bool,
+        /// 本机端口 takes events over HTTP, too, on this address of the device
+        #[arg(long, value_name = "ADDRESS", conflicts_with = "once")]
+        listen: Option<SocketAddr>,
+        /// 允许他机访问 allows an address that other machines reach; what goes over it is not encrypted
+        #[arg(long, requires = "listen")]
+        listen_anywhere: bool,
     },
     /// 状态 what is recorded, what the journal has, and what keeps it from being sent
     #[command(after_help = "例 example:\n  zhoubao terminal status w01 --json | jq .to_send")]

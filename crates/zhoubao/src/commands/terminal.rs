@@ -2,29 +2,36 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use zhoubao_application::journal::{Line, OwnLine};
-use zhoubao_contract::structured::{Incoming, parse};
 use zhoubao_contract::{Stored, to_structured};
 use zhoubao_domain::code::Code;
-use zhoubao_domain::id::{HallCode, Subject, TerminalId};
+use zhoubao_domain::id::{HallCode, Stream, Subject, TerminalId};
 use zhoubao_nats::NatsLine;
 use zhoubao_store_sqlite::ledger::{Ledger, Settings};
 
-use super::emit::LINE_BYTES_MAX;
 use crate::cli::{LedgerArgs, TerminalAction, TerminalArgs};
 use crate::config::JournalAt;
 use crate::failure::{Exit, Failure};
 use crate::projecting::stopped;
-use crate::terminal::recorder::{Answer, Order, record};
+use crate::terminal::http::{Agent, routes};
+use crate::terminal::intake::{Intake, answer};
+use crate::terminal::recorder::{Answer, record};
 use crate::terminal::sender::Sender;
+use crate::terminal::server::{listen, serve};
+use crate::terminal::standing;
 use crate::wiring::{Access, Context, Whole};
 
 /// Events that wait for the disk at most; whoever comes later waits with his line.
 const WAITING_MAX: usize = 1024;
+
+/// Longest wait for requests that have begun when the agent is stopped.
+const FINISH_MAX: Duration = Duration::from_secs(5);
 
 /// Events of one read of an export.
 const EXPORT_PAGE: u32 = 1_000;
@@ -37,10 +44,15 @@ const EXPORT_PAGE: u32 = 1_000;
 pub async fn run(ctx: &Context, args: TerminalArgs) -> Result<(), Failure> {
     let hall = ctx.claim_folder()?;
     match args.action {
-        TerminalAction::Run { of, once } => {
+        TerminalAction::Run { of, once, listen: address, listen_anywhere } => {
+            let port = match address {
+                Some(address) => Some(listen(address, listen_anywhere).await?),
+                None => None,
+            };
             let terminal = of.terminal.clone();
-            let ledger = open(ctx, of, &hall).await?;
-            agent(ctx, Arc::new(ledger), terminal, hall, once).await
+            let ledger = Arc::new(open(ctx, of, &hall).await?);
+            let takes = Takes { once, port };
+            agent(ctx, ledger, hall, terminal, takes).await
         }
         TerminalAction::Status { of } => {
             let terminal = of.terminal.clone();
@@ -99,12 +111,20 @@ async fn line(
     }
 }
 
+/// Where an agent takes events from.
+struct Takes {
+    /// It ends with standard input.
+    once: bool,
+    /// The local port, if it has one.
+    port: Option<TcpListener>,
+}
+
 async fn agent(
     ctx: &Context,
     ledger: Arc<Ledger>,
-    terminal: TerminalId,
     hall: HallCode,
-    once: bool,
+    terminal: TerminalId,
+    Takes { once, port }: Takes,
 ) -> Result<(), Failure> {
     let standing = ledger.standing().await?;
     let (recorded, has_recorded) = watch::channel(standing.recorded);
@@ -112,6 +132,7 @@ async fn agent(
         ledger: ledger.clone(),
         open: {
             let (ctx, subject) = (ctx.clone(), ledger.subject().clone());
+            let terminal = terminal.clone();
             async move || line(&ctx, &subject, &terminal).await
         },
         clock: ctx.clock.clone(),
@@ -120,22 +141,43 @@ async fn agent(
         trouble: None,
     };
     let (orders, waiting) = mpsc::channel(WAITING_MAX);
+    let intake = Intake::new(hall.clone(), ledger.subject().clone(), orders);
+    let (stop, is_stopped) = watch::channel(false);
+    let server = match port {
+        Some(listener) => {
+            let address = listener.local_addr();
+            let address = address.map_err(|error| Failure::unavailable(error.to_string()))?;
+            let (ctx, ledger, intake) = (ctx.clone(), ledger.clone(), intake.clone());
+            let agent = Agent { ctx: ctx.clone(), hall, terminal, ledger, intake };
+            let routes = routes(Arc::new(agent), address.port());
+            ctx.output.note(format!("监听 listening on http://{address}"));
+            Some(tokio::spawn(serve(listener, routes, is_stopped)))
+        }
+        None => None,
+    };
     let work = async {
         let recorder = record(ledger.clone(), ctx.clock.clone(), waiting, recorded);
         let intake = async {
-            let refused = lines(ctx, &ledger, &hall, orders.clone()).await?;
+            let refused = lines(ctx, intake).await?;
             if !once {
                 std::future::pending::<()>().await;
             }
-            drop(orders);
             Ok::<_, Failure>(refused)
         };
         let (refused, (), sent) = tokio::join!(intake, recorder, sender.run());
         Ok::<_, Failure>((sent?, refused?))
     };
+    // Recorder and sender go on until the last request has its answer.
+    let finished = async {
+        stopped().await;
+        stop.send_replace(true);
+        if let Some(server) = server {
+            let _ = tokio::time::timeout(FINISH_MAX, server).await;
+        }
+    };
     let (halt, refused) = tokio::select! {
         done = work => done?,
-        () = stopped() => {
+        () = finished => {
             ctx.output.note("已停止 stopped; what is recorded is sent at the next start");
             return Ok(());
         }
@@ -158,12 +200,8 @@ async fn agent(
 }
 
 /// Records standard input, an event a line, and says of each what became of it. Answers with how many were refused.
-async fn lines(
-    ctx: &Context,
-    ledger: &Ledger,
-    hall: &HallCode,
-    orders: mpsc::Sender<Order>,
-) -> Result<u64, Failure> {
+async fn lines(ctx: &Context, intake: Intake) -> Result<u64, Failure> {
+    let stream = intake.own().stream.clone();
     let mut input = BufReader::new(tokio::io::stdin()).lines();
     let (answers, mut said) =
         mpsc::channel::<(u64, Result<oneshot::Receiver<Answer>, Failure>)>(WAITING_MAX);
@@ -179,13 +217,8 @@ async fn lines(
             if line.trim().is_empty() {
                 continue;
             }
-            let answer = match own_event(&line, ledger, hall) {
-                Ok(event) => {
-                    let (answer, receiver) = oneshot::channel();
-                    // The recorder is there as long as anybody may order.
-                    let _ = orders.send(Order { event, answer }).await;
-                    Ok(receiver)
-                }
+            let answer = match intake.read(&line) {
+                Ok(event) => Ok(intake.order(event).await),
                 Err(failure) => Err(failure),
             };
             if answers.send((line_number, answer)).await.is_err() {
@@ -195,15 +228,13 @@ async fn lines(
     };
     let say = async {
         let mut refused = 0;
-        while let Some((line, answer)) = said.recv().await {
-            let answer = match answer {
-                Ok(receiver) => receiver
-                    .await
-                    .unwrap_or_else(|_| Err(Failure::unavailable("the recorder has ended"))),
+        while let Some((line, waiting)) = said.recv().await {
+            let answer = match waiting {
+                Ok(receiver) => answer(receiver).await,
                 Err(failure) => Err(failure),
             };
-            match answer.and_then(|it| it.map_err(Failure::from)) {
-                Ok(it) => saved(ctx, ledger, line, it.number, it.repeated),
+            match answer {
+                Ok(it) => saved(ctx, &stream, line, it.number, it.repeated),
                 Err(failure) => {
                     refused += 1;
                     not_saved(ctx, line, &failure);
@@ -216,27 +247,7 @@ async fn lines(
     read.map(|()| refused)
 }
 
-fn own_event(line: &str, ledger: &Ledger, hall: &HallCode) -> Result<Incoming, Failure> {
-    if line.len() > LINE_BYTES_MAX {
-        let message = format!("{} bytes, at most {LINE_BYTES_MAX}", line.len());
-        return Err(Failure::coded(Code::TooLarge, message));
-    }
-    let event = parse(line, hall)?;
-    let own = ledger.subject();
-    if event.subject != *own {
-        let message =
-            format!("本机只录 {own} this device records in its own line, not in {}", event.subject);
-        return Err(Failure::coded(Code::Malformed, message));
-    }
-    if event.number.is_some() {
-        let message = "编号由台账给出 the ledger numbers: leave `id`, `prevhash` and `hash` away";
-        return Err(Failure::coded(Code::Malformed, message));
-    }
-    Ok(event)
-}
-
-fn saved(ctx: &Context, ledger: &Ledger, line: u64, number: u64, repeated: bool) {
-    let stream = &ledger.subject().stream;
+fn saved(ctx: &Context, stream: &Stream, line: u64, number: u64, repeated: bool) {
     if ctx.output.is_json() {
         ctx.output.value(&json!({
             "line": line, "stream": stream.to_string(), "number": number, "state": "saved", "repeated": repeated,
@@ -265,20 +276,7 @@ async fn status(ctx: &Context, ledger: &Ledger, terminal: &TerminalId) -> Result
     let (stored, position) = standing.stored.unwrap_or_default();
     let to_send = standing.recorded.saturating_sub(stored);
     if ctx.output.is_json() {
-        let stopped: Value = match standing.stopped {
-            Some((code, number)) => {
-                json!({ "code": code.text(), "number": number, "next": code.fix() })
-            }
-            None => Value::Null,
-        };
-        ctx.output.value(&json!({
-            "terminal": terminal.as_str(),
-            "recorded": standing.recorded,
-            "stored": stored,
-            "position": (position > 0).then_some(position),
-            "to_send": to_send,
-            "stopped": stopped,
-        }));
+        ctx.output.value(&standing::to_json(terminal, &standing));
         return Ok(());
     }
     ctx.output.line(format!("终端 terminal {terminal}"));

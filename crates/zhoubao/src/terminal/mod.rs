@@ -1,11 +1,16 @@
 //! The agent of a window's device: what it records is on its own disk first, and goes to the journal by itself.
 //!
 //! ```text
-//!  standard input ─► recorder ─► ledger ◄─ sender ─► journal
-//!                      │ "saved" │            ▲
-//!                      ▼         └─ recorded ─┘
-//!                    clerk
+//!  standard input ─┐
+//!                  ├─► intake ─► recorder ─► ledger ◄─ sender ─► journal
+//!  local port ─────┘               │ "saved" │            ▲
+//!   (http)                         ▼         └─ recorded ─┘
+//!                                clerk
 //! ```
 
+pub mod http;
+pub mod intake;
 pub mod recorder;
 pub mod sender;
+pub mod server;
+pub mod standing;

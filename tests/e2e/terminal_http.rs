@@ -1,0 +1,384 @@
+//! The local port of a window's device: what it has answered is on disk, and it answers only this device.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use zhoubao_test_support::eventually;
+
+use crate::hall::{COMMAND_MAX, Hall};
+use crate::kills::Dice;
+
+/// A consultation of one person on 6 February, under a key of its own.
+fn consultation(key: &str) -> Value {
+    json!({
+        "specversion": "1.0",
+        "source": "hall.510000.terminal.w01",
+        "type": "cn.zhoubao.Consulted.v1",
+        "time": "2023-02-06T09:10:00+08:00",
+        "command": key,
+        "data": { "people": 1 },
+    })
+}
+
+/// An answer of the port.
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    head: String,
+    body: Value,
+}
+
+impl Answer {
+    /// It was refused, with this status and code, and says what to do.
+    #[track_caller]
+    fn refuses(&self, status: u16, code: &str) {
+        assert_eq!((self.status, self.body["code"].as_str()), (status, Some(code)), "{self:?}");
+        assert!(self.body["message"].is_string() && self.body["next"].is_string(), "{self:?}");
+    }
+}
+
+/// Whoever calls the port.
+#[derive(Debug, Clone)]
+struct Caller {
+    address: SocketAddr,
+    headers: Vec<(String, String)>,
+}
+
+impl Caller {
+    fn new(address: SocketAddr) -> Self {
+        let headers = vec![("Host".to_owned(), address.to_string())];
+        Self { address, headers }
+    }
+
+    /// The same with a header, in place of what it had before.
+    fn with(&self, name: &str, value: &str) -> Self {
+        let mut caller = self.clone();
+        caller.headers.retain(|(it, _)| it != name);
+        caller.headers.push((name.to_owned(), value.to_owned()));
+        caller
+    }
+
+    async fn call(&self, method: &str, path: &str, body: &str) -> anyhow::Result<Answer> {
+        let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
+        for (name, value) in &self.headers {
+            request += &format!("{name}: {value}\r\n");
+        }
+        if !body.is_empty() {
+            request += &format!("Content-Length: {}\r\n", body.len());
+        }
+        request += "\r\n";
+        request += body;
+        let exchange = async {
+            let mut stream = TcpStream::connect(self.address).await?;
+            // It may answer, and close, before it has read all of a body that it does not want.
+            let written = stream.write_all(request.as_bytes()).await;
+            let mut answer = Vec::new();
+            let read = stream.read_to_end(&mut answer).await;
+            ensure!(!answer.is_empty(), "no answer: {written:?}, {read:?}");
+            String::from_utf8(answer).context("not UTF-8")
+        };
+        let answer = timeout(COMMAND_MAX, exchange).await??;
+        let (head, body) = answer.split_once("\r\n\r\n").context("no end of the head")?;
+        let status = head.split(' ').nth(1).context("no status")?.parse()?;
+        let head = head.to_ascii_lowercase();
+        let length = format!("content-length: {}\r\n", body.len());
+        ensure!((head.clone() + "\r\n").contains(&length), "cut off: {answer}");
+        let body = if body.is_empty() { Value::Null } else { serde_json::from_str(body)? };
+        Ok(Answer { status, head, body })
+    }
+
+    async fn get(&self, path: &str) -> anyhow::Result<Answer> {
+        self.call("GET", path, "").await
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
+        self.with("Content-Type", "application/json").call("POST", path, &body.to_string()).await
+    }
+}
+
+/// A running agent of w01 with a port.
+struct Device {
+    agent: Child,
+    port: Caller,
+}
+
+impl Device {
+    async fn start(hall: &Hall) -> anyhow::Result<Self> {
+        Self::of(hall.command(&["terminal", "run", "w01", "--listen", "127.0.0.1:0"])).await
+    }
+
+    async fn of(mut command: Command) -> anyhow::Result<Self> {
+        let mut agent = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        let mut said = BufReader::new(agent.stderr.take().context("no stderr")?).lines();
+        let mut before = String::new();
+        let address = loop {
+            let line = timeout(COMMAND_MAX, said.next_line()).await??;
+            let line = line.with_context(|| format!("it ended early: {before}"))?;
+            if let Some((_, address)) = line.split_once("listening on http://") {
+                break address.trim().parse()?;
+            }
+            before += &line;
+        };
+        // A pipe that nobody reads fills up.
+        tokio::spawn(async move { while let Ok(Some(_)) = said.next_line().await {} });
+        Ok(Self { agent, port: Caller::new(address) })
+    }
+
+    async fn kill(mut self) -> anyhow::Result<()> {
+        self.agent.start_kill()?;
+        timeout(COMMAND_MAX, self.agent.wait()).await??;
+        Ok(())
+    }
+}
+
+/// Number of each command in the ledger; a command that is there twice is an error.
+async fn ledger(hall: &Hall) -> anyhow::Result<BTreeMap<String, u64>> {
+    let mut numbers = BTreeMap::new();
+    for line in hall.run(&["terminal", "export", "w01"]).await?.ok().text().lines() {
+        let event: Value = serde_json::from_str(line)?;
+        let command = event["command"].as_str().context("no command")?.to_owned();
+        let number = event["id"].as_str().context("no number")?.parse()?;
+        ensure!(numbers.insert(command, number).is_none(), "twice: {line}");
+    }
+    Ok(numbers)
+}
+
+/// Waits until the journal has everything.
+async fn sent(port: &Caller) -> anyhow::Result<()> {
+    eventually("everything sent", COMMAND_MAX, async || {
+        let status = port.get("/v1/status").await?.body;
+        Ok((status["to_send"] == 0).then_some(()))
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_port_answers_is_in_the_ledger_and_becomes_counted() -> anyhow::Result<()> {
+    let hall = Hall::in_files()?;
+    hall.set_up().await?;
+    let device = Device::start(&hall).await?;
+    let port = &device.port;
+    let answer = port.post("/v1/events", &consultation("a")).await?;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let saved =
+        json!({ "stream": "terminal.w01", "number": 1, "state": "saved", "repeated": false });
+    assert_eq!(answer.body, saved);
+    assert!(answer.head.contains("cache-control: no-store"), "{answer:?}");
+    assert!(
+        !answer.head.contains("access-control"),
+        "no page of another site may read: {answer:?}"
+    );
+    let again = port.post("/v1/events", &consultation("a")).await?;
+    assert_eq!((again.status, &again.body["repeated"]), (200, &json!(true)), "{again:?}");
+
+    // Many in each form; one that is wrong keeps nobody else from being saved.
+    let mut changed = consultation("b");
+    changed["data"]["people"] = json!(2);
+    let many = json!([consultation("b"), { "specversion": "1.0" }, changed, consultation("c")]);
+    let answer = port.post("/v1/events", &many).await?;
+    assert_eq!(answer.status, 207, "{answer:?}");
+    let results = answer.body["results"].as_array().context("no results")?;
+    let of = |it: &Value| (it["number"].as_u64(), it["code"].as_str().map(str::to_owned));
+    let code = |it: &str| (None, Some(it.to_owned()));
+    let expected = [(Some(2), None), code("E.102"), code("E.104"), (Some(3), None)];
+    assert_eq!(results.iter().map(of).collect::<Vec<_>>(), expected);
+    let lines = format!("{}\n\n{}\n", consultation("d"), consultation("e"));
+    let caller = port.with("Content-Type", "application/x-ndjson; charset=utf-8");
+    let answer = caller.call("POST", "/v1/events", &lines).await?;
+    assert_eq!((answer.status, &answer.body["results"][1]["number"]), (200, &json!(5)));
+
+    // Everything is sent, folded and told of.
+    sent(port).await?;
+    let flagged = consultation("f");
+    let flagged = json!({ "specversion": "1.0", "source": flagged["source"], "command": "f",
+        "type": "cn.zhoubao.Accepted.v1", "time": flagged["time"],
+        "data": { "department": "d999", "case": "2023-0001", "matter": "m1" } });
+    let answer = port.post("/v1/events", &flagged).await?;
+    assert_eq!(answer.status, 200, "a fact is not refused: {answer:?}");
+    let before = port.get("/v1/events?after=5").await?.body;
+    assert_ne!(before["events"][0]["state"], "needs_attention", "not folded: {before}");
+    sent(port).await?;
+    hall.counts().await?;
+    let status = port.get("/v1/status").await?.body;
+    assert_eq!([&status["recorded"], &status["stored"]], [6, 6], "{status}");
+    assert_eq!(
+        (&status["stopped"], &status["position"]),
+        (&Value::Null, &json!(hall.last().await?))
+    );
+    assert_eq!(
+        (&status["flagged"][0]["number"], &status["flagged"][0]["code"]),
+        (&json!(6), &json!("E.101"))
+    );
+    let events = port.get("/v1/events?after=3").await?.body;
+    let states: Vec<_> = events["events"]
+        .as_array()
+        .context("no events")?
+        .iter()
+        .map(|it| (it["number"].as_u64(), it["label"].as_str()))
+        .collect();
+    let expected =
+        [(Some(4), Some("已入账")), (Some(5), Some("已入账")), (Some(6), Some("需处理"))];
+    assert_eq!(states, expected, "{events}");
+    assert_eq!(events["events"][2]["code"], "E.101");
+    assert_eq!((&events["last"], &events["more"]), (&json!(6), &json!(false)));
+
+    // Stopped, it finishes and ends well.
+    let mut agent = device.agent;
+    let id = agent.id().context("it has ended")?.to_string();
+    Command::new("kill").args(["-TERM", &id]).status().await?;
+    assert!(timeout(COMMAND_MAX, agent.wait()).await??.success());
+    assert_eq!(ledger(&hall).await?.len(), 6);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_request_is_refused_with_what_to_do_and_records_nothing() -> anyhow::Result<()> {
+    let hall = Hall::in_files()?;
+    let run = ["terminal", "run", "w01", "--listen", "0.0.0.0:0"];
+    let ran = hall.run(&run).await?.fails(78, "E.780");
+    assert!(ran.err.contains("--listen-anywhere"), "{ran:?}");
+    let anywhere = Device::of(hall.command(&[&run[..], &["--listen-anywhere"]].concat())).await?;
+    let reached = SocketAddr::from(([127, 0, 0, 1], anywhere.port.address.port()));
+    assert_eq!(Caller::new(reached).get("/v1/status").await?.status, 200);
+    anywhere.kill().await?;
+
+    let device = Device::start(&hall).await?;
+    let port = &device.port;
+    let taken = port.address.to_string();
+    hall.run(&["terminal", "run", "w01", "--listen", &taken]).await?.fails(6, "E.705");
+
+    // A page of another site: by its own name for this device, or from its own place.
+    let event = consultation("a");
+    let own = format!("http://{}", port.address);
+    let rebound = format!("evil.example:{}", port.address.port());
+    port.with("Host", &rebound).post("/v1/events", &event).await?.refuses(403, "E.153");
+    port.with("Host", &rebound).get("/v1/status").await?.refuses(403, "E.153");
+    let evil = port.with("Origin", "http://evil.example");
+    evil.post("/v1/events", &event).await?.refuses(403, "E.153");
+    port.with("Origin", "null").post("/v1/events", &event).await?.refuses(403, "E.153");
+    let asked = evil.call("OPTIONS", "/v1/events", "").await?;
+    assert!(asked.status >= 400 && !asked.head.contains("access-control"), "{asked:?}");
+    // What a page can send without asking first is no JSON.
+    let plain = port.with("Content-Type", "text/plain");
+    assert_eq!(plain.call("POST", "/v1/events", &event.to_string()).await?.status, 415);
+    assert_eq!(port.call("POST", "/v1/events", &event.to_string()).await?.status, 415);
+
+    port.post("/v1/events", &json!({ "specversion": "1.0" })).await?.refuses(400, "E.102");
+    port.post("/v1/events", &json!([])).await?.refuses(400, "E.102");
+    port.with("Content-Type", "application/json")
+        .call("POST", "/v1/events", "no event")
+        .await?
+        .refuses(400, "E.102");
+    let mut foreign = event.clone();
+    foreign["source"] = json!("hall.510000.terminal.w02");
+    port.post("/v1/events", &foreign).await?.refuses(400, "E.102");
+    let many: Vec<_> = (0..201).map(|it| consultation(&it.to_string())).collect();
+    port.post("/v1/events", &json!(many)).await?.refuses(413, "E.121");
+    let mut large = event.clone();
+    large["data"]["people"] = json!("9".repeat(5 * 1024 * 1024));
+    port.post("/v1/events", &large).await?.refuses(413, "E.121");
+    let mut nobody = event.clone();
+    nobody["data"]["people"] = json!(0);
+    port.post("/v1/events", &nobody).await?.refuses(422, "E.114");
+    port.get("/v1/events?before=1").await?.refuses(400, "E.102");
+    assert_eq!(port.get("/v1/nothing").await?.status, 404);
+    assert_eq!(port.call("DELETE", "/v1/events", "").await?.status, 405);
+
+    let status = port.get("/v1/status").await?.body;
+    assert_eq!((&status["recorded"], &status["flagged"]), (&json!(0), &Value::Null), "{status}");
+    // The same from the device's own page is recorded.
+    assert_eq!(port.with("Origin", &own).post("/v1/events", &event).await?.status, 200);
+    Ok(())
+}
+
+/// Killed while many post: what was answered is in the ledger under its number, and nothing is there twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_it_answers_everything_answered_is_in_the_ledger_once() -> anyhow::Result<()> {
+    const EVENTS: usize = 1_500;
+    const KILLS: usize = 12;
+    let hall = Hall::in_files()?;
+    hall.set_up().await?;
+    let mut dice = Dice(20_230_207);
+    let mut answered: BTreeMap<String, u64> = BTreeMap::new();
+    let mut unanswered = 0;
+    for round in 0..=KILLS {
+        let device = Device::start(&hall).await?;
+        let port = Arc::new(device.port.clone());
+        // What was not answered before is posted again, by eight at a time, each one after the other.
+        let keys = (0..EVENTS * (round + 1) / (KILLS + 1)).map(|it| format!("key-{it}"));
+        let open: Vec<_> = keys.filter(|it| !answered.contains_key(it)).collect();
+        let mut posting = JoinSet::new();
+        for share in open.chunks(open.len().div_ceil(8)) {
+            let (port, share) = (port.clone(), share.to_vec());
+            posting.spawn(async move {
+                let mut got = Vec::new();
+                for key in &share {
+                    let Ok(answer) = port.post("/v1/events", &consultation(key)).await else {
+                        break;
+                    };
+                    assert_eq!(answer.status, 200, "{answer:?}");
+                    got.push((key.clone(), answer.body["number"].as_u64().unwrap()));
+                }
+                (share.len() - got.len(), got)
+            });
+        }
+        if round < KILLS {
+            tokio::time::sleep(Duration::from_millis(20 + dice.below(100))).await;
+            device.kill().await?;
+        }
+        for (missing, got) in posting.join_all().await {
+            unanswered += missing;
+            answered.extend(got);
+        }
+    }
+    assert!(unanswered > 0, "no kill hit a request");
+    assert_eq!(answered.len(), EVENTS);
+    assert_eq!(ledger(&hall).await?, answered);
+    hall.run(&["terminal", "run", "w01", "--once"]).await?.ok();
+    hall.counts().await?;
+    assert_eq!(hall.amounts("2023-02-06", "2023-02-06").await?, [EVENTS as i64, 0, 0, 0]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_answered_with_503_and_what_was_answered_before_is_kept()
+-> anyhow::Result<()> {
+    let hall = Hall::in_files()?;
+    let program = hall.command(&["terminal", "run", "w01", "--listen", "127.0.0.1:0"]);
+    let mut limited = Command::new("bash");
+    // No file may grow beyond so many blocks of 1024 bytes.
+    limited
+        .args(["-c", "trap '' XFSZ; ulimit -f 200; exec \"$0\" \"$@\""])
+        .arg(program.as_std().get_program())
+        .args(program.as_std().get_args())
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    let device = Device::of(limited).await?;
+    let mut saved = 0;
+    let refused = loop {
+        let events: Vec<_> = (saved..saved + 50).map(|it| consultation(&it.to_string())).collect();
+        let answer = device.port.post("/v1/events", &json!(events)).await?;
+        if answer.status != 200 {
+            break answer;
+        }
+        saved += 50;
+        ensure!(saved < 5_000, "the disk does not fill up");
+    };
+    assert_eq!(refused.status, 503, "{refused:?}");
+    let results = refused.body["results"].as_array().context("no results")?;
+    assert!(results.iter().all(|it| it["code"] == "E.705" && it["state"] == "refused"));
+    device.kill().await?;
+    assert!(saved > 0);
+    assert_eq!(ledger(&hall).await?.len(), saved);
+    Ok(())
+}
