@@ -7,6 +7,7 @@ mod broker_down;
 mod copies;
 mod demo;
 mod hall;
+mod keys;
 mod kills;
 mod refusals;
 mod rules;

@@ -124,7 +124,7 @@ codes! {
         "咨询 0 人次";
     BadSignature = "E.115", "签名缺失或不符 signature missing or wrong",
         "The terminal has a key, and the event is not covered by a signature of it: neither it nor, directly after it in the journal, a later event of its line is signed. Quarantined; the line waits for the true event of this number.",
-        "Somebody writes under the terminal's name, or the key on the device is not the one in the register: compare `zhoubao setup show key <terminal>` with `zhoubao terminal key <terminal>` on the device.",
+        "Somebody writes under the terminal's name, or the key on the device is not the one in the register: compare the fingerprint of `zhoubao setup list key` with that of `zhoubao terminal enroll <terminal>` on the device.",
         "terminal.w03#18, stored without a signature";
     KeyRevoked = "E.116", "密钥已吊销 signed with a revoked key",
         "The event is signed with a key of the terminal that was revoked, or replaced without being vouched for by the key before it. Quarantined.",

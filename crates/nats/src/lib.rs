@@ -23,6 +23,7 @@
 
 mod append;
 pub mod check;
+pub mod config;
 pub mod connection;
 mod cursor;
 pub mod fault;

@@ -296,6 +296,43 @@ pub enum TerminalAction {
         #[command(flatten)]
         of: LedgerArgs,
     },
+    /// 登记 makes the device's keys, if it has none, and prints the public ones for the hall's register
+    #[command(after_help = "例 example, on the device and then in the office:\n  \
+        zhoubao terminal enroll w01 > key.w01.json\n  \
+        zhoubao setup apply key.w01.json --by u900")]
+    Enroll {
+        /// 终端 the device, as the hall's set-up names it
+        terminal: TerminalId,
+        /// 有效至 last day on which the keys are meant to be used [default: two years from today]
+        #[arg(long, value_name = "DATE")]
+        valid_through: Option<Date>,
+    },
+    /// 换钥 makes new keys, which the present one vouches for, and prints the public ones
+    #[command(
+        after_help = "例 example, on the device, in the office, and on the device again:\n  \
+        zhoubao terminal rekey w01 > key.w01.json\n  \
+        zhoubao setup apply key.w01.json --by u900\n  \
+        zhoubao terminal rekey w01 --approved"
+    )]
+    Rekey {
+        /// 终端 the device
+        terminal: TerminalId,
+        /// 有效至 last day on which the keys are meant to be used [default: two years from today]
+        #[arg(long, value_name = "DATE")]
+        valid_through: Option<Date>,
+        /// 已入册 the new keys are in the register: use them from now on
+        #[arg(long, conflicts_with = "valid_through")]
+        approved: bool,
+    },
+    /// 吊销 takes nothing any more that the device's keys sign, in the office
+    #[command(after_help = "例 example:\n  zhoubao terminal revoke w01 --by u900")]
+    Revoke {
+        /// 终端 the device
+        terminal: TerminalId,
+        /// Who.
+        #[command(flatten)]
+        by: ByArgs,
+    },
     /// 导出 prints the ledger, one CloudEvent in JSON a line
     #[command(after_help = "例 example:\n  zhoubao terminal export w01 --after 4650 > w01.ndjson")]
     Export {

@@ -7,6 +7,8 @@
 //!    journal.db       the truth
 //!    read.db          may be deleted at any time
 //!    terminal-w01.db  the ledger of a terminal that runs here
+//!    terminal-w01.key its secret key, which signs its events
+//!    terminal-w01.nk  the seed of its NATS user
 //!    projector.lock   locked by the process that writes read.db
 //!    projector.wanted locked by a rebuild that asks it to give way
 //! ```
@@ -57,6 +59,18 @@ impl Folder {
     #[must_use]
     pub fn ledger(&self, terminal: &TerminalId) -> PathBuf {
         self.0.join(format!("terminal-{terminal}.db"))
+    }
+
+    /// The secret key of a terminal, which signs its events.
+    #[must_use]
+    pub fn signing_key(&self, terminal: &TerminalId) -> PathBuf {
+        self.0.join(format!("terminal-{terminal}.key"))
+    }
+
+    /// The seed of a terminal's NATS user.
+    #[must_use]
+    pub fn nats_key(&self, terminal: &TerminalId) -> PathBuf {
+        self.0.join(format!("terminal-{terminal}.nk"))
     }
 
     /// A copy of the read models that is being built.

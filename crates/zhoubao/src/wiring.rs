@@ -46,6 +46,18 @@ impl Context {
         Uuid::new_v4().to_string()
     }
 
+    /// Random bytes of the system, for a secret.
+    ///
+    /// # Errors
+    ///
+    /// When the system has none.
+    pub fn secret() -> Result<[u8; 32], Failure> {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes)
+            .map_err(|error| Failure::unavailable(format!("no random bytes: {error}")))?;
+        Ok(bytes)
+    }
+
     /// A random number.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the edge of the program, as for ids")]

@@ -6,6 +6,7 @@ pub mod config;
 pub mod demo;
 pub mod doctor;
 pub mod emit;
+pub mod enrol;
 pub mod explain;
 pub mod issue;
 pub mod project;

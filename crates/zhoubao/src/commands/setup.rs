@@ -14,6 +14,7 @@ use zhoubao_domain::code::Code;
 use zhoubao_domain::event::{Event, Setup};
 use zhoubao_domain::id::{Digest, ObjectId, SetupTopic, Stream};
 
+use super::enrol::fingerprint;
 use crate::cli::{ByArgs, SetupAction, SetupArgs};
 use crate::config::nearest_of;
 use crate::failure::Failure;
@@ -222,7 +223,9 @@ fn title(setup: &Setup) -> String {
         }
         Setup::Rules(_) => String::new(),
         Setup::Key(key) if key.revoked => "已吊销 revoked".to_owned(),
-        Setup::Key(key) => format!("有效至 through {}", key.valid_through),
+        Setup::Key(key) => {
+            format!("{} 有效至 through {}", fingerprint(key), key.valid_through)
+        }
     }
 }
 

@@ -12,15 +12,17 @@ use zhoubao_application::journal::{Line, OwnLine};
 use zhoubao_contract::{Stored, to_structured};
 use zhoubao_domain::code::Code;
 use zhoubao_domain::id::{HallCode, Stream, Subject, TerminalId};
-use zhoubao_nats::NatsLine;
+use zhoubao_nats::{Identity, NatsLine};
 use zhoubao_store_sqlite::ledger::{Ledger, Settings};
 
+use super::enrol;
 use crate::cli::{LedgerArgs, TerminalAction, TerminalArgs};
 use crate::config::JournalAt;
 use crate::failure::{Exit, Failure};
 use crate::projecting::stopped;
 use crate::terminal::http::{Agent, routes};
 use crate::terminal::intake::{Intake, answer};
+use crate::terminal::keys::KeyFiles;
 use crate::terminal::recorder::{Answer, record};
 use crate::terminal::sender::Sender;
 use crate::terminal::server::{listen, serve};
@@ -44,6 +46,14 @@ const EXPORT_PAGE: u32 = 1_000;
 pub async fn run(ctx: &Context, args: TerminalArgs) -> Result<(), Failure> {
     let hall = ctx.claim_folder()?;
     match args.action {
+        TerminalAction::Enroll { terminal, valid_through } => {
+            enrol::enrol(ctx, &terminal, valid_through)
+        }
+        TerminalAction::Rekey { terminal, approved: true, .. } => enrol::approved(ctx, &terminal),
+        TerminalAction::Rekey { terminal, valid_through, .. } => {
+            enrol::rekey(ctx, &terminal, valid_through)
+        }
+        TerminalAction::Revoke { terminal, by } => enrol::revoke(ctx, &terminal, &by).await,
         TerminalAction::Run { of, once, listen: address, listen_anywhere } => {
             let port = match address {
                 Some(address) => Some(listen(address, listen_anywhere).await?),
@@ -105,7 +115,9 @@ async fn line(
             Ok(Arc::new(OwnLine { journal, subject: subject.clone() }))
         }
         JournalAt::Nats(address) => {
-            let options = ctx.nats_options(address, subject.hall.clone());
+            let mut options = ctx.nats_options(address, subject.hall.clone());
+            let own = KeyFiles::of(&ctx.folder(), terminal).nats_seed();
+            options.identity = options.identity.or(own.map(Identity::Nkey));
             Ok(Arc::new(NatsLine::connect(&options, terminal.clone()).await?))
         }
     }
@@ -130,6 +142,7 @@ async fn agent(
     let (recorded, has_recorded) = watch::channel(standing.recorded);
     let sender = Sender {
         ledger: ledger.clone(),
+        key: KeyFiles::of(&ctx.folder(), &terminal).signing()?,
         open: {
             let (ctx, subject) = (ctx.clone(), ledger.subject().clone());
             let terminal = terminal.clone();

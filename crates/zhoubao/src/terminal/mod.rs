@@ -10,6 +10,7 @@
 
 pub mod http;
 pub mod intake;
+pub mod keys;
 pub mod recorder;
 pub mod sender;
 pub mod server;

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use zhoubao_application::clock::Clock;
 use zhoubao_application::journal::{AppendError, Line};
+use zhoubao_contract::signature::SigningKey;
 use zhoubao_contract::{Message, hash};
 use zhoubao_domain::code::Code;
 use zhoubao_outbox::{BATCH_EVENTS_MAX, Effect, Head, Input, Mark, Outbox, Refusal};
@@ -18,6 +19,8 @@ use crate::failure::{Failure, chain};
 pub struct Sender<O> {
     /// What is to be sent.
     pub ledger: Arc<Ledger>,
+    /// Signs the last event of what is sent at once, which covers those before it.
+    pub key: Option<SigningKey>,
     /// Opens the terminal's line of the journal; tried again until it answers.
     pub open: O,
     /// The time.
@@ -197,7 +200,10 @@ where
                 return Input::Refused(Refusal::NoAnswer);
             }
         };
-        let messages: Vec<Message> = entries.into_iter().map(|it| it.message).collect();
+        let mut messages: Vec<Message> = entries.into_iter().map(|it| it.message).collect();
+        if let (Some(key), Some(last)) = (&self.key, messages.last_mut()) {
+            last.attributes.signature = Some(key.sign(&hash(last)).to_string());
+        }
         match line.append(&messages, expected).await {
             Ok(positions) => {
                 self.trouble(None);

@@ -1,0 +1,130 @@
+//! A device's keys: made on it, taken into the register by the office, replaced, revoked; and whoever writes under its
+//! name without them.
+
+use serde_json::{Value, json};
+
+use crate::hall::Hall;
+
+const RUN: [&str; 4] = ["terminal", "run", "w01", "--once"];
+
+fn consultations(keys: std::ops::Range<usize>) -> String {
+    let event = |key| {
+        json!({
+            "specversion": "1.0",
+            "source": "hall.510000.terminal.w01",
+            "type": "cn.zhoubao.Consulted.v1",
+            "time": "2023-02-06T09:10:00+08:00",
+            "command": format!("key-{key}"),
+            "data": { "people": 1 },
+        })
+    };
+    keys.map(|it| format!("{}\n", event(it))).collect()
+}
+
+/// Takes what the device printed into the register.
+async fn register(hall: &Hall, printed: &[u8]) -> anyhow::Result<Value> {
+    let file = hall.file("key.w01.json", std::str::from_utf8(printed)?)?;
+    hall.run(&["setup", "apply", &file, "--by", "a01"]).await?.ok();
+    Ok(serde_json::from_slice(printed)?)
+}
+
+/// Codes of what awaits somebody, in the order of the journal.
+async fn codes(hall: &Hall) -> anyhow::Result<Vec<String>> {
+    hall.run(&["project", "--once"]).await?.ok();
+    let store = hall.context().open_store().await?;
+    let rows = store.exceptions(&"510000".parse()?, true).await?;
+    Ok(rows.iter().map(|it| it.code.text().to_owned()).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn enrolled_signed_replaced_and_revoked() -> anyhow::Result<()> {
+    let hall = Hall::in_files()?;
+    hall.set_up().await?;
+    // Before it has a key, a device sends unsigned events, and they count.
+    hall.run_with(&consultations(0..3), &RUN).await?.ok();
+    hall.run(&["terminal", "rekey", "w01"]).await?.fails(4, "E.112");
+    hall.run(&["terminal", "revoke", "w01", "--by", "a01"]).await?.fails(4, "E.112");
+
+    let first = hall.run(&["terminal", "enroll", "w01"]).await?.ok();
+    let again = hall.run(&["terminal", "enroll", "w01"]).await?.ok();
+    assert_eq!(first.out, again.out, "a device makes its keys once");
+    assert!(first.err.contains("fingerprint"), "{first:?}");
+    // Somebody who may not keep the register does not get a key in.
+    let file = hall.file("key.w01.json", &first.text())?;
+    hall.run(&["setup", "apply", &file, "--by", "c01"]).await?.fails(4, "E.111");
+    let first = register(&hall, &first.out).await?;
+    hall.run_with(&consultations(3..250), &RUN).await?.ok();
+    assert_eq!(hall.amounts("2023-02-06", "2023-02-06").await?, [250, 0, 0, 0]);
+
+    // The new key is used as soon as it is made known; what the old one signs still counts.
+    let second = hall.run(&["terminal", "rekey", "w01"]).await?.ok();
+    let second = register(&hall, &second.out).await?;
+    assert_eq!(second["endorsement"]["key"], first["signing"]);
+    hall.run_with(&consultations(250..260), &RUN).await?.ok();
+    hall.run(&["terminal", "rekey", "w01", "--approved"]).await?.ok();
+    hall.run(&["terminal", "rekey", "w01", "--approved"]).await?.fails(4, "E.112");
+    hall.run_with(&consultations(260..270), &RUN).await?.ok();
+    let enrolled = hall.run(&["terminal", "enroll", "w01"]).await?.ok().json()?;
+    assert_eq!(enrolled["signing"], second["signing"]);
+    assert_eq!(hall.amounts("2023-02-06", "2023-02-06").await?, [270, 0, 0, 0]);
+    assert_eq!(codes(&hall).await?, [""; 0]);
+
+    // An endorsement that was changed on the way is refused.
+    let mut forged = second.clone();
+    forged["endorsement"]["key"] = forged["signing"].clone();
+    let file = hall.file("key.w01.json", &forged.to_string())?;
+    hall.run(&["setup", "apply", &file, "--by", "a01"]).await?.fails(4, "E.102");
+
+    hall.run(&["terminal", "revoke", "w01", "--by", "c01"]).await?.fails(4, "E.111");
+    hall.run(&["terminal", "revoke", "w01", "--by", "a01"]).await?.ok();
+    hall.run(&["terminal", "revoke", "w01", "--by", "a01"]).await?.ok();
+    hall.run_with(&consultations(270..271), &RUN).await?.ok();
+    assert_eq!(codes(&hall).await?, ["E.116"]);
+    assert_eq!(hall.amounts("2023-02-06", "2023-02-06").await?, [270, 0, 0, 0]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_writes_under_its_name_without_its_key_is_found_and_stops_nobody() -> anyhow::Result<()>
+{
+    let hall = Hall::in_files()?;
+    hall.set_up().await?;
+    let enrolled = hall.run(&["terminal", "enroll", "w01"]).await?.ok();
+    register(&hall, &enrolled.out).await?;
+    hall.run_with(&consultations(0..3), &RUN).await?.ok();
+    assert_eq!(hall.amounts("2023-02-06", "2023-02-06").await?, [3, 0, 0, 0]);
+
+    // The line looks right in everything but the signature, and nothing comes after it in the journal.
+    let act = ["emit", "consult", "--terminal", "w01", "--people", "1", "--by", "c01"];
+    hall.run(&act).await?.fails(4, "E.115");
+    hall.run_with(&consultations(90..91), &["emit", "-", "--anyway"]).await?.ok();
+    assert_eq!(hall.amounts("2023-02-06", "2023-02-06").await?, [3, 0, 0, 0]);
+    // The next message of anybody decides it.
+    hall.run(&["setup", "list"]).await?.ok();
+    let other = hall.run(&["terminal", "enroll", "w02"]).await?.ok();
+    let file = hall.file("key.w02.json", &other.text())?;
+    hall.run(&["setup", "apply", &file, "--by", "a01"]).await?.ok();
+    let counts = hall.counts().await?;
+    assert_eq!((counts.quarantined, counts.held), (1, 0));
+    assert_eq!(codes(&hall).await?, ["E.115"]);
+    // The device itself sees that somebody else has written.
+    hall.run_with(&consultations(3..4), &RUN).await?.fails(4, "E.104");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_others_can_read_is_not_used() -> anyhow::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let hall = Hall::in_files()?;
+    hall.set_up().await?;
+    hall.run(&["terminal", "enroll", "w01"]).await?.ok();
+    let key = hall.dir().join("terminal-w01.key");
+    assert_eq!(std::fs::metadata(&key)?.permissions().mode() & 0o777, 0o600);
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o640))?;
+    hall.run_with(&consultations(0..1), &RUN).await?.fails(78, "E.780");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600))?;
+    std::fs::write(&key, "00\n")?;
+    let ran = hall.run_with(&consultations(0..1), &RUN).await?;
+    assert_eq!(ran.exit, 78, "{ran:?}");
+    Ok(())
+}
