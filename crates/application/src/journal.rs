@@ -23,7 +23,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use zhoubao_contract::{Message, Stored, hash};
 use zhoubao_domain::code::Code;
-use zhoubao_domain::id::{Digest, HallCode, Subject};
+use zhoubao_domain::id::{Digest, HallCode, Stream, Subject};
+
+use crate::receipts::Receipts;
 
 /// Most messages of one [`Journal::append`]: what the broker takes in one atomic batch with our settings.
 pub const BATCH_MESSAGES_MAX: usize = 200;
@@ -138,14 +140,19 @@ pub trait Line: Send + Sync {
 
     /// Appends all messages or none after the message at `last` (0 for none), and answers with their sequences.
     async fn append(&self, messages: &[Message], last: u64) -> Result<Vec<u64>, AppendError>;
+
+    /// What the hall has said last of the line ([`crate::receipts`]).
+    async fn receipt(&self) -> Result<Option<String>, JournalError>;
 }
 
 /// A line of a journal to which somebody has all rights.
 pub struct OwnLine {
     /// The journal.
     pub journal: Arc<dyn Journal>,
-    /// The line.
+    /// The line, of a terminal.
     pub subject: Subject,
+    /// Where its receipts lie.
+    pub receipts: Arc<dyn Receipts>,
 }
 
 #[async_trait]
@@ -157,6 +164,13 @@ impl Line for OwnLine {
     async fn append(&self, messages: &[Message], last: u64) -> Result<Vec<u64>, AppendError> {
         let expected = Expectation { subject: self.subject.clone(), last };
         self.journal.append(messages, &[expected]).await
+    }
+
+    async fn receipt(&self) -> Result<Option<String>, JournalError> {
+        match &self.subject.stream {
+            Stream::Terminal(terminal) => self.receipts.get(terminal).await,
+            _ => Ok(None),
+        }
     }
 }
 

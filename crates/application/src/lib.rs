@@ -11,6 +11,7 @@ pub mod journal;
 pub mod known;
 pub mod memory;
 pub mod projector;
+pub mod receipts;
 pub mod statistics;
 pub mod store;
 pub mod weekly;

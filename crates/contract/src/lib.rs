@@ -18,6 +18,7 @@
 pub mod body;
 pub mod codec;
 pub mod message;
+pub mod receipt;
 pub mod signature;
 pub mod structured;
 

@@ -23,6 +23,9 @@ const EVENT: &[u8] = b"zhoubao event v1\0";
 /// Before keys that are vouched for.
 const KEY: &[u8] = b"zhoubao key v1\0";
 
+/// Before a receipt.
+const RECEIPT: &[u8] = b"zhoubao receipt v1\0";
+
 /// The secret half of a device's key.
 pub struct SigningKey(ed25519_dalek::SigningKey);
 
@@ -55,6 +58,10 @@ impl SigningKey {
         Signature::new(self.0.sign(&text(EVENT, &[hash.as_bytes()])).to_bytes())
     }
 
+    pub(crate) fn sign_receipt(&self, receipt: &str) -> Signature {
+        Signature::new(self.0.sign(&text(RECEIPT, &[receipt.as_bytes()])).to_bytes())
+    }
+
     /// Vouches for the keys that come after this one.
     #[must_use]
     pub fn endorse(&self, signing: &PublicKey, nats: &str) -> Endorsement {
@@ -75,6 +82,10 @@ impl Verifier {
     #[must_use]
     pub fn verifies(&self, hash: &Digest, signature: &Signature) -> bool {
         self.verifies_text(&text(EVENT, &[hash.as_bytes()]), signature)
+    }
+
+    pub(crate) fn verifies_receipt(&self, receipt: &str, signature: &Signature) -> bool {
+        self.verifies_text(&text(RECEIPT, &[receipt.as_bytes()]), signature)
     }
 
     fn verifies_text(&self, text: &[u8], signature: &Signature) -> bool {

@@ -130,6 +130,10 @@ codes! {
         "The event is signed with a key of the terminal that was revoked, or replaced without being vouched for by the key before it. Quarantined.",
         "If the device was stolen, leave it rejected. Else enrol the device anew: `zhoubao terminal enroll`.",
         "terminal.w03#19, signed after w03 was reported stolen";
+    ReceiptKey = "E.117", "回执密钥不符 receipt signed by another key",
+        "What says that the terminal's events are counted is not signed by the key that the terminal trusts: the key of its first receipt, or the one it was told. It is not believed; recording and sending go on.",
+        "If the hall's receipt key was changed, tell the device: `zhoubao terminal trust <terminal> <key>`; `zhoubao doctor` of the hall shows the key. Else somebody forges receipts.",
+        "the projector moved to another machine without its receipts.key";
     NoReason = "E.120", "缺少原因 no reason given",
         "A correction, voiding, return or release needs a reason.",
         "Give the reason in a few words.",

@@ -296,10 +296,16 @@ impl Connection {
             serde_json::to_vec(request).map_err(|it| Fault::Unexpected(it.to_string()))?;
         let answer =
             self.ask(&format!("$JS.API.{subject}"), None, payload.into(), wait).await?.payload;
-        if let Ok(Refusal { error }) = serde_json::from_slice(&answer) {
-            return Err(error.into());
-        }
+        acknowledged(&answer)?;
         serde_json::from_slice(&answer).map_err(|it| Fault::Unexpected(it.to_string()))
+    }
+}
+
+/// Whether an answer of JetStream is no refusal.
+pub(crate) fn acknowledged(answer: &[u8]) -> Result<(), Fault> {
+    match serde_json::from_slice(answer) {
+        Ok(Refusal { error }) => Err(error.into()),
+        Err(_) => Ok(()),
     }
 }
 

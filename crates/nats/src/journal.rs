@@ -20,7 +20,9 @@ use crate::connection::{ANSWER_WAIT, CHECK_WAIT, Connection, Options};
 use crate::cursor::{Cuts, NatsCursor};
 use crate::fault::Fault;
 use crate::message::{RawMessage, from_direct_get};
-use crate::stream::{INCARNATION_KEY, StreamOptions, compare, head_subject, settings, stream_name};
+use crate::stream::{
+    INCARNATION_KEY, StreamOptions, compare, head_subject, receipts_settings, settings, stream_name,
+};
 
 /// Longest wait for a stream to be made, on the disks of all its servers.
 const CREATE_WAIT: Duration = Duration::from_secs(10);
@@ -230,6 +232,13 @@ impl NatsJournal {
         let connection = Connection::open(options).await?;
         let config = settings(&options.hall, options.replicas, stream);
         let subject = format!("STREAM.CREATE.{}", stream_name(&options.hall));
+        // The receipts first: where the hall's stream is, they have one.
+        let receipts = receipts_settings(&options.hall, options.replicas);
+        let make = format!("STREAM.CREATE.{}", receipts.name);
+        match connection.api::<Value>(&make, &receipts, CREATE_WAIT).await {
+            Ok(_) | Err(Fault::Refused { code: STREAM_EXISTS, .. }) => {}
+            Err(fault) => return Err(fault),
+        }
         connection.api::<Value>(&subject, &config, CREATE_WAIT).await.map(drop)
     }
 

@@ -31,6 +31,7 @@ pub mod journal;
 pub mod line;
 mod message;
 pub mod raw;
+pub mod receipts;
 pub mod stream;
 
 pub use check::{Finding, Severity};
@@ -38,4 +39,5 @@ pub use connection::{Identity, Options, Tls};
 pub use fault::Fault;
 pub use journal::{BrokerState, NatsJournal};
 pub use line::NatsLine;
+pub use receipts::NatsReceipts;
 pub use stream::StreamOptions;

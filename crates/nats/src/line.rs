@@ -12,6 +12,7 @@ use crate::append::{Unacknowledged, send, unavailable};
 use crate::check::{Severity, check_own_server};
 use crate::connection::{ANSWER_WAIT, Connection, Options};
 use crate::message::from_direct_get;
+use crate::receipts;
 use crate::stream::{head_subject, inbox};
 
 /// A line on NATS JetStream.
@@ -63,5 +64,14 @@ impl Line for NatsLine {
             Unacknowledged::Conflict => AppendError::Conflict,
             Unacknowledged::Unclear(fault) => unavailable(fault),
         })
+    }
+
+    async fn receipt(&self) -> Result<Option<String>, JournalError> {
+        match &self.subject.stream {
+            Stream::Terminal(terminal) => {
+                receipts::get(&self.connection, &self.subject.hall, terminal).await
+            }
+            _ => Ok(None),
+        }
     }
 }

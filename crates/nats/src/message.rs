@@ -72,17 +72,29 @@ fn sort(attributes: &mut Attributes, order: Option<&str>) {
     }
 }
 
-/// The answer to a direct get: the event, or nothing.
-pub(crate) fn from_direct_get(message: &async_nats::Message) -> Result<Option<Stored>, Fault> {
+/// Whether a direct get has found a message.
+fn is_found(message: &async_nats::Message) -> Result<bool, Fault> {
     const NOT_FOUND: u16 = 404;
     let named = message.headers.as_ref().is_some_and(|it| it.get(SEQUENCE).is_some());
     // A stored message may have a status of its own.
-    if let Some(status) = message.status.filter(|_| !named) {
-        let description = message.description.clone().unwrap_or_default();
-        return match status.as_u16() {
-            NOT_FOUND => Ok(None),
-            code => Err(Fault::Refused { code: code.into(), description }),
-        };
+    let Some(status) = message.status.filter(|_| !named) else { return Ok(true) };
+    let description = message.description.clone().unwrap_or_default();
+    match status.as_u16() {
+        NOT_FOUND => Ok(false),
+        code => Err(Fault::Refused { code: code.into(), description }),
+    }
+}
+
+/// The answer to a direct get of a text: the text, or nothing.
+pub(crate) fn text_of_direct_get(message: &async_nats::Message) -> Result<Option<String>, Fault> {
+    let text = || String::from_utf8_lossy(&message.payload).into_owned();
+    Ok(is_found(message)?.then(text))
+}
+
+/// The answer to a direct get: the event, or nothing.
+pub(crate) fn from_direct_get(message: &async_nats::Message) -> Result<Option<Stored>, Fault> {
+    if !is_found(message)? {
+        return Ok(None);
     }
     let broker_header = |name: &str| {
         let value = message.headers.as_ref().and_then(|it| it.get_last(name));

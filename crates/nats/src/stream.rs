@@ -7,7 +7,7 @@ use async_nats::jetstream::stream::{
 };
 use serde_json::Value;
 use zhoubao_application::journal::{Incarnation, MESSAGE_BYTES_MAX};
-use zhoubao_domain::id::{HallCode, Subject};
+use zhoubao_domain::id::{HallCode, Subject, TerminalId};
 
 use crate::check::{Finding, Severity};
 
@@ -20,6 +20,9 @@ pub const SUBJECT_MESSAGES_MAX: i64 = 2_000_000;
 /// Most bytes of a message as the broker counts them: the largest event, and the broker's own headers around it
 /// (expectation, batch id, number and commit are some 160 bytes, the frame 12 and 2 a header).
 pub const WIRE_BYTES_MAX: usize = MESSAGE_BYTES_MAX + 1024;
+
+/// Most bytes of all receipts: a thousand terminals have room for the largest.
+const RECEIPTS_BYTES_MAX: i64 = 64 * 1024 * 1024;
 
 /// Settings that are the administrator's own: where the copies lie, and a note.
 const HARMLESS: &[&str] = &["description", "placement"];
@@ -37,6 +40,44 @@ pub struct StreamOptions {
 #[must_use]
 pub fn stream_name(hall: &HallCode) -> String {
     format!("HALL_{hall}")
+}
+
+/// Name of the stream of a hall's receipts.
+#[must_use]
+pub fn receipts_name(hall: &HallCode) -> String {
+    format!("RECEIPTS_{hall}")
+}
+
+/// Where the receipt of a terminal lies.
+#[must_use]
+pub fn receipt_subject(hall: &HallCode, terminal: &TerminalId) -> String {
+    format!("receipt.{hall}.{terminal}")
+}
+
+/// Where it is asked for.
+pub(crate) fn receipt_request(hall: &HallCode, terminal: &TerminalId) -> String {
+    let (stream, subject) = (receipts_name(hall), receipt_subject(hall, terminal));
+    format!("$JS.API.DIRECT.GET.{stream}.{subject}")
+}
+
+/// The settings of the stream of receipts: the latest of each terminal. Losing it loses nothing, the projector writes
+/// it again.
+pub(crate) fn receipts_settings(hall: &HallCode, replicas: usize) -> Config {
+    Config {
+        name: receipts_name(hall),
+        subjects: vec![format!("receipt.{hall}.*")],
+        storage: StorageType::File,
+        num_replicas: replicas,
+        retention: RetentionPolicy::Limits,
+        discard: DiscardPolicy::Old,
+        max_messages_per_subject: 1,
+        max_messages: -1,
+        max_consumers: -1,
+        max_bytes: RECEIPTS_BYTES_MAX,
+        max_message_size: i32::try_from(WIRE_BYTES_MAX).unwrap_or(i32::MAX),
+        allow_direct: true,
+        ..Config::default()
+    }
 }
 
 /// Where the last message of a line is asked for: the line stands in the subject, so that a right can be given for it.

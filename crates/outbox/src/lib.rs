@@ -26,6 +26,8 @@
 //! assert_eq!(effects, [Effect::Send { after: 0, upto: 2, expected: 0 }]);
 //! ```
 
+pub mod receipt;
+
 use jiff::{SignedDuration, Timestamp};
 use zhoubao_domain::code::Code;
 use zhoubao_domain::id::Digest;

@@ -25,6 +25,10 @@ use zhoubao_domain::id::{Digest, HallCode, Stream, Subject, TerminalId};
 use crate::busy::{Patience, is_busy};
 use crate::journal::{BUSY_MAX, DAMAGED, connect_options};
 
+mod receipts;
+
+pub use receipts::Heard;
+
 static MIGRATOR: Migrator = sqlx::migrate!("migrations/ledger");
 
 /// Which file, and whose ledger it is.

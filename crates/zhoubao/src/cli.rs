@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use jiff::civil::Date;
 use zhoubao_domain::id::{
-    CaseId, DepartmentId, EventRef, HallCode, MatterId, ObjectId, TerminalId, UserId,
+    CaseId, DepartmentId, EventRef, HallCode, MatterId, ObjectId, PublicKey, TerminalId, UserId,
 };
 
 /// 政务服务大厅的记录与周报 the record-keeping backend of a government service hall.
@@ -332,6 +332,16 @@ pub enum TerminalAction {
         /// Who.
         #[command(flatten)]
         by: ByArgs,
+    },
+    /// 信任 takes receipts that another key of the hall has signed
+    #[command(after_help = "例 example:\n  zhoubao terminal trust w01 \
+        ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c")]
+    Trust {
+        /// Whose.
+        #[command(flatten)]
+        of: LedgerArgs,
+        /// 公钥 the hall's receipt key, as `zhoubao doctor` of the hall shows it
+        key: PublicKey,
     },
     /// 导出 prints the ledger, one CloudEvent in JSON a line
     #[command(after_help = "例 example:\n  zhoubao terminal export w01 --after 4650 > w01.ndjson")]

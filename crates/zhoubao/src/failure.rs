@@ -11,6 +11,7 @@ use zhoubao_application::desk::DeskError;
 use zhoubao_application::follow::FollowError;
 use zhoubao_application::journal::{AppendError, JournalError};
 use zhoubao_application::projector::ProjectError;
+use zhoubao_application::receipts::ReceiptsError;
 use zhoubao_application::store::StoreError;
 use zhoubao_application::weekly::WeeklyError;
 use zhoubao_application::writer::WriteError;
@@ -198,6 +199,15 @@ impl From<JournalError> for Failure {
         match error {
             JournalError::Unsafe { code, detail } => Self::coded(code, detail),
             error @ JournalError::Unavailable(_) => Self::unavailable(chain(&error)),
+        }
+    }
+}
+
+impl From<ReceiptsError> for Failure {
+    fn from(error: ReceiptsError) -> Self {
+        match error {
+            ReceiptsError::Store(error) => error.into(),
+            ReceiptsError::Put(error) => error.into(),
         }
     }
 }

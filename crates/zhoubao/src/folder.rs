@@ -9,6 +9,8 @@
 //!    terminal-w01.db  the ledger of a terminal that runs here
 //!    terminal-w01.key its secret key, which signs its events
 //!    terminal-w01.nk  the seed of its NATS user
+//!    receipts/        how far each terminal's line is counted, signed; may be deleted at any time
+//!    receipts.key     the secret key that signs them
 //!    projector.lock   locked by the process that writes read.db
 //!    projector.wanted locked by a rebuild that asks it to give way
 //! ```
@@ -65,6 +67,18 @@ impl Folder {
     #[must_use]
     pub fn signing_key(&self, terminal: &TerminalId) -> PathBuf {
         self.0.join(format!("terminal-{terminal}.key"))
+    }
+
+    /// The secret key that signs the hall's receipts.
+    #[must_use]
+    pub fn receipts_key(&self) -> PathBuf {
+        self.0.join("receipts.key")
+    }
+
+    /// The receipts of the hall's terminals, where the journal is a file.
+    #[must_use]
+    pub fn receipts(&self) -> PathBuf {
+        self.0.join("receipts")
     }
 
     /// The seed of a terminal's NATS user.

@@ -15,6 +15,7 @@ pub mod folder;
 pub mod output;
 pub mod play;
 pub mod projecting;
+pub mod receipts;
 pub mod sample;
 pub mod telemetry;
 pub mod terminal;

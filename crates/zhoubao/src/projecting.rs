@@ -19,6 +19,7 @@ use zhoubao_domain::id::HallCode;
 use crate::config::StoreAt;
 use crate::failure::{Exit, Failure};
 use crate::folder::ProjectorLock;
+use crate::receipts;
 use crate::wiring::Context;
 
 /// How often somebody who waits for his turn looks again.
@@ -175,9 +176,13 @@ pub async fn to_the_end(ctx: &Context) -> Result<Progress, Failure> {
     let journal = ctx.open_journal_to_read().await?;
     let turn = take_turn(ctx).await?;
     let store = ctx.open_store().await?;
-    let done = fold(ctx, journal, store).await;
+    let done = fold(ctx, journal, store.clone()).await?;
+    // They only tell terminals; whoever asked for the figures has them.
+    if let Err(failure) = receipts::write_once(ctx, &*store, &ctx.hall()?).await {
+        tracing::warn!(error = failure.message, "no receipts were written");
+    }
     drop(turn);
-    done
+    Ok(done)
 }
 
 async fn fold(

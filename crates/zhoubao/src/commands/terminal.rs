@@ -13,7 +13,7 @@ use zhoubao_contract::{Stored, to_structured};
 use zhoubao_domain::code::Code;
 use zhoubao_domain::id::{HallCode, Stream, Subject, TerminalId};
 use zhoubao_nats::{Identity, NatsLine};
-use zhoubao_store_sqlite::ledger::{Ledger, Settings};
+use zhoubao_store_sqlite::ledger::{Heard, Ledger, Settings};
 
 use super::enrol;
 use crate::cli::{LedgerArgs, TerminalAction, TerminalArgs};
@@ -52,6 +52,12 @@ pub async fn run(ctx: &Context, args: TerminalArgs) -> Result<(), Failure> {
         TerminalAction::Rekey { terminal, approved: true, .. } => enrol::approved(ctx, &terminal),
         TerminalAction::Rekey { terminal, valid_through, .. } => {
             enrol::rekey(ctx, &terminal, valid_through)
+        }
+        TerminalAction::Trust { of, key } => {
+            let ledger = there(ctx, of, &hall).await?;
+            ledger.hear(&Heard { key, text: None }).await?;
+            ctx.output.note("已信任 receipts signed by this key are taken from now on");
+            Ok(())
         }
         TerminalAction::Revoke { terminal, by } => enrol::revoke(ctx, &terminal, &by).await,
         TerminalAction::Run { of, once, listen: address, listen_anywhere } => {
@@ -112,7 +118,8 @@ async fn line(
         }
         JournalAt::Sqlite => {
             let journal = ctx.open_journal_of(&subject.hall, Whole::No, Access::Append).await?;
-            Ok(Arc::new(OwnLine { journal, subject: subject.clone() }))
+            let receipts = ctx.open_receipts(&subject.hall).await?;
+            Ok(Arc::new(OwnLine { journal, subject: subject.clone(), receipts }))
         }
         JournalAt::Nats(address) => {
             let mut options = ctx.nats_options(address, subject.hall.clone());
@@ -150,6 +157,7 @@ async fn agent(
         },
         clock: ctx.clock.clone(),
         random: Context::random,
+        receipt_at: ctx.clock.now(),
         recorded: has_recorded,
         trouble: None,
     };

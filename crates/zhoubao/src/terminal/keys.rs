@@ -66,10 +66,7 @@ impl KeyFiles {
     ///
     /// When the file cannot be read, holds no key, or others can read it.
     pub fn signing(&self) -> Result<Option<SigningKey>, Failure> {
-        let Some(text) = read(&self.signing)? else { return Ok(None) };
-        // A seed is 32 bytes in hexadecimal, as a digest is.
-        let seed: Digest = text.trim().parse().map_err(|_| no_key(&self.signing))?;
-        Ok(Some(SigningKey::from_seed(seed.as_bytes())))
+        signing_key(&self.signing)
     }
 
     /// Both keys, if the device has them.
@@ -95,9 +92,7 @@ impl KeyFiles {
             write(&self.nats, &seed)?;
         }
         // Last, so that a device that has it has both.
-        if !self.signing.exists() {
-            write(&self.signing, &Digest::new(Context::secret()?).to_string())?;
-        }
+        signing_key_or_new(&self.signing)?;
         self.read()?.ok_or_else(|| no_key(&self.signing))
     }
 
@@ -112,6 +107,25 @@ impl KeyFiles {
         }
         sync_folder(&others.signing)
     }
+}
+
+fn signing_key(path: &Path) -> Result<Option<SigningKey>, Failure> {
+    let Some(text) = read(path)? else { return Ok(None) };
+    // A seed is 32 bytes in hexadecimal, as a digest is.
+    let seed: Digest = text.trim().parse().map_err(|_| no_key(path))?;
+    Ok(Some(SigningKey::from_seed(seed.as_bytes())))
+}
+
+/// The signing key of a file; makes it where there is none.
+///
+/// # Errors
+///
+/// When the file cannot be read or written, holds no key, or others can read it.
+pub fn signing_key_or_new(path: &Path) -> Result<SigningKey, Failure> {
+    if !path.exists() {
+        write(path, &Digest::new(Context::secret()?).to_string())?;
+    }
+    signing_key(path)?.ok_or_else(|| no_key(path))
 }
 
 fn no_key(path: &Path) -> Failure {

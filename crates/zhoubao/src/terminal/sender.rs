@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use zhoubao_application::clock::Clock;
 use zhoubao_application::journal::{AppendError, Line};
@@ -14,6 +14,13 @@ use zhoubao_outbox::{BATCH_EVENTS_MAX, Effect, Head, Input, Mark, Outbox, Refusa
 use zhoubao_store_sqlite::ledger::Ledger;
 
 use crate::failure::{Failure, chain};
+use crate::receipts::hear;
+
+/// When the receipt of what was just stored is asked for.
+const RECEIPT_SOON: SignedDuration = SignedDuration::from_secs(2);
+
+/// When it is asked for again.
+const RECEIPT_IDLE: SignedDuration = SignedDuration::from_secs(20);
 
 /// The sender of one terminal.
 pub struct Sender<O> {
@@ -27,6 +34,8 @@ pub struct Sender<O> {
     pub clock: Arc<dyn Clock>,
     /// Random numbers, for the length of the pauses.
     pub random: fn() -> u16,
+    /// When the line's receipt is asked for again.
+    pub receipt_at: Timestamp,
     /// Number of the last event recorded.
     pub recorded: watch::Receiver<u64>,
     /// Why the journal could not be reached when it was last tried; none at first.
@@ -84,6 +93,10 @@ where
                     Input::Recorded(*self.recorded.borrow_and_update())
                 }
                 () = until(wake, &*self.clock), if wake.is_some() => Input::Woken,
+                () = until(Some(self.receipt_at), &*self.clock), if line.is_some() => {
+                    self.hear(line.as_deref()).await;
+                    continue;
+                }
                 // The last one who records has just gone.
                 else => continue,
             };
@@ -135,6 +148,23 @@ where
             tracing::warn!(error = chain(&error), "cannot note in the ledger what the journal has");
         }
         None
+    }
+
+    /// Asks what the hall has counted of the line. It tells the clerk more, and nothing waits for it.
+    async fn hear(&mut self, line: Option<&dyn Line>) {
+        self.receipt_at = later(self.clock.now(), RECEIPT_IDLE);
+        let Some(line) = line else { return };
+        let heard = match line.receipt().await {
+            Ok(Some(text)) => hear(&self.ledger, text).await,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::debug!(error = chain(&error), "no receipt was to be had");
+                return;
+            }
+        };
+        if let Err(error) = heard {
+            tracing::error!(error = chain(&error), "the receipt is not taken");
+        }
     }
 
     fn trouble(&mut self, trouble: Option<String>) {
@@ -206,6 +236,7 @@ where
         }
         match line.append(&messages, expected).await {
             Ok(positions) => {
+                self.receipt_at = later(self.clock.now(), RECEIPT_SOON);
                 self.trouble(None);
                 Input::Stored(positions)
             }
@@ -223,6 +254,10 @@ where
             }
         }
     }
+}
+
+fn later(now: Timestamp, pause: SignedDuration) -> Timestamp {
+    now.saturating_add(pause).unwrap_or(now)
 }
 
 /// Waits until a time; for ever if there is none.

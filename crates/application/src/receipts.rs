@@ -1,0 +1,108 @@
+//! Receipts: what the hall tells each terminal of its line, once the read models have counted it.
+//!
+//! Two steps: *stored* is what the journal acknowledged, *counted* is what a receipt says. A terminal asks for its
+//! receipt whenever it has the journal at hand, so nothing has to reach it.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use zhoubao_contract::receipt::{Open, Receipt};
+use zhoubao_contract::signature::SigningKey;
+use zhoubao_domain::id::{HallCode, Stream, Subject, TerminalId};
+use zhoubao_projections::rows::{ExceptionRow, Standing};
+
+use crate::journal::JournalError;
+use crate::store::{ReadModels, StoreError};
+
+/// Most events that a receipt names; it must fit into a message.
+const OPEN_MAX: usize = 40;
+
+/// Where receipts lie, the latest of each terminal.
+#[async_trait]
+pub trait Receipts: Send + Sync {
+    /// Puts the receipt of a terminal in the place of the one before.
+    async fn put(&self, terminal: &TerminalId, text: &str) -> Result<(), JournalError>;
+
+    /// The receipt of a terminal.
+    async fn get(&self, terminal: &TerminalId) -> Result<Option<String>, JournalError>;
+}
+
+/// Why receipts were not written; those that were, are.
+#[derive(Debug, thiserror::Error)]
+pub enum ReceiptsError {
+    /// The read models could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A receipt could not be put.
+    #[error(transparent)]
+    Put(#[from] JournalError),
+}
+
+/// Writes the receipts of one hall.
+pub struct Writer {
+    hall: HallCode,
+    key: SigningKey,
+    /// What each terminal was told last, without the time.
+    told: HashMap<TerminalId, Receipt>,
+}
+
+impl Writer {
+    /// Signs with the key.
+    #[must_use]
+    pub fn new(hall: HallCode, key: SigningKey) -> Self {
+        Self { hall, key, told: HashMap::new() }
+    }
+
+    /// Tells every terminal of which something is new how far its line is counted.
+    ///
+    /// # Errors
+    ///
+    /// When the read models or the place of the receipts do not answer.
+    pub async fn write(
+        &mut self,
+        store: &dyn ReadModels,
+        receipts: &dyn Receipts,
+        now: Timestamp,
+    ) -> Result<(), ReceiptsError> {
+        // Read first: what is said of the position must hold of what is read after it.
+        let Some(checkpoint) = store.checkpoint(&self.hall).await? else { return Ok(()) };
+        let heads = store.heads(&self.hall, "terminal.").await?;
+        let open = store.exceptions(&self.hall, true).await?;
+        let mut of_line: HashMap<&str, Vec<&ExceptionRow>> = HashMap::new();
+        for it in open.iter().filter(|it| it.standing != Standing::Warned) {
+            of_line.entry(&it.stream).or_default().push(it);
+        }
+        for (stream, head) in heads {
+            let Stream::Terminal(terminal) = &stream else { continue };
+            let rows = of_line.remove(stream.to_string().as_str()).unwrap_or_default();
+            let receipt = Receipt {
+                source: Subject::new(self.hall.clone(), stream.clone()).to_string(),
+                number: head.number,
+                hash: head.hash,
+                incarnation: checkpoint.incarnation.clone(),
+                position: head.position.max(rows.last().map_or(0, |it| it.position)),
+                open: rows.iter().take(OPEN_MAX).map(|it| open_event(it)).collect(),
+                open_count: rows.len() as u64,
+                at: Timestamp::UNIX_EPOCH,
+            };
+            if self.told.get(terminal) == Some(&receipt) {
+                continue;
+            }
+            let text = Receipt { at: now, ..receipt.clone() }.sign(&self.key);
+            receipts.put(terminal, &text).await?;
+            self.told.insert(terminal.clone(), receipt);
+        }
+        Ok(())
+    }
+}
+
+fn open_event(it: &ExceptionRow) -> Open {
+    Open {
+        number: it.number,
+        position: it.position,
+        standing: it.standing.word().to_owned(),
+        code: it.code.text().to_owned(),
+        detail: it.detail.chars().take(120).collect(),
+    }
+}

@@ -1,0 +1,1 @@
+select key, text from ledger_receipt where id = 1
