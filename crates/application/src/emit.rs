@@ -36,7 +36,7 @@ pub async fn preview(
         })
         .collect();
     let needs = model.needs(&run);
-    let found = look_up(journal, store, hall, &model, needs).await?;
+    let found = look_up(journal, store, hall, &mut model, needs).await?;
     model.supply(found);
     model.fold_run(run, "");
     let (changes, _) = model.take();

@@ -20,11 +20,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tracing::Instrument as _;
+use zhoubao_contract::Stored;
+use zhoubao_domain::code::Code;
 use zhoubao_domain::id::{Digest, EventRef, HallCode};
 use zhoubao_projections::entry::ParseEntryError;
 use zhoubao_projections::freeze::{AloneNeeds, FreezeFound};
 use zhoubao_projections::model::{Incoming, Model, SeedError};
-use zhoubao_projections::rows::{Checkpoint, Found, Needs};
+use zhoubao_projections::rows::{Checkpoint, ExceptionRow, Found, Needs, Standing};
 
 use crate::follow::{self, FollowError, Follower, PAGE_MESSAGES_MAX};
 use crate::journal::{Incarnation, Journal, JournalError};
@@ -112,7 +114,9 @@ pub async fn project(
         sequence: it.sequence,
         hash: it.hash,
     });
-    let model = Model::seed(hall.clone(), seed.checkpoint, &seed.facts, seed.heads)?;
+    let mut model = Model::seed(hall.clone(), seed.checkpoint, &seed.facts, seed.heads)?;
+    let open = retry(|| store.exceptions(&hall, true)).await?;
+    model.hold(open.into_iter().filter_map(held));
     let sequence = model.checkpoint().map_or(0, |it| it.sequence);
     let progress = Progress { sequence, ..Progress::default() };
     if matches!(goal, Goal::Sequence(goal) if goal <= sequence) {
@@ -243,10 +247,11 @@ impl Fold {
         }
         let started = Instant::now();
         let needs = self.model.needs(&run);
-        if !needs.originals.is_empty() || !needs.repeats.is_empty() {
+        if !needs.originals.is_empty() || !needs.repeats.is_empty() || !needs.messages.is_empty() {
             self.landed().await?;
         }
-        let found = look_up(&*self.journal, &*self.store, &self.hall, &self.model, needs).await?;
+        let found =
+            look_up(&*self.journal, &*self.store, &self.hall, &mut self.model, needs).await?;
         self.model.supply(found);
         let looked_up = Instant::now();
         self.model.fold_run(run, incarnation);
@@ -259,7 +264,8 @@ impl Fold {
     async fn alone(&mut self, incoming: Incoming, incarnation: &str) -> Result<(), ProjectError> {
         self.landed().await?;
         let needs = self.model.needs(std::slice::from_ref(&incoming));
-        let found = look_up(&*self.journal, &*self.store, &self.hall, &self.model, needs).await?;
+        let found =
+            look_up(&*self.journal, &*self.store, &self.hall, &mut self.model, needs).await?;
         self.model.supply(found);
         match self.model.alone_needs(&incoming) {
             AloneNeeds::Freeze(needs) => {
@@ -383,7 +389,7 @@ pub(crate) async fn look_up(
     journal: &dyn Journal,
     store: &dyn ReadModels,
     hall: &HallCode,
-    model: &Model,
+    model: &mut Model,
     needs: Needs,
 ) -> Result<Found, ProjectError> {
     if needs.is_empty() {
@@ -394,6 +400,29 @@ pub(crate) async fn look_up(
     } else {
         retry(|| store.lookup(hall, &needs)).await?
     };
+    if !needs.messages.is_empty() {
+        let mut positions = needs.messages.clone();
+        positions.sort_unstable();
+        positions.dedup();
+        for position in positions {
+            let stored = message_at(journal, position).await?;
+            found.messages.extend(stored.map(|it| Incoming::read(it, hall)));
+        }
+        if !needs.named.is_empty() {
+            let open = retry(|| store.exceptions(hall, true)).await?.into_iter();
+            let waits = |it: &ExceptionRow| {
+                matches!(it.standing, Standing::Held | Standing::Quarantined)
+                    && needs.named.contains(&it.position)
+            };
+            found.waiting = open.filter(waits).map(|it| it.position).collect();
+        }
+        let more = model.needs_of_early(&found.messages);
+        if !more.is_empty() {
+            let more = retry(|| store.lookup(hall, &more)).await?;
+            found.cases.extend(more.cases);
+            found.originals.extend(more.originals);
+        }
+    }
     let more = model.cases_of(&found);
     if !more.is_empty() {
         let needs = Needs { cases: more, ..Needs::default() };
@@ -414,30 +443,57 @@ async fn first_hashes(
     let keys: Vec<_> = repeats.iter().map(|it| (it.stream.clone(), it.number)).collect();
     let positions = retry(|| store.positions(hall, &keys)).await?;
     let mut hashes = Vec::with_capacity(repeats.len());
+    let mut exceptions = None;
     for (event, position) in repeats.into_iter().zip(positions) {
-        let Some(position) = position else { continue };
-        let mut pause = Duration::from_millis(20);
-        let stored = loop {
-            match journal.get(position).await {
-                Ok(stored) => break stored,
-                Err(JournalError::Unavailable(error)) => {
-                    tracing::warn!(
-                        error = &*error as &dyn std::error::Error,
-                        "journal not answering"
-                    );
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(RETRY_MAX);
-                }
-                Err(JournalError::Unsafe { code, detail }) => {
-                    return Err(FollowError::Unsafe { code, detail }.into());
-                }
-            }
+        let stored = match position {
+            Some(position) => message_at(journal, position).await?,
+            None => None,
         };
-        if let Some(stored) = stored {
-            hashes.push((event, zhoubao_contract::hash(&stored.message)));
+        let own = stored.map(|it| Incoming::read(it, hall));
+        if let Some(own) = own.filter(|it| it.identity() == Some(&event)) {
+            hashes.push((event, own.hash));
+            continue;
+        }
+        // It counts from the position of what let it in: the message itself came before, and was an exception then.
+        let rows = match &mut exceptions {
+            Some(rows) => rows,
+            rows => rows.insert(retry(|| store.exceptions(hall, false)).await?),
+        };
+        let stream = event.stream.to_string();
+        let taken = rows.iter().filter(|it| {
+            it.stream == stream && it.number == event.number && it.settled == position
+        });
+        for row in taken {
+            if let Some(stored) = message_at(journal, row.position).await? {
+                hashes.push((event.clone(), zhoubao_contract::hash(&stored.message)));
+            }
         }
     }
     Ok(hashes)
+}
+
+/// A held message of an exception row.
+pub(crate) fn held(row: ExceptionRow) -> Option<(EventRef, u64)> {
+    let stream = row.stream.parse().ok().filter(|_| row.code == Code::SequenceGap)?;
+    Some((EventRef { stream, number: row.number }, row.position))
+}
+
+/// The message at a position, when the journal answers.
+async fn message_at(journal: &dyn Journal, position: u64) -> Result<Option<Stored>, ProjectError> {
+    let mut pause = Duration::from_millis(20);
+    loop {
+        match journal.get(position).await {
+            Ok(stored) => return Ok(stored),
+            Err(JournalError::Unavailable(error)) => {
+                tracing::warn!(error = &*error as &dyn std::error::Error, "journal not answering");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(RETRY_MAX);
+            }
+            Err(JournalError::Unsafe { code, detail }) => {
+                return Err(FollowError::Unsafe { code, detail }.into());
+            }
+        }
+    }
 }
 
 /// Asks the store until it answers.

@@ -675,11 +675,19 @@ fn rules_set(it: wire::RulesSet) -> Converted {
 }
 
 fn released(it: wire::Released) -> Converted {
-    Ok(Event::Released { original: original(it.original)?, reason: reason(it.reason)? })
+    Ok(Event::Released {
+        original: original(it.original)?,
+        position: it.position,
+        reason: reason(it.reason)?,
+    })
 }
 
 fn rejected(it: wire::Rejected) -> Converted {
-    Ok(Event::Rejected { original: original(it.original)?, reason: reason(it.reason)? })
+    Ok(Event::Rejected {
+        original: original(it.original)?,
+        position: it.position,
+        reason: reason(it.reason)?,
+    })
 }
 
 // --- To the wire ---
@@ -767,16 +775,18 @@ pub fn event_to_json(event: &Event) -> (&'static str, Vec<u8>) {
         }
         Event::Issue(event) => issue_to_json(event),
         Event::Setup(setup) => setup_to_json(setup),
-        Event::Released { original, reason } => {
+        Event::Released { original, position, reason } => {
             let message = wire::Released {
                 original: Some(original.to_string()),
+                position: *position,
                 reason: Some(reason.clone()),
             };
             ("cn.zhoubao.Released.v1", json(&message))
         }
-        Event::Rejected { original, reason } => {
+        Event::Rejected { original, position, reason } => {
             let message = wire::Rejected {
                 original: Some(original.to_string()),
+                position: *position,
                 reason: Some(reason.clone()),
             };
             ("cn.zhoubao.Rejected.v1", json(&message))

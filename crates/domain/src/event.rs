@@ -526,6 +526,8 @@ pub enum Event {
     Released {
         /// The event.
         original: EventRef,
+        /// Which message, where the line did not take it when it came: its position.
+        position: Option<u64>,
         /// Why.
         reason: String,
     },
@@ -533,6 +535,8 @@ pub enum Event {
     Rejected {
         /// The event.
         original: EventRef,
+        /// Which message, where the line did not take it when it came: its position.
+        position: Option<u64>,
         /// Why.
         reason: String,
     },

@@ -10,7 +10,7 @@ use zhoubao_domain::figure::{self, Adjustment, Cause, Figures, Source, TallyCell
 use zhoubao_domain::id::{Digest, ObjectId, Stream};
 
 use crate::entry::ParseEntryError;
-use crate::model::{Incoming, Model, place_of};
+use crate::model::{Incoming, Model};
 use crate::recount;
 use crate::rows::{FiguresRow, SegmentRow};
 
@@ -152,7 +152,8 @@ impl Model {
                 };
                 // An earlier freeze of this issue may have seen it already.
                 if !known.contains(&adjustment) {
-                    self.changes.adjustments.push((place_of(&entry), adjustment));
+                    let place = self.place_at(adjustment.position, &known);
+                    self.changes.adjustments.push((place, adjustment));
                 }
             }
         }

@@ -16,10 +16,11 @@ use zhoubao_domain::issue::IssueBook;
 use zhoubao_domain::registry::Registry;
 use zhoubao_domain::time::hall_day;
 
+use crate::early::Early;
 use crate::entry::Entry;
 use crate::rows::{
     AmendmentRow, Changes, Checkpoint, Counts, DayCloseRow, ExceptionRow, FactRow, Found, Head,
-    Needs, Original, Standing,
+    Needs, Original, Settlement, Standing,
 };
 use crate::working::{Cases, Lines, Map, Sums};
 
@@ -73,7 +74,9 @@ impl Incoming {
         Self { position, recorded_at, hash, outcome, raw, signature }
     }
 
-    pub(crate) fn identity(&self) -> Option<&EventRef> {
+    /// Line and number, where they can be read.
+    #[must_use]
+    pub fn identity(&self) -> Option<&EventRef> {
         match &self.outcome {
             Ok(recorded) => Some(&recorded.identity),
             Err(error) => error.identity.as_ref(),
@@ -121,8 +124,9 @@ pub struct Model {
     cases: Cases,
     sums: Sums,
     originals: HashMap<EventRef, Original>,
-    hashes: HashMap<EventRef, Digest>,
+    hashes: HashMap<EventRef, Vec<Digest>>,
     wanted: HashSet<EventRef>,
+    pub(crate) early: Early,
     checkpoint: Option<Checkpoint>,
     counts: Counts,
     pub(crate) changes: Changes,
@@ -153,6 +157,7 @@ impl Model {
             originals: HashMap::new(),
             hashes: HashMap::new(),
             wanted: HashSet::new(),
+            early: Early::default(),
             checkpoint,
             counts,
             changes: Changes::default(),
@@ -206,16 +211,21 @@ impl Model {
         let mut cases: Map<&CaseId, ()> = Map::default();
         let mut ahead: Map<&Stream, u64> = Map::default();
         self.wanted.clear();
+        let mut lines: HashSet<&Stream> = HashSet::new();
         for incoming in page {
             let Some(identity) = incoming.identity() else { continue };
+            // The largest number so far: what comes again may have been held and taken within this page.
             let last = ahead
                 .entry(&identity.stream)
                 .or_insert_with(|| self.lines.head(&identity.stream).map_or(0, |it| it.number));
             if identity.number <= *last {
                 self.wanted.insert(identity.clone());
                 needs.repeats.push(identity.clone());
-            } else if identity.number == *last + 1 {
-                *last += 1;
+            } else {
+                *last = identity.number;
+            }
+            if self.early.may_close(identity) && lines.insert(&identity.stream) {
+                needs.messages.extend(self.early.of(&identity.stream));
             }
             let Ok(recorded) = &incoming.outcome else { continue };
             match &recorded.event {
@@ -224,10 +234,38 @@ impl Model {
                 {
                     needs.cases.push(case.clone());
                 }
-                Event::Corrected { original, .. }
-                | Event::Voided { original, .. }
-                | Event::Released { original, .. }
-                | Event::Rejected { original, .. } => {
+                Event::Corrected { original, .. } | Event::Voided { original, .. } => {
+                    self.wanted.insert(original.clone());
+                    needs.originals.push(original.clone());
+                }
+                Event::Released { original, position, .. }
+                | Event::Rejected { original, position, .. } => {
+                    self.wanted.insert(original.clone());
+                    needs.originals.push(original.clone());
+                    if let Some(position) = position {
+                        needs.named.push(*position);
+                        needs.messages.push(*position);
+                        if lines.insert(&original.stream) {
+                            needs.messages.extend(self.early.of(&original.stream));
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        needs
+    }
+
+    /// What must be looked up before these messages, which came before, can be taken.
+    #[must_use]
+    pub fn needs_of_early(&mut self, messages: &[Incoming]) -> Needs {
+        let mut needs = Needs::default();
+        for recorded in messages.iter().filter_map(|it| it.outcome.as_ref().ok()) {
+            match &recorded.event {
+                Event::Act(Act { case: Some(case), .. }) if !self.cases.contains(case) => {
+                    needs.cases.push(case.clone());
+                }
+                Event::Corrected { original, .. } | Event::Voided { original, .. } => {
                     self.wanted.insert(original.clone());
                     needs.originals.push(original.clone());
                 }
@@ -235,6 +273,13 @@ impl Model {
             }
         }
         needs
+    }
+
+    /// Tells of messages that were held before the checkpoint because events before them were missing.
+    pub fn hold(&mut self, held: impl IntoIterator<Item = (EventRef, u64)>) {
+        for (identity, position) in held {
+            self.early.hold(&identity, position);
+        }
     }
 
     /// Cases that found originals name and that are not in memory: a second look-up.
@@ -252,7 +297,11 @@ impl Model {
     pub fn supply(&mut self, found: Found) {
         self.cases.supply(found.cases);
         self.originals = found.originals.into_iter().collect();
-        self.hashes = found.hashes.into_iter().collect();
+        self.hashes.clear();
+        for (event, hash) in found.hashes {
+            self.hashes.entry(event).or_default().push(hash);
+        }
+        self.early.supply(found.messages, found.waiting);
     }
 
     /// The changes since the last take, with the checkpoint that they lead to.
@@ -323,10 +372,10 @@ impl Model {
         let last = self.lines.head(&identity.stream);
         let number = last.map_or(0, |it| it.number);
         if identity.number <= number {
-            let first = self.hashes.get(&identity).copied();
-            let first =
-                first.or_else(|| last.filter(|it| it.number == identity.number).map(|it| it.hash));
-            if first == Some(incoming.hash) {
+            let known = self.hashes.get(&identity).is_some_and(|it| it.contains(&incoming.hash));
+            let is_head =
+                last.is_some_and(|it| (it.number, it.hash) == (identity.number, incoming.hash));
+            if known || is_head {
                 self.counts.repeated += 1;
             } else {
                 let detail = format!("{identity} 已有另一内容 was used before with other content");
@@ -352,6 +401,7 @@ impl Model {
                 Code::SequenceGap,
                 detail,
             );
+            self.early.keep(&identity, incoming);
             return;
         }
         if let Err(code) = cover {
@@ -381,29 +431,64 @@ impl Model {
         }
         self.advance(incoming, &identity);
         match &incoming.outcome {
-            Ok(recorded) => self.apply(recorded, incoming.raw.as_deref()),
-            Err(error) => {
-                let standing = if error.hold { Standing::Held } else { Standing::Quarantined };
-                self.exception(
-                    incoming.position,
-                    Some(&identity),
-                    standing,
-                    error.code,
-                    error.detail.clone(),
-                );
-                let entry = Entry {
-                    number: identity.number,
-                    position: incoming.position,
-                    occurred_at: incoming.recorded_at,
-                    act: None,
-                    window: None,
-                    sign: 0,
-                    code: Some(error.code),
-                    amends: None,
-                };
-                self.record(&identity, entry, None);
+            Ok(recorded) => {
+                self.apply(recorded, incoming.position, Cause::Late, incoming.raw.as_deref())
             }
+            Err(error) => self.of_error(error, incoming, &identity, incoming.position),
         }
+        self.drain(&identity.stream, incoming.position);
+    }
+
+    /// What cannot be read is a number of its line all the same.
+    fn of_error(&mut self, error: &DecodeError, incoming: &Incoming, identity: &EventRef, at: u64) {
+        let standing = if error.hold { Standing::Held } else { Standing::Quarantined };
+        self.exception(at, Some(identity), standing, error.code, error.detail.clone());
+        let entry = Entry {
+            number: identity.number,
+            position: at,
+            occurred_at: incoming.recorded_at,
+            act: None,
+            window: None,
+            sign: 0,
+            code: Some(error.code),
+            amends: None,
+        };
+        self.record(identity, entry, None);
+    }
+
+    /// The line takes a message that came before, which counts from position `at` on. What it came to when it came is
+    /// told already, so no count changes.
+    pub(crate) fn accept(
+        &mut self,
+        incoming: &Incoming,
+        identity: &EventRef,
+        at: u64,
+        cause: Cause,
+    ) {
+        let counts = self.counts;
+        self.advance(incoming, identity);
+        match &incoming.outcome {
+            Ok(recorded) => {
+                let recorded = Recorded { position: at, ..recorded.clone() };
+                self.apply(&recorded, incoming.position, cause, incoming.raw.as_deref());
+            }
+            Err(error) => self.of_error(error, incoming, identity, at),
+        }
+        self.counts = counts;
+    }
+
+    /// A second content of a number counts under the release that lets it in.
+    pub(crate) fn accept_under(&mut self, second: &Recorded, window: WindowId, release: &Recorded) {
+        let counts = self.counts;
+        let recorded = Recorded {
+            position: release.position,
+            identity: release.identity.clone(),
+            hash: release.hash,
+            previous: release.previous,
+            ..second.clone()
+        };
+        self.of_window(&recorded, window, Cause::Release);
+        self.counts = counts;
     }
 
     fn advance(&mut self, incoming: &Incoming, identity: &EventRef) {
@@ -414,12 +499,14 @@ impl Model {
             recorded_at: incoming.recorded_at,
         };
         if self.wanted.contains(identity) {
-            self.hashes.insert(identity.clone(), incoming.hash);
+            self.hashes.entry(identity.clone()).or_default().push(incoming.hash);
         }
         self.lines.advance(&identity.stream, head);
     }
 
-    fn apply(&mut self, recorded: &Recorded, raw: Option<&Raw>) {
+    /// Lets an event that its line has taken do what it does. A message that came before counts from the position of
+    /// what let it in (design §3.5), which `recorded` has then; `own` is its own.
+    fn apply(&mut self, recorded: &Recorded, own: u64, cause: Cause, raw: Option<&Raw>) {
         let outcome = match (&recorded.event, recorded.stream()) {
             (_, Stream::Terminal(terminal)) => {
                 let window = self
@@ -429,13 +516,20 @@ impl Model {
                     .filter(|it| it.active)
                     .map(|it| it.window.clone());
                 match window {
-                    Some(window) => self.of_window(recorded, window),
+                    Some(window) => self.of_window(recorded, window, cause),
                     None => self.of_stranger(recorded),
                 }
             }
-            (Event::Released { original, reason } | Event::Rejected { original, reason }, _) => {
-                self.settle(recorded, original, reason)
+            (Event::Released { original, position: Some(early), reason }, _) => {
+                self.settle_early(recorded, original, *early, reason, true)
             }
+            (Event::Rejected { original, position: Some(early), reason }, _) => {
+                self.settle_early(recorded, original, *early, reason, false)
+            }
+            (
+                Event::Released { original, reason, .. } | Event::Rejected { original, reason, .. },
+                _,
+            ) => self.settle(recorded, original, reason),
             (Event::Corrected { .. } | Event::Voided { .. }, _) => {
                 let detail =
                     "登记以新的变更更正 a register is corrected by a new change".to_owned();
@@ -457,7 +551,7 @@ impl Model {
         };
         if let Some(raw) = raw {
             self.changes.facts.push(FactRow {
-                position: recorded.position,
+                position: own,
                 stream: recorded.stream().clone(),
                 number: recorded.identity.number,
                 kind: raw.kind.clone(),
@@ -471,13 +565,7 @@ impl Model {
             });
             if outcome {
                 let event = &recorded.event;
-                self.learn(
-                    event,
-                    recorded.stream(),
-                    recorded.position,
-                    recorded.actor.as_ref(),
-                    raw.digest,
-                );
+                self.learn(event, recorded.stream(), own, recorded.actor.as_ref(), raw.digest);
             }
         }
     }
@@ -531,7 +619,7 @@ impl Model {
         false
     }
 
-    fn of_window(&mut self, recorded: &Recorded, window: WindowId) -> bool {
+    fn of_window(&mut self, recorded: &Recorded, window: WindowId, cause: Cause) -> bool {
         match &recorded.event {
             Event::Act(act) => {
                 let case = act.case.as_ref().and_then(|it| self.cases.get(it));
@@ -547,7 +635,7 @@ impl Model {
                 entry.act = Some(act.clone());
                 entry.window = Some(window);
                 let counts = self.pronounce(recorded, verdict, &mut entry);
-                self.record(&recorded.identity, entry, Some(Cause::Late));
+                self.record(&recorded.identity, entry, Some(cause));
                 counts
             }
             Event::DayClosed { day, tally } => {
@@ -769,7 +857,12 @@ impl Model {
         self.originals.insert(original.clone(), replaced);
     }
 
-    fn settle(&mut self, recorded: &Recorded, original: &EventRef, reason: &str) -> bool {
+    pub(crate) fn count_one(&mut self) {
+        self.counts.counted += 1;
+    }
+
+    /// Whether the person may settle exceptions, and says why.
+    pub(crate) fn may_settle(&mut self, recorded: &Recorded, reason: &str) -> bool {
         if reason.trim().is_empty() {
             return self.flag(
                 recorded,
@@ -783,6 +876,13 @@ impl Model {
                 Code::NoRight,
                 "须有放行权 needs the right `release`".into(),
             );
+        }
+        true
+    }
+
+    fn settle(&mut self, recorded: &Recorded, original: &EventRef, reason: &str) -> bool {
+        if !self.may_settle(recorded, reason) {
+            return false;
         }
         let known = self.originals.get(original).cloned();
         let Some(known) = known.filter(|it| {
@@ -817,8 +917,14 @@ impl Model {
         true
     }
 
+    /// Settles what is open of one message, or of all messages of a number.
+    pub(crate) fn settle_message(&mut self, of: &EventRef, message: Option<u64>, by: u64) {
+        let (stream, number) = (of.stream.to_string(), of.number);
+        self.changes.settled.push(Settlement { stream, number, by, message });
+    }
+
     fn settle_exceptions(&mut self, original: &EventRef, position: u64) {
-        self.changes.settled.push((original.stream.to_string(), original.number, position));
+        self.settle_message(original, None, position);
     }
 
     fn refuse(
@@ -869,6 +975,15 @@ impl Model {
         });
     }
 
+    /// The next free place among the adjustments at a position, of which those in `known` have rows. A message is never
+    /// split between pages, so places do not depend on them.
+    pub(crate) fn place_at(&self, position: u64, known: &[Adjustment]) -> u32 {
+        let own = self.changes.adjustments.iter().rev().map(|(_, it)| it);
+        let own = own.take_while(|it| it.position >= position);
+        let count = own.chain(known).filter(|it| it.position == position).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
     /// Adds an entry to the record: to its segment, the sums, its case, and the adjustments of a frozen period.
     fn record(&mut self, identity: &EventRef, entry: Entry, cause: Option<Cause>) {
         if self.wanted.contains(identity) && entry.amends.is_none() {
@@ -888,7 +1003,8 @@ impl Model {
                 {
                     let (position, kind) = (entry.position, act.kind);
                     let adjustment = Adjustment { position, day, kind, amount, events, cause };
-                    self.changes.adjustments.push((place_of(&entry), adjustment));
+                    let place = self.place_at(position, &[]);
+                    self.changes.adjustments.push((place, adjustment));
                 }
                 let department = act.department.as_ref();
                 self.sums.add(day, window, department, act.kind, (amount, events));
@@ -905,11 +1021,6 @@ impl Model {
         }
         self.lines.append(identity, day, &entry);
     }
-}
-
-/// At one position at most one entry takes back and one adds; the place keeps them apart whatever the pages were.
-pub(crate) fn place_of(entry: &Entry) -> u32 {
-    u32::from(entry.sign > 0)
 }
 
 fn trouble(incoming: &Incoming) -> (Code, String) {

@@ -11,6 +11,7 @@ use zhoubao_domain::figure::{Adjustment, Figures, TallyCell, TallyValue};
 use zhoubao_domain::id::{CaseId, Digest, EventRef, ObjectId, Stream, WindowId};
 
 use crate::entry::Entry;
+use crate::model::Incoming;
 
 /// Entries of one line that share a row: a row is appended to until it has this many numbers.
 pub const SEGMENT_NUMBERS: u64 = 256;
@@ -154,6 +155,19 @@ pub struct ExceptionRow {
     pub settled: Option<u64>,
 }
 
+/// Open exceptions that are settled, each by the first settlement after it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settlement {
+    /// The line.
+    pub stream: String,
+    /// The number.
+    pub number: u64,
+    /// Position of what settles them.
+    pub by: u64,
+    /// The one message whose exceptions these are; `None`: all of the number.
+    pub message: Option<u64>,
+}
+
 /// An event outside the windows' lines, kept as it is: set-up, authorizations, desk, issues, releases.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FactRow {
@@ -216,8 +230,8 @@ pub struct Changes {
     pub day_closes: BTreeMap<(WindowId, Date), DayCloseRow>,
     /// Exceptions to insert.
     pub exceptions: Vec<ExceptionRow>,
-    /// Exceptions that are settled: line, number, position of what settled them.
-    pub settled: Vec<(String, u64, u64)>,
+    /// Exceptions that are settled.
+    pub settled: Vec<Settlement>,
     /// Facts to insert.
     pub facts: Vec<FactRow>,
     /// Amended originals as they are now.
@@ -237,13 +251,21 @@ pub struct Needs {
     pub originals: Vec<EventRef>,
     /// Numbers at or before a head, whose first content must be compared.
     pub repeats: Vec<EventRef>,
+    /// Positions of messages that came before and may be taken now: held ones whose time has come, and those that a
+    /// person names.
+    pub messages: Vec<u64>,
+    /// Of these the ones that a person names: whether they still wait must be known.
+    pub named: Vec<u64>,
 }
 
 impl Needs {
     /// Whether nothing has to be looked up.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.cases.is_empty() && self.originals.is_empty() && self.repeats.is_empty()
+        self.cases.is_empty()
+            && self.originals.is_empty()
+            && self.repeats.is_empty()
+            && self.messages.is_empty()
     }
 }
 
@@ -265,4 +287,8 @@ pub struct Found {
     pub originals: Vec<(EventRef, Original)>,
     /// Hashes of the first content under a number.
     pub hashes: Vec<(EventRef, Digest)>,
+    /// Messages that came before.
+    pub messages: Vec<Incoming>,
+    /// Of the positions that a person names, those that still wait.
+    pub waiting: Vec<u64>,
 }

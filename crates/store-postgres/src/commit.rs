@@ -419,10 +419,12 @@ async fn exceptions(
         let mut streams = Vec::new();
         let mut numbers = Vec::new();
         let mut positions = Vec::new();
-        for (stream, number, position) in &changes.settled {
-            streams.push(stream.as_str());
-            numbers.push(big(*number));
-            positions.push(big(*position));
+        let mut messages = Vec::new();
+        for it in &changes.settled {
+            streams.push(it.stream.as_str());
+            numbers.push(big(it.number));
+            positions.push(big(it.by));
+            messages.push(big(it.message.unwrap_or_default()));
         }
         sqlx::query_file!(
             "queries/exception_settle.sql",
@@ -430,6 +432,7 @@ async fn exceptions(
             streams.as_slice() as &[&str],
             &numbers,
             &positions,
+            &messages,
         )
         .execute(connection)
         .await

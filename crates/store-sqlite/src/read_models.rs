@@ -276,7 +276,7 @@ impl ReadModels for SqliteReadModels {
         Ok(Found {
             cases: look_up::cases(&mut transaction, hall, &needs.cases).await?,
             originals: look_up::originals(&mut transaction, hall, &needs.originals).await?,
-            hashes: Vec::new(),
+            ..Found::default()
         })
     }
 

@@ -452,6 +452,10 @@ pub struct EmitArgs {
     /// 原事件 the event that is corrected, voided, released or rejected, such as terminal.w01#17
     #[arg(long, value_name = "EVENT")]
     pub event: Option<EventRef>,
+    /// 序号 position of the message that is released or rejected, where its line did not take it when it came (`zhoubao
+    /// doctor` shows it)
+    #[arg(long, value_name = "POSITION")]
+    pub position: Option<u64>,
     /// 原因 why
     #[arg(long)]
     pub reason: Option<String>,

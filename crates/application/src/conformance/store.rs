@@ -39,9 +39,13 @@ use zhoubao_projections::model::Incoming;
 use zhoubao_projections::recount;
 use zhoubao_projections::rows::{
     AmendmentRow, CaseRow, Changes, Checkpoint, Counts, DayCloseRow, ExceptionRow, FactRow,
-    FiguresRow, Head, Needs, SEGMENT_NUMBERS, SegmentRow, Standing,
+    FiguresRow, Head, Needs, SEGMENT_NUMBERS, SegmentRow, Settlement, Standing,
 };
 
+use crate::journal::{
+    AppendError, Cursor, Expectation, Incarnation, Journal, JournalError, JournalState,
+};
+use crate::projector::{held, look_up};
 use crate::store::{Commit, Epoch, ReadModels, Seed, Snapshot, SnapshotQuery, StoreError, TABLES};
 
 /// The hall of most cases.
@@ -443,9 +447,9 @@ impl History {
                 let original = self.earlier(stream);
                 let reason = "核实".to_owned();
                 let event = if self.random(3) == 0 {
-                    Event::Rejected { original, reason }
+                    Event::Rejected { original, position: None, reason }
                 } else {
-                    Event::Released { original, reason }
+                    Event::Released { original, position: None, reason }
                 };
                 self.event(&Stream::Quarantine, at, "office", event);
                 return;
@@ -464,7 +468,7 @@ impl History {
 
     fn trouble(&mut self, stream: &Stream, at: Timestamp, event: Event) {
         let draft = self.draft(stream, at, "office", event);
-        match self.random(6) {
+        match self.random(8) {
             // A repeat of anything.
             0 if !self.stored.is_empty() => {
                 let of = usize::try_from(self.random(self.position())).expect("a place");
@@ -480,6 +484,28 @@ impl History {
             2 => {
                 let number = draft.number + 1 + self.random(2);
                 self.push(encode(&Draft { number, ..draft }), at);
+            }
+            // Two of a line in the wrong order: the first is held until the second comes.
+            6 => {
+                let first = encode(&draft);
+                let (number, previous) = (draft.number + 1, Some(hash(&first)));
+                let second = encode(&Draft { number, previous, ..draft });
+                self.heads.insert(stream.clone(), (number, hash(&second)));
+                self.push(second, at);
+                self.push(first, at);
+            }
+            // Somebody settles a message by its position, whatever it came to.
+            7 if !self.stored.is_empty() => {
+                let position = 1 + self.random(self.position());
+                let original = self.read(position).identity().cloned();
+                let original = original.unwrap_or_else(|| self.earlier(stream));
+                let (position, reason) = (Some(position), "核实".to_owned());
+                let event = if self.random(3) == 0 {
+                    Event::Rejected { original, position, reason }
+                } else {
+                    Event::Released { original, position, reason }
+                };
+                self.event(&Stream::Quarantine, at, "office", event);
             }
             // Another past.
             3 => {
@@ -507,6 +533,33 @@ impl History {
     fn read(&self, position: u64) -> Incoming {
         let place = usize::try_from(position - 1).expect("a place");
         Incoming::read(self.stored[place].clone(), &self.hall)
+    }
+}
+
+/// The history as the journal that a projector reads single messages from.
+#[async_trait]
+impl Journal for History {
+    async fn state(&self) -> Result<JournalState, JournalError> {
+        let incarnation = Incarnation(INCARNATION.to_owned());
+        Ok(JournalState { incarnation, last: self.position() })
+    }
+
+    async fn append(&self, _: &[Message], _: &[Expectation]) -> Result<Vec<u64>, AppendError> {
+        Err(AppendError::Invalid { detail: "a history is written".to_owned() })
+    }
+
+    async fn head(&self, subject: &Subject) -> Result<Option<Stored>, JournalError> {
+        let subject = subject.to_string();
+        Ok(self.stored.iter().rev().find(|it| it.message.subject == subject).cloned())
+    }
+
+    async fn get(&self, sequence: u64) -> Result<Option<Stored>, JournalError> {
+        let place = usize::try_from(sequence).ok().and_then(|it| it.checked_sub(1));
+        Ok(place.and_then(|it| self.stored.get(it)).cloned())
+    }
+
+    async fn open(&self, _: u64) -> Result<Box<dyn Cursor>, JournalError> {
+        Err(JournalError::Unavailable("a history is read by position".into()))
     }
 }
 
@@ -545,7 +598,11 @@ pub async fn project(store: &dyn ReadModels, history: &History, pages: Pages) ->
 
 async fn seeded(store: &dyn ReadModels, hall: &HallCode) -> Model {
     let seed = store.seed(hall).await.expect("seeded");
-    Model::seed(hall.clone(), seed.checkpoint, &seed.facts, seed.heads).expect("readable facts")
+    let mut model = Model::seed(hall.clone(), seed.checkpoint, &seed.facts, seed.heads)
+        .expect("readable facts");
+    let open = store.exceptions(hall, true).await.expect("read");
+    model.hold(open.into_iter().filter_map(held));
+    model
 }
 
 /// The next events after `done`; one that stands alone is a page of its own.
@@ -575,16 +632,7 @@ async fn fold(
 ) -> (Changes, Checkpoint) {
     let hall = &history.hall;
     let needs = model.needs(&page);
-    let mut found = store.lookup(hall, &needs).await.expect("looked up");
-    let repeats: Vec<_> = needs.repeats.iter().map(|it| (it.stream.clone(), it.number)).collect();
-    let positions = store.positions(hall, &repeats).await.expect("positions");
-    for (repeat, position) in needs.repeats.into_iter().zip(positions) {
-        if let Some(position) = position {
-            found.hashes.push((repeat, history.read(position).hash));
-        }
-    }
-    let cases = Needs { cases: model.cases_of(&found), ..Needs::default() };
-    found.cases.extend(store.lookup(hall, &cases).await.expect("looked up").cases);
+    let found = look_up(history, store, hall, model, needs).await.expect("looked up");
     model.supply(found);
     for incoming in page {
         if !incoming.stands_alone() {
@@ -678,12 +726,15 @@ impl Expected {
                 .or_insert_with(|| row.clone());
         }
         self.exceptions.extend(changes.exceptions.iter().cloned());
-        for (stream, number, position) in &changes.settled {
-            for row in
-                self.exceptions.iter_mut().filter(|it| it.stream == *stream && it.number == *number)
-            {
-                if row.settled.is_none() && row.position < *position {
-                    row.settled = Some(*position);
+        for it in &changes.settled {
+            let of = |row: &&mut ExceptionRow| {
+                row.stream == it.stream
+                    && row.number == it.number
+                    && it.message.is_none_or(|it| it == row.position)
+            };
+            for row in self.exceptions.iter_mut().filter(of) {
+                if row.settled.is_none() && row.position < it.by {
+                    row.settled = Some(it.by);
                 }
             }
         }
@@ -943,7 +994,7 @@ pub async fn given_an_empty_store_when_read_then_everything_is_empty(stores: &im
     let needs = Needs {
         cases: vec!["川1".parse().expect("a case")],
         originals: vec![event("terminal.t01#1")],
-        repeats: vec![],
+        ..Needs::default()
     };
     let found = store.lookup(&hall, &needs).await.expect("read");
     assert!(found.cases.is_empty() && found.originals.is_empty() && found.hashes.is_empty());
@@ -1482,7 +1533,8 @@ pub async fn given_exceptions_when_settled_then_only_earlier_ones_are(stores: &i
     let settled = |rows: &[ExceptionRow]| -> Vec<(u64, Option<u64>)> {
         rows.iter().map(|it| (it.position, it.settled)).collect()
     };
-    let by = |number, position| ("terminal.t01".to_owned(), number, position);
+    let by =
+        |number, by| Settlement { stream: "terminal.t01".to_owned(), number, by, message: None };
     // The same in one commit and in four.
     let rows = [exception(5, 3), exception(6, 4), exception(9, 3), exception(12, 3)];
     let expected = [(5, Some(10)), (6, None), (9, Some(10)), (12, Some(20))];
@@ -1517,6 +1569,19 @@ pub async fn given_exceptions_when_settled_then_only_earlier_ones_are(stores: &i
     assert_eq!(settled(&found), expected);
     let open = store.exceptions(&writer.hall, true).await.expect("read");
     assert_eq!(settled(&open), [(6, None)]);
+
+    // Of one message only.
+    let store = stores.fresh().await;
+    let mut writer = Writer::claim(&*store).await;
+    let one = Settlement { message: Some(9), ..by(3, 20) };
+    let changes = Changes {
+        exceptions: rows[..3].to_vec(),
+        settled: vec![one, Settlement { message: Some(7), ..by(3, 20) }],
+        ..Changes::default()
+    };
+    writer.commit(20, &changes).await;
+    let found = store.exceptions(&writer.hall, false).await.expect("read");
+    assert_eq!(settled(&found), [(5, None), (6, None), (9, Some(20))]);
 }
 
 /// Of two freezes of an issue the second's figures are there, and nothing of the first's.
@@ -1831,7 +1896,8 @@ pub async fn given_a_number_beyond_all_bounds_when_committed_then_it_comes_back(
     let needs = Needs { originals: originals.collect(), ..Needs::default() };
     let found = store.lookup(&writer.hall, &needs).await.expect("looked up");
     assert!(found.originals.is_empty());
-    let settled = vec![("terminal.t01".to_owned(), u64::MAX, 9)];
+    let stream = "terminal.t01".to_owned();
+    let settled = vec![Settlement { stream, number: u64::MAX, by: 9, message: None }];
     writer.commit(9, &Changes { settled, ..Changes::default() }).await;
     let rows = store.exceptions(&writer.hall, false).await.expect("read");
     assert_eq!(rows[4].settled, Some(9));

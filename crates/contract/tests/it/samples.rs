@@ -287,8 +287,14 @@ pub(crate) fn all() -> Vec<(&'static str, Draft)> {
             }),
         ),
         ("setup.rules.standard", Event::Setup(Setup::Rules(Rules::default()))),
-        ("quarantine", Event::Released { original: id("terminal.w03#17"), reason: reason() }),
-        ("quarantine", Event::Rejected { original: id("issues#3"), reason: reason() }),
+        (
+            "quarantine",
+            Event::Released { original: id("terminal.w03#17"), position: None, reason: reason() },
+        ),
+        (
+            "quarantine",
+            Event::Rejected { original: id("issues#3"), position: None, reason: reason() },
+        ),
         // More of a type, where one does not show every value: behind the last, so that numbers stay; so are new types.
         ("terminal.w01", Event::Act(consultation(1))),
         ("terminal.w01", change(AuthorizationChange::DepartmentAuthorised)),
@@ -323,6 +329,22 @@ pub(crate) fn all() -> Vec<(&'static str, Draft)> {
         (
             "setup.key.w02",
             Event::Setup(Setup::Key(key(Some(SigningKey::from_seed(&[1; 32])), true))),
+        ),
+        (
+            "quarantine",
+            Event::Released {
+                original: id("terminal.w03#17"),
+                position: Some(4711),
+                reason: reason(),
+            },
+        ),
+        (
+            "quarantine",
+            Event::Rejected {
+                original: id("terminal.w03#17"),
+                position: Some(4711),
+                reason: reason(),
+            },
         ),
     ]
     .into_iter()
@@ -690,11 +712,11 @@ fn placed() -> impl Strategy<Value = (Stream, Event)> {
         3 => (object(), setup()).prop_map(|(object, setup)| {
             (Stream::Setup(setup.topic(), object), Event::Setup(setup))
         }),
-        1 => (original(), words()).prop_map(|(original, reason)| {
-            (Stream::Quarantine, Event::Released { original, reason })
+        1 => (original(), option::of(any::<u64>()), words()).prop_map(|(original, position, reason)| {
+            (Stream::Quarantine, Event::Released { original, position, reason })
         }),
-        1 => (original(), words()).prop_map(|(original, reason)| {
-            (Stream::Quarantine, Event::Rejected { original, reason })
+        1 => (original(), option::of(any::<u64>()), words()).prop_map(|(original, position, reason)| {
+            (Stream::Quarantine, Event::Rejected { original, position, reason })
         }),
     ]
 }

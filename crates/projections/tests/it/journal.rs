@@ -121,8 +121,11 @@ impl Journal {
         let mut model = Model::seed(hall(), None, &[], vec![]).unwrap();
         let page: Vec<_> =
             self.messages.iter().map(|it| Incoming::read(it.clone(), &hall())).collect();
-        let _ = model.needs(&page);
-        model.supply(Found::default());
+        let needs = model.needs(&page);
+        let at = |it: &u64| self.messages.get(usize::try_from(it - 1).unwrap());
+        let early = needs.messages.iter().filter_map(at);
+        let messages = early.map(|it| Incoming::read(it.clone(), &hall())).collect();
+        model.supply(Found { messages, ..Found::default() });
         model.fold_run(page, "incarnation");
         let (changes, checkpoint) = model.take();
         let counts = checkpoint.unwrap().counts;

@@ -129,9 +129,12 @@ fn exceptions(exceptions: &[ExceptionRow]) -> Rows {
 
 fn settled(changes: &Changes) -> Rows {
     let mut rows = Rows::default();
-    for (stream, number, position) in &changes.settled {
+    for it in &changes.settled {
         rows.row(|row| {
-            row.text(stream).number(*number).number(*position);
+            row.text(&it.stream)
+                .number(it.number)
+                .number(it.by)
+                .number(it.message.unwrap_or_default());
         });
     }
     rows

@@ -305,12 +305,14 @@ fn event(args: &EmitArgs, now: Timestamp) -> Result<(Stream, Event), Failure> {
             let (original, reason) = (original()?, reason()?);
             Ok((terminal()?, Event::Voided { original, reason }))
         }
-        EmitKind::Release => {
-            Ok((Stream::Quarantine, Event::Released { original: original()?, reason: reason()? }))
-        }
-        EmitKind::Reject => {
-            Ok((Stream::Quarantine, Event::Rejected { original: original()?, reason: reason()? }))
-        }
+        EmitKind::Release => Ok((
+            Stream::Quarantine,
+            Event::Released { original: original()?, position: args.position, reason: reason()? },
+        )),
+        EmitKind::Reject => Ok((
+            Stream::Quarantine,
+            Event::Rejected { original: original()?, position: args.position, reason: reason()? },
+        )),
         EmitKind::Authz => {
             let department = args
                 .department

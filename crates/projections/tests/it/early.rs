@@ -1,0 +1,179 @@
+//! Given messages that their line did not take when they came, when their time comes or a person lets them in, then
+//! they count, from that position on.
+
+use zhoubao_contract::signature::SigningKey;
+use zhoubao_domain::code::Code;
+use zhoubao_domain::event::{Event, Kind, Setup, TerminalKey};
+use zhoubao_domain::id::{EventRef, SetupTopic};
+use zhoubao_projections::rows::{Changes, Counts};
+
+use crate::journal::Journal;
+
+fn event(text: &str) -> EventRef {
+    text.parse().unwrap()
+}
+
+impl Journal {
+    /// So many acts of w01, stored in this order of theirs.
+    fn in_order(&mut self, order: &[usize]) {
+        let before = self.messages.len();
+        for _ in 0..order.iter().copied().max().unwrap_or_default() {
+            self.act("02-06T09:10", Kind::Consulted, "");
+        }
+        let acts = self.messages.split_off(before);
+        for place in order {
+            self.store(acts[*place - 1].message.clone());
+        }
+    }
+
+    fn settle(&mut self, original: &str, position: u64, released: bool, actor: &str) {
+        let (original, position, reason) = (event(original), Some(position), "核实".to_owned());
+        let event = match released {
+            true => Event::Released { original, position, reason },
+            false => Event::Rejected { original, position, reason },
+        };
+        self.put("quarantine", "02-10T09:00", actor, event);
+    }
+
+    /// Another content under a number that is taken, by somebody who copied the ledger.
+    fn fork(&mut self, number: u64) -> u64 {
+        let ends = self.ends.clone();
+        let stream = "terminal.w01".parse().unwrap();
+        let before = self.messages.iter().find(|it| {
+            it.message.subject.ends_with("terminal.w01")
+                && it.message.attributes.id == Some((number - 1).to_string())
+        });
+        let previous = before.map(|it| zhoubao_contract::hash(&it.message));
+        self.ends.insert(stream, (number - 1, previous));
+        self.act("02-07T10:00", Kind::Accepted, "c-fork");
+        self.ends = ends;
+        self.position()
+    }
+}
+
+/// 咨询 and 受理 that count, and what became of the messages.
+fn outcome(journal: &Journal) -> (i64, i64, Counts, Changes) {
+    let (model, changes) = journal.fold();
+    let sum = |kind| {
+        changes.tallies.iter().filter(|(cell, _)| cell.kind == kind).map(|(_, it)| it.amount).sum()
+    };
+    let (consulted, accepted) = (sum(Kind::Consulted), sum(Kind::Accepted));
+    (consulted, accepted, model.checkpoint().unwrap().counts, changes)
+}
+
+#[test]
+fn what_was_held_counts_as_soon_as_the_gap_closes() {
+    let mut journal = Journal::new();
+    let first = journal.position() + 1;
+    journal.in_order(&[1, 3, 4, 2, 5]);
+    let (consulted, _, counts, changes) = outcome(&journal);
+    assert_eq!((consulted, counts.held), (5, 2));
+    let closing = first + 3;
+    let settled: Vec<_> = changes.settled.iter().map(|it| (it.number, it.by, it.message)).collect();
+    assert_eq!(settled, [(3, closing, Some(first + 1)), (4, closing, Some(first + 2))]);
+    // In the order of their numbers, from the position of what let them in.
+    let entries = &changes.segments.values().next().unwrap().entries;
+    let positions: Vec<_> = entries
+        .lines()
+        .map(|it| it.split('\t').take(2).map(|it| it.parse().unwrap()).collect::<Vec<u64>>())
+        .collect();
+    let expected =
+        [[1, first], [2, closing], [3, closing], [4, closing], [5, first + 4]].map(Vec::from);
+    assert_eq!(positions, expected);
+    assert_eq!(changes.heads["terminal.w01"].number, 5);
+}
+
+#[test]
+fn the_sums_are_those_of_a_run_that_never_failed() {
+    let (mut whole, mut torn) = (Journal::new(), Journal::new());
+    whole.in_order(&[1, 2, 3, 4, 5, 6]);
+    torn.in_order(&[2, 6, 4, 1, 5, 3]);
+    assert_eq!(outcome(&torn).3.tallies, outcome(&whole).3.tallies);
+    assert_eq!(
+        outcome(&torn).3.heads["terminal.w01"].hash,
+        outcome(&whole).3.heads["terminal.w01"].hash
+    );
+}
+
+#[test]
+fn a_held_event_that_comes_again_in_its_turn_counts_once() {
+    let mut journal = Journal::new();
+    journal.in_order(&[1, 3, 2, 3]);
+    let (consulted, _, counts, _) = outcome(&journal);
+    assert_eq!((consulted, counts.held, counts.repeated), (3, 1, 1));
+}
+
+#[test]
+fn a_person_gives_up_what_is_missing_and_what_comes_after_all_is_let_in_beside() {
+    let mut journal = Journal::new();
+    journal.in_order(&[1, 3, 4]);
+    let held = journal.position() - 1;
+    journal.settle("terminal.w01#3", held, true, "office");
+    assert_eq!(outcome(&journal).0, 3, "#4 follows the one released");
+    // #2 has come to light.
+    let late = journal.fork(2);
+    let (_, accepted, _, changes) = outcome(&journal);
+    assert_eq!(accepted, 0);
+    assert_eq!(changes.exceptions.last().unwrap().code, Code::Fork);
+    journal.settle("terminal.w01#2", late, true, "office");
+    let (consulted, accepted, _, changes) = outcome(&journal);
+    assert_eq!((consulted, accepted), (3, 1));
+    let case = changes.new_cases.first().unwrap();
+    assert_eq!(case.events, "quarantine#2 ", "it counts under the release");
+}
+
+#[test]
+fn of_two_contents_of_a_number_a_person_lets_the_second_count_beside_the_first() {
+    let mut journal = Journal::new();
+    journal.in_order(&[1, 2]);
+    let (one, other) = (journal.fork(2), journal.fork(2));
+    journal.settle("terminal.w01#2", one, true, "office");
+    let (consulted, accepted, _, changes) = outcome(&journal);
+    assert_eq!((consulted, accepted), (2, 1));
+    let open: Vec<_> = changes.settled.iter().map(|it| it.message).collect();
+    assert_eq!(open, [Some(one)], "the other one still waits");
+    journal.settle("terminal.w01#2", other, false, "office");
+    assert_eq!(outcome(&journal).1, 1);
+}
+
+#[test]
+fn what_does_not_wait_is_not_settled() {
+    let mut journal = Journal::new();
+    journal.in_order(&[1, 2]);
+    let fork = journal.fork(2);
+    let before = outcome(&journal).3.tallies;
+    let mut refused = |event: &str, position, actor, code| {
+        journal.settle(event, position, true, actor);
+        let (_, _, _, changes) = outcome(&journal);
+        assert_eq!(changes.exceptions.last().unwrap().code, code, "{event} {position}");
+        assert_eq!(changes.tallies, before, "{event} {position}");
+    };
+    refused("terminal.w01#2", fork, "clerk", Code::NoRight);
+    refused("terminal.w01#2", fork - 1, "office", Code::NotFound);
+    refused("terminal.w01#3", fork, "office", Code::NotFound);
+    refused("terminal.w01#2", 9_999, "office", Code::NotFound);
+    journal.settle("terminal.w01#2", fork, false, "office");
+    journal.settle("terminal.w01#2", fork, true, "office");
+    let (_, accepted, _, changes) = outcome(&journal);
+    assert_eq!((accepted, changes.exceptions.last().unwrap().code), (0, Code::NotFound));
+}
+
+#[test]
+fn a_person_vouches_for_an_event_that_no_signature_covers() {
+    let mut journal = Journal::new();
+    let key = TerminalKey {
+        signing: SigningKey::from_seed(&[1; 32]).public_key(),
+        nats: "UCNGL4W5QX66CFX6A6DCBVDH5VOHMI7B2UZZU7TXAUQQSI2JPHULCKBR".to_owned(),
+        valid_through: jiff::civil::date(2024, 12, 31),
+        endorsement: None,
+        revoked: false,
+    };
+    journal.setup(SetupTopic::Key, "w01", Setup::Key(key));
+    journal.in_order(&[1]);
+    let position = journal.position();
+    assert_eq!(outcome(&journal).3.exceptions[0].code, Code::BadSignature);
+    journal.settle("terminal.w01#1", position, true, "office");
+    let (consulted, _, counts, changes) = outcome(&journal);
+    assert_eq!((consulted, counts.quarantined), (1, 1));
+    assert_eq!(changes.heads["terminal.w01"].number, 1);
+}
