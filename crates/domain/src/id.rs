@@ -326,7 +326,7 @@ pub struct Digest([u8; 32]);
 impl Digest {
     /// The digest with these bytes.
     #[must_use]
-    pub fn new(bytes: [u8; 32]) -> Self {
+    pub const fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
