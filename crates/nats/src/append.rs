@@ -68,10 +68,10 @@ struct Ack {
 }
 
 /// A message ready to be sent.
-struct Outgoing {
-    subject: String,
-    headers: HeaderMap,
-    body: Bytes,
+pub(crate) struct Outgoing {
+    pub(crate) subject: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 /// What an answer of the server means.
@@ -159,7 +159,7 @@ fn unavailable(fault: Fault) -> AppendError {
     AppendError::Unavailable(Box::new(fault))
 }
 
-async fn single(
+pub(crate) async fn single(
     connection: &Connection,
     stream: &str,
     outgoing: Vec<Outgoing>,
@@ -172,7 +172,7 @@ async fn single(
     Ok(sequences)
 }
 
-async fn batch(
+pub(crate) async fn batch(
     connection: &Connection,
     stream: &str,
     outgoing: Vec<Outgoing>,

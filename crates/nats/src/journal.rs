@@ -19,7 +19,8 @@ use crate::check::{Finding, Severity, check_rights, check_servers};
 use crate::connection::{ANSWER_WAIT, CHECK_WAIT, Connection, Options};
 use crate::cursor::{Cuts, NatsCursor};
 use crate::fault::Fault;
-use crate::message::{RawMessage, from_direct_get};
+use crate::message::{RawMessage, from_direct_get, says_when};
+use crate::restore::Through;
 use crate::stream::{INCARNATION_KEY, StreamOptions, compare, settings, stream_name};
 
 /// Longest wait for a stream to be made, on the disks of all its servers.
@@ -48,6 +49,8 @@ pub struct NatsJournal {
     reading: OnceCell<Connection>,
     /// Where readers were cut off.
     cuts: Arc<Cuts>,
+    /// How far the stream was restored from a copy.
+    through: Through,
     options: Options,
 }
 
@@ -180,6 +183,7 @@ impl NatsJournal {
             replicas: options.replicas,
             reading: OnceCell::new(),
             cuts: Arc::default(),
+            through: Through::default(),
             options,
         })
     }
@@ -327,8 +331,28 @@ impl NatsJournal {
         let subject = format!("$JS.API.DIRECT.GET.{}", self.stream);
         let payload = request.to_string().into();
         match self.connection.ask(&subject, None, payload, ANSWER_WAIT).await {
-            Ok(answer) => from_direct_get(&answer),
+            Ok(answer) => self.read_direct_get(&answer).await,
             Err(fault) => self.instead(fault, request).await,
+        }
+    }
+
+    async fn read_direct_get(&self, answer: &async_nats::Message) -> Result<Option<Stored>, Fault> {
+        let through = match says_when(answer) {
+            false => 0,
+            true => match self.restored_through().await {
+                // A terminal's user may not look at the stream, and needs no time.
+                Err(Fault::NotPermitted(_)) => 0,
+                through => through?,
+            },
+        };
+        from_direct_get(answer, through)
+    }
+
+    /// How far the stream was restored from a copy.
+    async fn restored_through(&self) -> Result<u64, Fault> {
+        match self.through.get() {
+            Some(through) => Ok(through),
+            None => Ok(self.through.note(&self.info(ANSWER_WAIT).await?.config)),
         }
     }
 
@@ -337,7 +361,8 @@ impl NatsJournal {
         if !matches!(fault, Fault::Disconnected | Fault::NoResponders) {
             return Err(fault);
         }
-        match raw_get(&self.connection, &self.stream, request).await {
+        let through = self.restored_through().await.unwrap_or_default();
+        match raw_get(&self.connection, &self.stream, request, through).await {
             // A user without this right, or a server that is really away.
             Err(_) => Err(fault),
             read => read,
@@ -350,6 +375,7 @@ pub(crate) async fn raw_get(
     connection: &Connection,
     stream: &str,
     request: &Value,
+    through: u64,
 ) -> Result<Option<Stored>, Fault> {
     #[derive(Deserialize)]
     struct Answer {
@@ -357,7 +383,7 @@ pub(crate) async fn raw_get(
     }
     let subject = format!("STREAM.MSG.GET.{stream}");
     match connection.api::<Answer>(&subject, request, ANSWER_WAIT).await {
-        Ok(Answer { message }) => message.into_stored().map(Some),
+        Ok(Answer { message }) => message.into_stored(through).map(Some),
         Err(Fault::Refused { code: NO_MESSAGE, .. }) => Ok(None),
         Err(fault) => Err(fault),
     }
@@ -368,6 +394,7 @@ impl Journal for NatsJournal {
     async fn state(&self) -> Result<JournalState, JournalError> {
         let info = self.known_info().await?;
         let incarnation = info.incarnation().ok_or_else(|| self.other_journal())?;
+        self.through.note(&info.config);
         Ok(JournalState { incarnation, last: info.state.last_seq })
     }
 
@@ -385,7 +412,7 @@ impl Journal for NatsJournal {
         let request = json!({ "last_by_subj": subject.to_string() });
         let subject = format!("$JS.API.DIRECT.GET.{}.{subject}", self.stream);
         Ok(match self.connection.ask(&subject, None, "".into(), ANSWER_WAIT).await {
-            Ok(answer) => from_direct_get(&answer)?,
+            Ok(answer) => self.read_direct_get(&answer).await?,
             Err(fault) => self.instead(fault, &request).await?,
         })
     }
@@ -397,6 +424,7 @@ impl Journal for NatsJournal {
     async fn open(&self, from: u64) -> Result<Box<dyn Cursor>, JournalError> {
         let make = || Connection::open(&self.options, &self.options.url, true);
         let reading = self.reading.get_or_try_init(make).await?;
-        Ok(Box::new(NatsCursor::open(reading, &self.stream, from, &self.cuts).await?))
+        let through = self.restored_through().await?;
+        Ok(Box::new(NatsCursor::open(reading, &self.stream, from, &self.cuts, through).await?))
     }
 }

@@ -29,6 +29,7 @@ pub mod fault;
 pub mod journal;
 mod message;
 pub mod raw;
+pub mod restore;
 pub mod stream;
 
 pub use check::{Finding, Severity};

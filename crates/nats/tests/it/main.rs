@@ -5,6 +5,7 @@ mod checks;
 mod conformance;
 mod proxy;
 mod read;
+mod restore;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
