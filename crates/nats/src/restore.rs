@@ -81,16 +81,17 @@ impl Through {
 }
 
 /// The time of a message: the server's, or where the message was restored, the one that came with it.
+///
+/// To the microsecond, as a journal in a file keeps it: a copy of the one is a copy of the other.
 pub(crate) fn recorded_at(
     server: Timestamp,
     header: Option<&str>,
     position: u64,
     through: u64,
 ) -> Timestamp {
-    match header {
-        Some(text) if position <= through => text.parse().unwrap_or(server),
-        _ => server,
-    }
+    let restored = header.filter(|_| position <= through).and_then(|it| it.parse().ok());
+    let time: Timestamp = restored.unwrap_or(server);
+    Timestamp::from_microsecond(time.as_microsecond()).unwrap_or(time)
 }
 
 /// A stream that is being made again.

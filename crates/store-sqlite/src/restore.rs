@@ -84,7 +84,7 @@ impl RestoredFile {
         Ok(Self { path, aside, file })
     }
 
-    /// Adds the next messages, in one transaction. Times are kept to the microsecond.
+    /// Adds the next messages, in one transaction.
     ///
     /// # Errors
     ///

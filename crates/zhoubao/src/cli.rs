@@ -144,6 +144,29 @@ pub enum Command {
         zhoubao rebuild --verify --dry-run    compares only\n\n退出码 exit codes: 3 when --verify found a difference"
     )]
     Rebuild(RebuildArgs),
+    /// 存档 keeps a hash-chained copy of every event of the journal on another disk
+    #[command(
+        after_help = "例 examples:\n  zhoubao archive --to /mnt/second/archive          until it is stopped\n  \
+        zhoubao archive --to /mnt/second/archive --once   up to what the journal holds now\n\n\
+        `zhoubao serve` does the same with the setting `archive = \"/mnt/second/archive\"`; see docs/archive.md"
+    )]
+    Archive(ArchiveArgs),
+    /// 备份 writes one file with every event, to be carried away
+    #[command(
+        after_help = "例 examples:\n  zhoubao backup hall-2023-02-10.backup                                from the journal\n  \
+        zhoubao backup --from /mnt/second/archive hall-2023-02-10.backup     from the archive, without a server"
+    )]
+    Backup(BackupArgs),
+    /// 恢复 makes the journal again from an archive or a backup, where there is none
+    #[command(after_help = "例 examples:\n  zhoubao restore /mnt/second/archive\n  \
+        zhoubao restore hall-2023-02-10.backup --journal nats://hall:4222\n\n\
+        The copy is checked before anything is written (E.708). What terminals hold beyond it they send again by themselves.")]
+    Restore(RestoreArgs),
+    /// 演练 restores a copy in a temporary folder and compares what comes of it with the live hall
+    #[command(after_help = "例 examples:\n  zhoubao drill\n  \
+        zhoubao drill --from hall-2023-02-10.backup --json\n\n\
+        退出码 exit codes: 0 the same · 3 the copy is damaged or gives something else")]
+    Drill(DrillArgs),
     /// 体检 looks at configuration, folder, journal, read models, terminals and calendars
     #[command(
         after_help = "例 examples:\n  zhoubao doctor\n  zhoubao doctor --json | jq '.findings[] | select(.level != \"ok\")'\n\n\
@@ -433,6 +456,43 @@ pub struct RebuildArgs {
     /// 同库的其它大厅 other halls in the same PostgreSQL schema, rebuilt with this one
     #[arg(long, value_name = "CODE", value_delimiter = ',')]
     pub also: Vec<HallCode>,
+}
+
+/// Flags of `archive`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ArchiveArgs {
+    /// 存档目录 the folder, on another disk than the journal [default: the setting `archive`]
+    #[arg(long, value_name = "FOLDER")]
+    pub to: Option<PathBuf>,
+    /// 到当前末尾为止 up to what the journal holds now
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// Arguments of `backup`.
+#[derive(Debug, Clone, Args)]
+pub struct BackupArgs {
+    /// 备份文件 the file, which must not be there
+    pub file: PathBuf,
+    /// 存档目录 an archive to take it from, instead of the journal
+    #[arg(long, value_name = "FOLDER")]
+    pub from: Option<PathBuf>,
+}
+
+/// Arguments of `restore`.
+#[derive(Debug, Clone, Args)]
+pub struct RestoreArgs {
+    /// 存档或备份 folder of an archive, or file of a backup
+    #[arg(value_name = "FOLDER|FILE")]
+    pub from: PathBuf,
+}
+
+/// Arguments of `drill`.
+#[derive(Debug, Clone, Args)]
+pub struct DrillArgs {
+    /// 存档或备份 folder of an archive, or file of a backup [default: the setting `archive`]
+    #[arg(long, value_name = "FOLDER|FILE")]
+    pub from: Option<PathBuf>,
 }
 
 /// Flags of `doctor`.

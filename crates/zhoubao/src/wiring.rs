@@ -13,10 +13,15 @@ use zhoubao_store_postgres::{ConnectError, PostgresReadModels};
 use zhoubao_store_sqlite::journal::{Settings as SqliteSettings, SqliteJournal};
 use zhoubao_store_sqlite::read_models::SqliteReadModels;
 
+use crate::archive;
 use crate::config::{Address, Config, JournalAt, StoreAt};
 use crate::failure::{Failure, chain};
 use crate::folder::Folder;
 use crate::output::Output;
+
+/// What to do when a journal is gone.
+const LOST: &str =
+    "restore it: `zhoubao restore` from the archive or a backup; see docs/archive.md";
 
 /// What a command works with.
 #[derive(Clone)]
@@ -114,6 +119,14 @@ impl Context {
         match &self.config.journal {
             JournalAt::Sqlite => {
                 self.claim_folder()?;
+                if !self.folder().journal().exists() && self.had_a_journal(hall).await? {
+                    let journal = self.folder().journal();
+                    let message = format!(
+                        "`{}` is gone, and a new one in its place would hide that",
+                        journal.display()
+                    );
+                    return Err(Failure::coded(Code::OtherJournal, message).with_next(LOST));
+                }
                 let settings = SqliteSettings {
                     path: self.folder().journal(),
                     hall: hall.clone(),
@@ -154,15 +167,15 @@ impl Context {
         }
     }
 
-    /// Makes the hall's stream where there is none, unless read models exist: then a journal was lost, and a new
-    /// one in its place would hide that.
+    /// Makes the hall's stream where there is none, unless there was one: then a journal was lost, and a new one in
+    /// its place would hide that.
     async fn ensure_stream(&self, options: &Options) -> Result<(), Failure> {
         let journal = NatsJournal::open(options.clone()).await?;
         let Err(JournalError::Unsafe { code: Code::OtherJournal, .. }) = journal.state().await
         else {
             return Ok(());
         };
-        if self.knows_a_journal(&options.hall).await? {
+        if self.had_a_journal(&options.hall).await? {
             // `connect` says what is missing.
             return Ok(());
         }
@@ -173,8 +186,14 @@ impl Context {
         Ok(NatsJournal::ensure_stream(options, &stream).await?)
     }
 
+    /// Whether the hall had a journal: read models were made from it, or it has an archive.
+    pub(crate) async fn had_a_journal(&self, hall: &HallCode) -> Result<bool, Failure> {
+        let is_archived = self.config.archive.as_deref().is_some_and(archive::is_there);
+        Ok(is_archived || self.knows_a_journal(hall).await?)
+    }
+
     /// Whether read models were made from a journal of this hall.
-    pub(crate) async fn knows_a_journal(&self, hall: &HallCode) -> Result<bool, Failure> {
+    async fn knows_a_journal(&self, hall: &HallCode) -> Result<bool, Failure> {
         if self.config.store == StoreAt::Sqlite && !self.folder().read_models().exists() {
             return Ok(false);
         }

@@ -63,7 +63,7 @@ async fn every_message_is_at_its_place_with_its_time_and_nobody_writes_meanwhile
     client.request_with_headers(subject, headers.clone(), vec![0xff, 0x00].into()).await?;
     let before = everything(&journal).await?;
     assert_eq!(before.len(), 452);
-    assert!(before.iter().all(|it| it.recorded_at.to_string() > "2020".to_owned()));
+    assert!(before.iter().all(|it| it.recorded_at.to_string().as_str() > "2020"));
 
     let stream =
         StreamOptions { incarnation: journal.state().await?.incarnation, ..stream_options() };

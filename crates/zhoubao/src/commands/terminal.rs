@@ -77,7 +77,7 @@ async fn there(ctx: &Context, of: LedgerArgs, hall: &HallCode) -> Result<Ledger,
 }
 
 /// The hall's journal as a terminal reaches it: it never makes one.
-async fn journal(ctx: &Context, hall: &HallCode) -> Result<Arc<dyn Journal>, Failure> {
+pub(crate) async fn journal(ctx: &Context, hall: &HallCode) -> Result<Arc<dyn Journal>, Failure> {
     match &ctx.config.journal {
         JournalAt::Sqlite if !ctx.folder().journal().exists() => {
             let journal = ctx.folder().journal();

@@ -1,0 +1,309 @@
+//! The second copy of the journal: kept, carried away, and made a journal again.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context as _, ensure};
+use serde_json::{Value, json};
+use sqlx::{Connection as _, SqliteConnection};
+use zhoubao_test_support::{NatsServer, eventually};
+
+use crate::hall::{COMMAND_MAX, Hall};
+
+fn lines(keys: std::ops::Range<usize>) -> String {
+    keys.map(|key| {
+        let event = json!({
+            "specversion": "1.0",
+            "source": "hall.510000.terminal.w01",
+            "type": "cn.zhoubao.Consulted.v1",
+            "time": "2023-02-06T09:10:00+08:00",
+            "command": format!("key-{key}"),
+            "data": { "people": 1 + key % 3 },
+        });
+        format!("{event}\n")
+    })
+    .collect()
+}
+
+const RUN: [&str; 4] = ["terminal", "run", "w01", "--once"];
+
+/// A path beside the hall's folder.
+fn beside(hall: &Hall, name: &str) -> anyhow::Result<PathBuf> {
+    Ok(hall.dir().parent().context("no folder")?.join(name))
+}
+
+fn text(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// The journal in the folder is gone.
+fn lose_file(hall: &Hall) -> anyhow::Result<()> {
+    for ending in ["", "-wal", "-shm"] {
+        match std::fs::remove_file(hall.dir().join(format!("journal.db{ending}"))) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The server has lost its disk.
+async fn lose_stream(server: &mut NatsServer) -> anyhow::Result<()> {
+    server.kill().await?;
+    std::fs::remove_dir_all(server.store_dir())?;
+    server.restart().await
+}
+
+/// The program of docs/archive.md on a copy.
+async fn python(hall: &Hall, copy: &str) -> anyhow::Result<std::process::Output> {
+    let page = include_str!("../../docs/archive.md");
+    let program = page.split("```python\n").nth(1).and_then(|it| it.split("```").next());
+    let file = hall.file("check.py", program.context("no program on the page")?)?;
+    let run = tokio::process::Command::new("python3").args([&file, copy]).output();
+    Ok(tokio::time::timeout(COMMAND_MAX, run).await??)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_goes_on_where_it_was_and_knows_its_journal() -> anyhow::Result<()> {
+    let hall = Hall::in_files()?;
+    hall.set_up().await?;
+    let folder = beside(&hall, "archive")?;
+    let to = text(&folder);
+    let once = ["archive", "--to", &to, "--once"];
+    let archive = ["archive", "--to", &to, "--once", "--json"];
+    hall.run_with(&lines(0..50), &RUN).await?.ok();
+    let old = std::fs::read(hall.dir().join("journal.db"))?;
+    let last = hall.last().await?;
+    assert_eq!(hall.run(&archive).await?.ok().json()?["position"], last);
+    assert_eq!(hall.run(&archive).await?.ok().json()?["position"], last);
+
+    // The power went in the middle of a line.
+    let file = folder.join("00000000000000000001.ndjson");
+    let whole = std::fs::read(&file)?;
+    std::fs::write(&file, [&whole[..], b"{\"position\":99,\"recorded_at\":\"2023"].concat())?;
+    let copy = beside(&hall, "torn.backup")?;
+    hall.run(&["backup", "--from", &to, &text(&copy)]).await?.ok();
+    hall.run_with(&lines(50..60), &RUN).await?.ok();
+    assert_eq!(hall.run(&archive).await?.ok().json()?["position"], last + 10);
+    let longer = std::fs::read(&file)?;
+    assert!(longer.starts_with(&whole) && longer.len() > whole.len());
+
+    // The program of the documentation finds it whole, and altered when it is.
+    let backup = text(&beside(&hall, "hall.backup")?);
+    hall.run(&["backup", &backup]).await?.ok();
+    assert_eq!(hall.run(&["backup", &backup]).await?.exit, 2, "it is there already");
+    for copy in [&to, &backup] {
+        let checked = python(&hall, copy).await?;
+        ensure!(checked.status.success(), "{checked:?}");
+        assert!(checked.stdout.starts_with(format!("{} ", last + 10).as_bytes()));
+    }
+    let from_archive = text(&beside(&hall, "again.backup")?);
+    hall.run(&["backup", "--from", &to, &from_archive]).await?.ok();
+    assert_eq!(std::fs::read(&from_archive)?, std::fs::read(&backup)?);
+    let mut altered = longer.clone();
+    altered[longer.len() / 2] ^= 1;
+    std::fs::write(&file, &altered)?;
+    ensure!(!python(&hall, &to).await?.status.success());
+
+    // Nothing is done with a damaged copy.
+    let elsewhere = text(&beside(&hall, "elsewhere")?);
+    let restore = ["restore", &to, "--dir", &elsewhere];
+    for damage in [altered, longer[..longer.len() - 1].to_vec(), longer[..whole.len()].to_vec()] {
+        std::fs::write(&file, damage)?;
+        hall.run(&once).await?.fails(3, "E.708");
+        hall.run(&["backup", "--from", &to, &text(&beside(&hall, "no.backup")?)])
+            .await?
+            .fails(3, "E.708");
+        hall.run(&["drill", "--from", &to]).await?.fails(3, "E.708");
+        hall.run(&restore[..2]).await?.fails(3, "E.708");
+        let doctor = hall.command(&["doctor"]).env("ZHOUBAO_ARCHIVE", &to).spawn()?;
+        crate::hall::ended(doctor).await?.fails(3, "E.708");
+    }
+    assert!(!beside(&hall, "no.backup")?.exists());
+    std::fs::write(&file, &longer)?;
+    hall.run(&archive).await?.ok();
+
+    // A journal that went back, and another one.
+    hall.run(&restore[..2]).await?.fails(3, "E.703");
+    lose_file(&hall)?;
+    std::fs::write(hall.dir().join("journal.db"), old)?;
+    hall.run(&once).await?.fails(3, "E.704");
+    hall.run(&["drill", "--from", &to]).await?.fails(3, "E.704");
+    let other = Hall::in_files()?;
+    other.set_up().await?;
+    other.run(&once).await?.fails(3, "E.703");
+    other.run(&["drill", "--from", &to]).await?.fails(3, "E.703");
+    Ok(())
+}
+
+/// 500 acknowledged events are wiped: an older archive and the ledger of the terminal bring them back.
+async fn wiped(hall: &Hall, nats: Option<&mut NatsServer>) -> anyhow::Result<()> {
+    hall.set_up().await?;
+    let to = text(&beside(hall, "archive")?);
+    hall.run_with(&lines(0..300), &RUN).await?.ok();
+    hall.run(&["archive", "--to", &to, "--once"]).await?.ok();
+    let archived = hall.last().await?;
+    hall.run_with(&lines(300..800), &RUN).await?.ok();
+    let (counts, last) = (hall.counts().await?, hall.last().await?);
+    let amounts = hall.amounts("2023-02-06", "2023-02-06").await?;
+    let ledger = hall.run(&["terminal", "export", "w01"]).await?.ok().out;
+    assert_eq!(last, archived + 500);
+
+    match nats {
+        None => lose_file(hall)?,
+        Some(server) => lose_stream(server).await?,
+    }
+    // Nobody makes a new journal where one was lost.
+    let emit = hall.run(&["emit", "咨询", "--terminal", "w02"]).await?;
+    assert!(emit.exit != 0, "{emit:?}");
+    let restored = hall.run(&["restore", &to, "--json"]).await?.ok().json()?;
+    assert_eq!(
+        (&restored["position"], &restored["read_models"]),
+        (&json!(archived), &json!(last)),
+        "{restored}"
+    );
+    assert_eq!(hall.last().await?, archived);
+    hall.run(&["restore", &to]).await?.fails(3, "E.703");
+    hall.run(&["project", "--once"]).await?.fails(3, "E.704");
+
+    // The terminal asks, finds the journal behind, and sends again.
+    hall.run_with("", &RUN).await?.ok();
+    assert_eq!(hall.last().await?, last);
+    assert_eq!(hall.run(&["terminal", "export", "w01"]).await?.ok().out, ledger);
+    hall.run(&["rebuild"]).await?.ok();
+    assert_eq!(hall.counts().await?, counts);
+    assert_eq!(hall.amounts("2023-02-06", "2023-02-06").await?, amounts);
+    // The archive goes on, and gives the same hall.
+    hall.run(&["archive", "--to", &to, "--once"]).await?.ok();
+    let drilled = hall.run(&["drill", "--from", &to, "--json"]).await?.ok().json()?;
+    assert_eq!((&drilled["events"], &drilled["behind"]), (&json!(last), &json!(0)), "{drilled}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wiped_events_come_back_from_an_old_archive_and_the_ledger_in_files() -> anyhow::Result<()>
+{
+    wiped(&Hall::in_files()?, None).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wiped_events_come_back_from_an_old_archive_and_the_ledger_on_nats() -> anyhow::Result<()> {
+    let mut server = NatsServer::start().await?;
+    wiped(&Hall::in_files()?.with_nats(&server), Some(&mut server)).await
+}
+
+/// TXT and JSON of the issues of the demo.
+async fn issues(hall: &Hall) -> anyhow::Result<Vec<Vec<u8>>> {
+    let mut all = vec![];
+    for issue in ["2023-01", "2023-03", "2023-05"] {
+        for format in ["txt", "json"] {
+            all.push(hall.run(&["compose", issue, "--format", format]).await?.ok().out);
+        }
+    }
+    Ok(all)
+}
+
+/// Journal and read models are gone: a backup brings the same issues.
+async fn deleted_whole(hall: &Hall, nats: Option<&mut NatsServer>) -> anyhow::Result<()> {
+    hall.run(&["demo", "--once"]).await?.ok();
+    let before = issues(hall).await?;
+    let backup = text(&beside(hall, "hall.backup")?);
+    hall.run(&["backup", &backup]).await?.ok();
+    let drilled = hall.run(&["drill", "--from", &backup, "--json"]).await?.ok().json()?;
+    assert_eq!(drilled["events"], hall.last().await?);
+    assert!(drilled["rows"].as_u64() > Some(1000), "{drilled}");
+    assert_eq!(drilled["issues"].as_array().map(Vec::len), Some(5), "{drilled}");
+
+    match nats {
+        None => lose_file(hall)?,
+        Some(server) => lose_stream(server).await?,
+    }
+    for ending in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(hall.dir().join(format!("read.db{ending}")));
+    }
+    hall.run(&["restore", &backup]).await?.ok();
+    hall.counts().await?;
+    assert_eq!(issues(hall).await?, before);
+    // What is archived of the restored journal is what was archived of the first.
+    let again = text(&beside(hall, "again.backup")?);
+    hall.run(&["backup", &again]).await?.ok();
+    assert_eq!(std::fs::read(&again)?, std::fs::read(&backup)?);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journal_deleted_whole_gives_the_same_issues_again_in_files() -> anyhow::Result<()> {
+    let hall = Hall::in_files()?;
+    deleted_whole(&hall, None).await?;
+    // A difference is found by the drill, and named.
+    let backup = text(&beside(&hall, "hall.backup")?);
+    let path = hall.dir().join("read.db");
+    let mut rows = SqliteConnection::connect(&format!("sqlite://{}", path.display())).await?;
+    let planted =
+        "update case_file set transferred = 99 where id = (select id from case_file limit 1)";
+    assert_eq!(sqlx::raw_sql(planted).execute(&mut rows).await?.rows_affected(), 1);
+    rows.close().await?;
+    let failed = hall.run(&["drill", "--from", &backup]).await?.fails(3, "E.302");
+    assert!(failed.text().contains("case_file"), "{failed:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journal_deleted_whole_gives_the_same_issues_again_on_nats() -> anyhow::Result<()> {
+    let mut server = NatsServer::start().await?;
+    let hall = Hall::in_files()?.with_nats(&server);
+    deleted_whole(&hall, Some(&mut server)).await?;
+    // The same backup as a file: a hall that gives its server up.
+    let in_file = Hall::in_files()?;
+    in_file.run(&["restore", &text(&beside(&hall, "hall.backup")?)]).await?.ok();
+    assert_eq!(issues(&in_file).await?, issues(&hall).await?);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_keeps_the_archive_and_the_doctor_sees_it() -> anyhow::Result<()> {
+    let hall = Hall::in_files()?;
+    hall.set_up().await?;
+    let to = text(&beside(&hall, "archive")?);
+    let seen = async || -> anyhow::Result<Value> {
+        let doctor = hall.command(&["doctor", "--json"]).env("ZHOUBAO_ARCHIVE", &to).spawn()?;
+        let report = crate::hall::ended(doctor).await?.ok().json()?;
+        let all = report["findings"].as_array().context("no findings")?;
+        Ok(all.iter().find(|it| it["subject"] == "存档 archive").context("no archive")?.clone())
+    };
+    assert_eq!(seen().await?["code"], "E.707", "there is none yet");
+    let serve = || -> anyhow::Result<tokio::process::Child> {
+        let mut command = hall.command(&["serve"]);
+        Ok(command
+            .env("ZHOUBAO_ARCHIVE", &to)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?)
+    };
+    for round in 0..3 {
+        let mut service = serve()?;
+        hall.run_with(&lines(round * 200..round * 200 + 200), &RUN).await?.ok();
+        let last = hall.last().await?;
+        eventually("the archive to follow", COMMAND_MAX, async || {
+            let found = seen().await?;
+            let detail = found["detail"].as_str().unwrap_or_default();
+            let is_there = detail.contains(&format!("up to {last}，")) && found["level"] == "ok";
+            Ok(is_there.then_some(()))
+        })
+        .await?;
+        // In the middle of whatever it does.
+        hall.run_with(&lines(round * 200 + 200..round * 200 + 230), &RUN).await?.ok();
+        service.start_kill()?;
+        tokio::time::timeout(COMMAND_MAX, service.wait()).await??;
+    }
+    hall.run_with(&lines(900..910), &RUN).await?.ok();
+    assert_eq!(seen().await?["code"], "E.707", "nobody writes it");
+    hall.run(&["archive", "--to", &to, "--once"]).await?.ok();
+    assert_eq!(seen().await?["level"], "ok");
+    // The journal is lost, and the doctor says what to do.
+    lose_file(&hall)?;
+    let doctor = hall.command(&["doctor"]).env("ZHOUBAO_ARCHIVE", &to).spawn()?;
+    let report = crate::hall::ended(doctor).await?.fails(3, "E.703");
+    assert!(report.text().contains("zhoubao restore"), "{report:?}");
+    Ok(())
+}
