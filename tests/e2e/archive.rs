@@ -6,9 +6,10 @@ use std::process::Stdio;
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, SqliteConnection};
+use zhoubao::play::Player;
 use zhoubao_test_support::{NatsServer, eventually};
 
-use crate::hall::{COMMAND_MAX, Hall};
+use crate::hall::{COMMAND_MAX, Hall, sample};
 
 fn lines(keys: std::ops::Range<usize>) -> String {
     keys.map(|key| {
@@ -305,5 +306,130 @@ async fn a_service_keeps_the_archive_and_the_doctor_sees_it() -> anyhow::Result<
     let doctor = hall.command(&["doctor"]).env("ZHOUBAO_ARCHIVE", &to).spawn()?;
     let report = crate::hall::ended(doctor).await?.fails(3, "E.703");
     assert!(report.text().contains("zhoubao restore"), "{report:?}");
+    Ok(())
+}
+
+/// The arguments of `recover` with these last numbers.
+fn recover<'a>(number: &'a str, running: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let mut arguments = vec!["recover", "--through", "2022-12-31"];
+    for kind in ["--consulted", "--accepted", "--issued", "--transferred"] {
+        arguments.extend([kind, "0"]);
+    }
+    arguments.extend(["--last-number", number, "--last-running-number", running]);
+    arguments.extend(more);
+    arguments
+}
+
+/// No copy is left: the windows' events come back, and issues go on from the numbers that were entered.
+async fn recovered(hall: &Hall, nats: Option<&mut NatsServer>) -> anyhow::Result<()> {
+    hall.set_up().await?;
+    let sample = sample()?;
+    let opening = &sample.opening;
+    let numbers = [opening.last_number.to_string(), opening.last_running_number.to_string()];
+    let mut tally: Vec<String> = vec!["recover".into(), "--through".into()];
+    tally.push(opening.through.to_string());
+    for (flag, amount) in [
+        ("--consulted", opening.year_to_date.consulted),
+        ("--accepted", opening.year_to_date.accepted),
+        ("--issued", opening.year_to_date.issued),
+        ("--transferred", opening.year_to_date.transferred),
+    ] {
+        tally.extend([flag.to_owned(), amount.to_string()]);
+    }
+    tally.extend(["--last-number".into(), numbers[0].clone()]);
+    tally.extend(["--last-running-number".into(), numbers[1].clone()]);
+    let tally: Vec<&str> = tally.iter().map(String::as_str).collect();
+
+    hall.run_with(&lines(0..40), &RUN).await?.ok();
+    let amounts = hall.amounts("2023-02-06", "2023-02-06").await?;
+    assert!(amounts[0] > 40);
+    let ledger = hall.run(&["terminal", "export", "w01"]).await?.ok().out;
+    hall.run(&[&tally[..], &["--yes"]].concat()).await?.fails(3, "E.703");
+    match nats {
+        None => lose_file(hall)?,
+        Some(server) => lose_stream(server).await?,
+    }
+    let said = hall.run(&[&tally[..], &["--dry-run"]].concat()).await?.ok().text();
+    for word in ["authorizations", "terminal.w01#1–40", "entries of the set-up"] {
+        assert!(said.contains(word), "{said}");
+    }
+    assert_eq!(hall.run(&tally).await?.exit, 2, "it asks to be sure");
+    assert_ne!(hall.run(&["project", "--once"]).await?.exit, 0, "there is still no journal");
+    hall.run(&[&tally[..], &["--yes"]].concat()).await?.ok();
+    assert_eq!(hall.last().await?, 1);
+    hall.run(&[&tally[..], &["--yes"]].concat()).await?.fails(3, "E.703");
+    hall.run(&["project", "--once"]).await?.fails(3, "E.703");
+
+    hall.run(&["rebuild"]).await?.ok();
+    hall.set_up().await?;
+    hall.run_with("", &RUN).await?.ok();
+    let counts = hall.counts().await?;
+    assert_eq!((counts.flagged, counts.quarantined, counts.held, counts.repeated), (0, 0, 0, 0));
+    assert_eq!(hall.amounts("2023-02-06", "2023-02-06").await?, amounts);
+    let identity = |line: &str| -> anyhow::Result<Value> {
+        let mut event: Value = serde_json::from_str(line)?;
+        let event = event.as_object_mut().context("no object")?;
+        // The place is the journal's, everything else the terminal's.
+        event.remove("sequence");
+        Ok(Value::from(event.clone()))
+    };
+    let again = hall.run(&["terminal", "export", "w01"]).await?.ok().text();
+    let before = String::from_utf8(ledger)?;
+    assert_eq!(again.lines().count(), 40);
+    for (one, other) in again.lines().zip(before.lines()) {
+        assert_eq!(identity(one)?, identity(other)?);
+    }
+
+    // The next issue has the number after the one that was entered.
+    let week = &sample.weeks[0];
+    {
+        let desk = hall.context().desk().await?;
+        Player::new(&desk, &sample, sample.acts(7)?).week(week).await?;
+    }
+    let (issue, on) = (week.issue.as_str(), week.issued_on.to_string());
+    let (editor, leader) = (sample.people.editor.as_str(), sample.people.leader.as_str());
+    hall.run(&["issue", "freeze", issue, "--by", editor]).await?.ok();
+    hall.run(&["issue", "submit", issue, "--by", editor]).await?.ok();
+    hall.run(&["issue", "sign", issue, "--on", &on, "--yes", "--by", leader]).await?.ok();
+    let text = hall.run(&["compose", issue]).await?.ok().text();
+    let running = format!("总第{}期", opening.last_running_number + 1);
+    assert!(text.replace(' ', "").contains(&running), "{text}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_copy_the_windows_events_come_back_in_files() -> anyhow::Result<()> {
+    recovered(&Hall::in_files()?, None).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_copy_the_windows_events_come_back_on_nats() -> anyhow::Result<()> {
+    let mut server = NatsServer::start().await?;
+    recovered(&Hall::in_files()?.with_nats(&server), Some(&mut server)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_that_was_signed_is_never_below_the_last_and_a_whole_archive_is_not_passed_over()
+-> anyhow::Result<()> {
+    let hall = Hall::in_files()?;
+    hall.run(&["demo", "--once"]).await?.ok();
+    let to = text(&beside(&hall, "archive")?);
+    hall.run(&["archive", "--to", &to, "--once"]).await?.ok();
+    lose_file(&hall)?;
+    // Five issues of 2023, the last is the 425th.
+    hall.run(&recover("5", "424", &["--yes"])).await?.fails(4, "E.601");
+    hall.run(&recover("5", "425", &["--yes"])).await?.fails(4, "E.601");
+    assert!(!hall.dir().join("journal.db").exists());
+    let mut right = recover("5", "425", &["--dry-run", "--json"]);
+    right[2] = "2023-02-10";
+    hall.run(&right).await?.ok();
+    let archived = hall.command(&right).env("ZHOUBAO_ARCHIVE", &to).spawn()?;
+    let refused = crate::hall::ended(archived).await?;
+    assert_eq!(refused.exit, 3, "{refused:?}");
+    assert!(refused.err.contains("zhoubao restore"), "{refused:?}");
+    right.truncate(right.len() - 2);
+    right.push("--yes");
+    hall.run(&right).await?.ok();
+    assert_eq!(hall.last().await?, 1);
     Ok(())
 }

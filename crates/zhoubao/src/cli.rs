@@ -162,6 +162,13 @@ pub enum Command {
         zhoubao restore hall-2023-02-10.backup --journal nats://hall:4222\n\n\
         The copy is checked before anything is written (E.708). What terminals hold beyond it they send again by themselves.")]
     Restore(RestoreArgs),
+    /// 重建日志 makes a new journal where the old one is lost and no copy is left; the windows fill it again
+    #[command(
+        after_help = "例 example:\n  zhoubao recover --through 2023-02-10 --consulted 1130 --accepted 1040 --issued 921 \\\n    \
+        --transferred 2060 --last-number 5 --last-running-number 425 --by u100 --yes\n\n\
+        Figures and numbers are those of the last issue that was signed, as it was printed. --dry-run says what is lost."
+    )]
+    Recover(RecoverArgs),
     /// 演练 restores a copy in a temporary folder and compares what comes of it with the live hall
     #[command(after_help = "例 examples:\n  zhoubao drill\n  \
         zhoubao drill --from hall-2023-02-10.backup --json\n\n\
@@ -485,6 +492,38 @@ pub struct RestoreArgs {
     /// 存档或备份 folder of an archive, or file of a backup
     #[arg(value_name = "FOLDER|FILE")]
     pub from: PathBuf,
+}
+
+/// Arguments of `recover`: the year's sums and the numbers of the last issue, all of them.
+#[derive(Debug, Clone, Args)]
+pub struct RecoverArgs {
+    /// 截至 last day of the last issue's period
+    #[arg(long, value_name = "DATE")]
+    pub through: Date,
+    /// 咨询累计
+    #[arg(long)]
+    pub consulted: i64,
+    /// 受理累计
+    #[arg(long)]
+    pub accepted: i64,
+    /// 颁发累计
+    #[arg(long)]
+    pub issued: i64,
+    /// 流转累计
+    #[arg(long)]
+    pub transferred: i64,
+    /// 上一期年内期号 number of the year's last issue; 0 if there was none
+    #[arg(long)]
+    pub last_number: u32,
+    /// 上一期总期号 running number of the last issue; 0 if there was none
+    #[arg(long)]
+    pub last_running_number: u32,
+    /// Who, and whether at all.
+    #[command(flatten)]
+    pub by: ByArgs,
+    /// 确认 does it without a question
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// Arguments of `drill`.

@@ -124,6 +124,7 @@ pub async fn dispatch(ctx: &Context, command: Command) -> Result<(), Failure> {
         Command::Archive(args) => commands::archive::run(ctx, args).await,
         Command::Backup(args) => commands::archive::backup(ctx, args).await,
         Command::Restore(args) => commands::restore::run(ctx, args).await,
+        Command::Recover(args) => commands::recover::run(ctx, args).await,
         Command::Drill(args) => commands::drill::run(ctx, args).await,
         Command::Doctor(args) => commands::doctor::run(ctx, args).await,
         Command::Config(args) => commands::config::run(ctx, args).await,

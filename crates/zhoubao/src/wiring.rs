@@ -20,8 +20,7 @@ use crate::folder::Folder;
 use crate::output::Output;
 
 /// What to do when a journal is gone.
-const LOST: &str =
-    "restore it: `zhoubao restore` from the archive or a backup; see docs/archive.md";
+const LOST: &str = "restore it: `zhoubao restore` from the archive or a backup; where there is neither, `zhoubao recover`";
 
 /// What a command works with.
 #[derive(Clone)]

@@ -12,6 +12,7 @@ pub mod explain;
 pub mod issue;
 pub mod project;
 pub mod rebuild;
+pub mod recover;
 pub mod restore;
 pub mod serve;
 pub mod setup;

@@ -27,20 +27,20 @@ use crate::wiring::{Context, Whole};
 const PAGE_MESSAGES_MAX: usize = 5_000;
 
 /// A journal that is being made again.
-enum Target {
+pub(crate) enum Target {
     File(RestoredFile),
     Stream(Box<RestoredStream>),
 }
 
 impl Target {
-    async fn push(&mut self, messages: &[Stored]) -> Result<(), JournalError> {
+    pub(crate) async fn push(&mut self, messages: &[Stored]) -> Result<(), JournalError> {
         match self {
             Self::File(file) => file.push(messages).await,
             Self::Stream(stream) => stream.push(messages).await,
         }
     }
 
-    async fn finish(self) -> Result<(), JournalError> {
+    pub(crate) async fn finish(self) -> Result<(), JournalError> {
         match self {
             Self::File(file) => file.finish().await,
             Self::Stream(stream) => stream.finish().await.map(drop),
@@ -102,7 +102,12 @@ pub async fn run(ctx: &Context, args: RestoreArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn begin(ctx: &Context, end: &Chain) -> Result<Target, Failure> {
+/// Begins a journal where there is none.
+///
+/// # Errors
+///
+/// E.703 where one is.
+pub(crate) async fn begin(ctx: &Context, end: &Chain) -> Result<Target, Failure> {
     let incarnation = Incarnation(end.incarnation.clone());
     let refused = |error: JournalError| match error {
         JournalError::Unsafe { code: Code::OtherJournal, detail } => Failure::coded(
