@@ -6,6 +6,7 @@ use std::process::Stdio;
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, SqliteConnection};
+use tokio::io::AsyncWriteExt as _;
 use zhoubao::play::Player;
 use zhoubao_test_support::{NatsServer, eventually};
 
@@ -107,8 +108,7 @@ async fn an_archive_goes_on_where_it_was_and_knows_its_journal() -> anyhow::Resu
     ensure!(!python(&hall, &to).await?.status.success());
 
     // Nothing is done with a damaged copy.
-    let elsewhere = text(&beside(&hall, "elsewhere")?);
-    let restore = ["restore", &to, "--dir", &elsewhere];
+    let elsewhere = Hall::in_files()?;
     for damage in [altered, longer[..longer.len() - 1].to_vec(), longer[..whole.len()].to_vec()] {
         std::fs::write(&file, damage)?;
         hall.run(&once).await?.fails(3, "E.708");
@@ -116,7 +116,8 @@ async fn an_archive_goes_on_where_it_was_and_knows_its_journal() -> anyhow::Resu
             .await?
             .fails(3, "E.708");
         hall.run(&["drill", "--from", &to]).await?.fails(3, "E.708");
-        hall.run(&restore[..2]).await?.fails(3, "E.708");
+        elsewhere.run(&["restore", &to]).await?.fails(3, "E.708");
+        assert!(!elsewhere.dir().exists(), "nothing was written");
         let doctor = hall.command(&["doctor"]).env("ZHOUBAO_ARCHIVE", &to).spawn()?;
         crate::hall::ended(doctor).await?.fails(3, "E.708");
     }
@@ -124,8 +125,9 @@ async fn an_archive_goes_on_where_it_was_and_knows_its_journal() -> anyhow::Resu
     std::fs::write(&file, &longer)?;
     hall.run(&archive).await?.ok();
 
-    // A journal that went back, and another one.
-    hall.run(&restore[..2]).await?.fails(3, "E.703");
+    // A journal that is there, one that went back, and another one.
+    hall.run(&["restore", &to]).await?.fails(3, "E.703");
+    assert_eq!(hall.last().await?, last + 10);
     lose_file(&hall)?;
     std::fs::write(hall.dir().join("journal.db"), old)?;
     hall.run(&once).await?.fails(3, "E.704");
@@ -191,6 +193,45 @@ async fn wiped_events_come_back_from_an_old_archive_and_the_ledger_in_files() ->
 async fn wiped_events_come_back_from_an_old_archive_and_the_ledger_on_nats() -> anyhow::Result<()> {
     let mut server = NatsServer::start().await?;
     wiped(&Hall::in_files()?.with_nats(&server), Some(&mut server)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_that_goes_on_meanwhile_sends_again_with_its_next_event() -> anyhow::Result<()> {
+    let mut server = NatsServer::start().await?;
+    let hall = Hall::in_files()?.with_nats(&server);
+    hall.set_up().await?;
+    let to = text(&beside(&hall, "archive")?);
+    hall.run(&["archive", "--to", &to, "--once"]).await?.ok();
+    let archived = hall.last().await?;
+    let mut agent = hall
+        .command(&["terminal", "run", "w01"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let mut stdin = agent.stdin.take().context("no stdin")?;
+    let reaches = async |goal: u64| {
+        eventually("the terminal to send", COMMAND_MAX, async || {
+            // The server may be coming back.
+            Ok(hall.last().await.ok().filter(|it| *it == goal))
+        })
+        .await
+    };
+    stdin.write_all(lines(0..500).as_bytes()).await?;
+    reaches(archived + 500).await?;
+    lose_stream(&mut server).await?;
+    // What happens while there is no journal is saved all the same.
+    stdin.write_all(lines(500..510).as_bytes()).await?;
+    hall.run(&["restore", &to]).await?.ok();
+    stdin.write_all(lines(510..511).as_bytes()).await?;
+    reaches(archived + 511).await?;
+    agent.start_kill()?;
+    tokio::time::timeout(COMMAND_MAX, agent.wait()).await??;
+    let counts = hall.counts().await?;
+    assert_eq!((counts.flagged, counts.quarantined, counts.held, counts.repeated), (0, 0, 0, 0));
+    let people: i64 = (0..511).map(|key| 1 + key % 3).sum();
+    assert_eq!(hall.amounts("2023-02-06", "2023-02-06").await?, [people, 0, 0, 0]);
+    Ok(())
 }
 
 /// TXT and JSON of the issues of the demo.
@@ -390,7 +431,17 @@ async fn recovered(hall: &Hall, nats: Option<&mut NatsServer>) -> anyhow::Result
     let (editor, leader) = (sample.people.editor.as_str(), sample.people.leader.as_str());
     hall.run(&["issue", "freeze", issue, "--by", editor]).await?.ok();
     hall.run(&["issue", "submit", issue, "--by", editor]).await?.ok();
-    hall.run(&["issue", "sign", issue, "--on", &on, "--yes", "--by", leader]).await?.ok();
+    // Signed, and said so only when the second copy has it.
+    let sign = ["issue", "sign", issue, "--on", &on, "--yes", "--by", leader];
+    let broken = hall.file("no-folder", "")?;
+    let signed = async |to: &str| -> anyhow::Result<_> {
+        crate::hall::ended(hall.command(&sign).env("ZHOUBAO_ARCHIVE", to).spawn()?).await
+    };
+    signed(&broken).await?.fails(6, "E.707");
+    let last = hall.last().await?;
+    let to = text(&beside(hall, "archive")?);
+    signed(&to).await?.ok();
+    assert_eq!(hall.last().await?, last, "it was signed already");
     let text = hall.run(&["compose", issue]).await?.ok().text();
     let running = format!("总第{}期", opening.last_running_number + 1);
     assert!(text.replace(' ', "").contains(&running), "{text}");

@@ -228,11 +228,11 @@ codes! {
         "jetstream { sync_interval: always }";
     JournalGap = "E.702", "日志缺号 gap in the journal",
         "A sequence is missing in a journal that never deletes. The projector stops.",
-        "Restore the journal from its archive; do not skip.",
+        "Restore the journal from its archive (`zhoubao restore`); do not skip.",
         "4711 after 4709";
     OtherJournal = "E.703", "不是同一日志 another journal",
-        "The journal's incarnation is not the one that the read models were built from.",
-        "Connect the right journal, or rebuild the read models from this one: `zhoubao rebuild`.",
+        "The journal's incarnation is not the one that read models or archive belong to; or a journal is gone where there was one, and would be made anew; or one is there where a copy is to be restored.",
+        "Connect the right journal, or rebuild the read models from this one: `zhoubao rebuild`. After a loss: `zhoubao restore`.",
         "incarnation 7c… instead of 1f…";
     JournalWentBack = "E.704", "日志倒退 the journal went backwards",
         "The journal ends before the read models' checkpoint, or holds another event there: an older copy was restored.",

@@ -474,17 +474,17 @@ fn write_manifest(folder: &Path, end: &Chain) -> Result<(), Failure> {
     write().map_err(|error| Failure::file(&path, &error))
 }
 
-/// How far the archive of a folder goes, by its manifest alone; `None` where there is none.
+/// Where the archive of a folder ends, by its manifest alone; `None` where there is none.
 ///
 /// # Errors
 ///
 /// E.708 for a manifest that cannot be read.
-pub fn promised(folder: &Path) -> Result<Option<u64>, Failure> {
+pub fn promised(folder: &Path) -> Result<Option<Chain>, Failure> {
     let path = folder.join(MANIFEST);
     match std::fs::read(&path) {
         Ok(line) => {
             let manifest = Manifest::parse(&line).map_err(|it| damaged(&path, it.detail))?;
-            Ok(Some(manifest.end.position))
+            Ok(Some(manifest.end))
         }
         Err(error) if error.kind() == ErrorKind::NotFound && !is_there(folder) => Ok(None),
         Err(error) => Err(Failure::file(&path, &error)),
@@ -632,6 +632,6 @@ mod tests {
         let other = Incarnation("another".to_owned());
         let refused = Keeper::open(archive.path(), &hall(), &other, FILE_BYTES_MAX).err().unwrap();
         assert_eq!(refused.code, Some(Code::OtherJournal));
-        assert_eq!(promised(archive.path()).unwrap(), Some(7));
+        assert_eq!(promised(archive.path()).unwrap().map(|it| it.position), Some(7));
     }
 }

@@ -187,7 +187,10 @@ impl Context {
 
     /// Whether the hall had a journal: read models were made from it, or it has an archive.
     pub(crate) async fn had_a_journal(&self, hall: &HallCode) -> Result<bool, Failure> {
-        let is_archived = self.config.archive.as_deref().is_some_and(archive::is_there);
+        let is_archived = self.config.archive.as_deref().is_some_and(|folder| {
+            // One that cannot be read may be this hall's.
+            archive::promised(folder).map_or(true, |end| end.is_some_and(|it| it.hall == *hall))
+        });
         Ok(is_archived || self.knows_a_journal(hall).await?)
     }
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::task::spawn_blocking;
+use tokio::time::Instant;
 use zhoubao_application::follow::{FollowError, Follower};
+use zhoubao_domain::code::Code;
 
 use super::terminal::journal;
 use crate::archive::{self, FILE_BYTES_MAX, Keeper};
@@ -19,6 +21,10 @@ const PAGE_MESSAGES_MAX: usize = 5_000;
 
 /// Longest wait for the next message, so that a page without any comes often enough to end on.
 const WAIT: Duration = Duration::from_millis(200);
+
+/// Longest wait for whoever keeps the archive, and how often to look.
+const REACH_MAX: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Keeps the archive, up to the journal's end or for ever.
 ///
@@ -84,6 +90,39 @@ async fn follow(ctx: &Context, folder: &Path, once: bool) -> Result<u64, Failure
         if once && page.caught_up {
             bar.finish_and_clear();
             return Ok(keeper.position());
+        }
+    }
+}
+
+/// Waits until the archive, where one is kept, has the event at a position; brings it there if nobody else does.
+///
+/// # Errors
+///
+/// E.707 when it does not get there: the event is in the journal all the same.
+pub(crate) async fn reaches(ctx: &Context, position: u64) -> Result<(), Failure> {
+    let Some(folder) = &ctx.config.archive else { return Ok(()) };
+    let lags = |why: String| {
+        let message = format!("event {position} is in the journal, but not in the archive: {why}");
+        Failure::coded(Code::ArchiveLags, message)
+            .with_next("mend the archive (`zhoubao doctor`), then repeat the command: it answers with the same event")
+    };
+    let started = Instant::now();
+    loop {
+        let end = archive::promised(folder).map_err(|it| lags(it.message))?;
+        let at = end.map_or(0, |it| it.position);
+        if at >= position {
+            return Ok(());
+        }
+        if started.elapsed() > REACH_MAX {
+            return Err(lags(format!("it is at {at}")));
+        }
+        if archive::is_kept(folder) {
+            tokio::time::sleep(LOOK_EVERY).await;
+        } else if let Err(failure) = follow(ctx, folder, true).await
+            // Somebody else has just begun to write it.
+            && !archive::is_kept(folder)
+        {
+            return Err(lags(failure.message));
         }
     }
 }

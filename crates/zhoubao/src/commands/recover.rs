@@ -17,6 +17,7 @@ use zhoubao_domain::issue::{Command, IssueBook, Opening, decide};
 use zhoubao_domain::registry::Registry;
 
 use super::restore::begin;
+use super::terminal::journal;
 use crate::archive;
 use crate::cli::RecoverArgs;
 use crate::config::StoreAt;
@@ -50,6 +51,10 @@ struct Lost {
 /// numbers that cannot be.
 pub async fn run(ctx: &Context, args: RecoverArgs) -> Result<(), Failure> {
     let hall = ctx.hall()?;
+    if journal(ctx, &hall).await.is_ok() {
+        return Err(Failure::coded(Code::OtherJournal, "日志还在 the journal is there")
+            .with_next("nothing is lost; `zhoubao doctor` says how it does"));
+    }
     if let Some(folder) = ctx.config.archive.as_deref().filter(|it| archive::is_there(it)) {
         refuse_whole(folder)?;
     }
@@ -71,7 +76,11 @@ pub async fn run(ctx: &Context, args: RecoverArgs) -> Result<(), Failure> {
     let events = decide(&book, &registry, command, args.by.by.as_ref())?;
     print_lost(ctx, lost.as_ref());
     if args.by.dry_run {
-        ctx.output.line("未写入 nothing was written");
+        if ctx.output.is_json() {
+            ctx.output.value(&json!({ "position": null, "missing": to_json(lost.as_ref()) }));
+        } else {
+            ctx.output.line("未写入 nothing was written");
+        }
         return Ok(());
     }
     if !args.yes {
