@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sqlx::{Connection as _, SqliteConnection};
 use tokio::io::AsyncWriteExt as _;
 use zhoubao::play::Player;
-use zhoubao_test_support::{NatsServer, eventually};
+use zhoubao_test_support::{NatsServer, Postgres, eventually};
 
 use crate::hall::{COMMAND_MAX, Hall, sample};
 
@@ -347,6 +347,23 @@ async fn a_service_keeps_the_archive_and_the_doctor_sees_it() -> anyhow::Result<
     let doctor = hall.command(&["doctor"]).env("ZHOUBAO_ARCHIVE", &to).spawn()?;
     let report = crate::hall::ended(doctor).await?.fails(3, "E.703");
     assert!(report.text().contains("zhoubao restore"), "{report:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_compares_with_read_models_in_postgresql() -> anyhow::Result<()> {
+    let postgres = Postgres::start().await?;
+    let hall = Hall::in_files()?.with_postgres(&postgres.create_database().await?);
+    hall.set_up().await?;
+    hall.run_with(&lines(0..100), &RUN).await?.ok();
+    let to = text(&beside(&hall, "archive")?);
+    hall.run(&["archive", "--to", &to, "--once"]).await?.ok();
+    // The live hall has gone on since.
+    hall.run_with(&lines(100..120), &RUN).await?.ok();
+    hall.counts().await?;
+    let drilled = hall.run(&["drill", "--from", &to, "--json"]).await?.ok().json()?;
+    assert_eq!((&drilled["behind"], &drilled["differences"]), (&json!(20), &json!(0)), "{drilled}");
+    assert!(drilled["rows"].as_u64() > Some(100), "{drilled}");
     Ok(())
 }
 
