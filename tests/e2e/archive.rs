@@ -499,5 +499,17 @@ async fn a_number_that_was_signed_is_never_below_the_last_and_a_whole_archive_is
     right.push("--yes");
     hall.run(&right).await?.ok();
     assert_eq!(hall.last().await?, 1);
+
+    // What happened on days of the sums that were entered is in those sums.
+    hall.run(&["rebuild"]).await?.ok();
+    let windows = "[window.w01]\nname = \"窗口1\"\nopen = true\n[terminal.w01]\nwindow = \"w01\"\nactive = true\n";
+    let windows = hall.file("windows.toml", windows)?;
+    hall.run(&["setup", "apply", &windows]).await?.ok();
+    let on = |day: &str| lines(0..1).replace("2023-02-06", day);
+    hall.run_with(&on("2023-02-06"), &["emit", "-"]).await?.fails(4, "E.106");
+    hall.run_with(&on("2023-02-06"), &["emit", "-", "--anyway"]).await?.ok();
+    hall.run_with(&on("2023-02-13").replace("key-0", "key-1"), &["emit", "-"]).await?.ok();
+    assert_eq!(hall.counts().await?.flagged, 1);
+    assert_eq!(hall.amounts("2023-02-01", "2023-02-28").await?, [1, 0, 0, 0]);
     Ok(())
 }

@@ -501,22 +501,22 @@ pub struct RecoverArgs {
     #[arg(long, value_name = "DATE")]
     pub through: Date,
     /// 咨询累计
-    #[arg(long)]
+    #[arg(long, value_name = "N")]
     pub consulted: i64,
     /// 受理累计
-    #[arg(long)]
+    #[arg(long, value_name = "N")]
     pub accepted: i64,
     /// 颁发累计
-    #[arg(long)]
+    #[arg(long, value_name = "N")]
     pub issued: i64,
     /// 流转累计
-    #[arg(long)]
+    #[arg(long, value_name = "N")]
     pub transferred: i64,
     /// 上一期年内期号 number of the year's last issue; 0 if there was none
-    #[arg(long)]
+    #[arg(long, value_name = "N")]
     pub last_number: u32,
     /// 上一期总期号 running number of the last issue; 0 if there was none
-    #[arg(long)]
+    #[arg(long, value_name = "N")]
     pub last_running_number: u32,
     /// Who, and whether at all.
     #[command(flatten)]
