@@ -13,8 +13,9 @@
 //! - What was decoded once is decoded for ever: `examples/v1` holds one of each type, and stays.
 //! - No I/O and no clock.
 //!
-//! Read [`message`] first, then [`decode`], [`body`] and [`structured`].
+//! Read [`message`] first, then [`decode`], [`body`] and [`structured`]; [`archive`] is a journal's copy in files.
 
+pub mod archive;
 pub mod body;
 pub mod codec;
 pub mod message;

@@ -244,11 +244,11 @@ codes! {
         "jetstream { sync_interval: always }";
     JournalGap = "E.702", "日志缺号 gap in the journal",
         "A sequence is missing in a journal that never deletes. The projector stops.",
-        "Restore the journal from its archive; do not skip.",
+        "Restore the journal from its archive (`zhoubao restore`); do not skip.",
         "4711 after 4709";
     OtherJournal = "E.703", "不是同一日志 another journal",
-        "The journal's incarnation is not the one that the read models were built from.",
-        "Connect the right journal, or rebuild the read models from this one: `zhoubao rebuild`.",
+        "The journal's incarnation is not the one that read models or archive belong to; or a journal is gone where there was one, and would be made anew; or one is there where a copy is to be restored.",
+        "Connect the right journal, or rebuild the read models from this one: `zhoubao rebuild`. After a loss: `zhoubao restore`.",
         "incarnation 7c… instead of 1f…";
     JournalWentBack = "E.704", "日志倒退 the journal went backwards",
         "The journal ends before the read models' checkpoint, or holds another event there: an older copy was restored.",
@@ -262,6 +262,14 @@ codes! {
         "Two projectors ran for one hall; this one was fenced and wrote nothing more.",
         "Nothing, if the other one is meant to run.",
         "lease epoch 7, mine 6";
+    ArchiveLags = "E.707", "存档落后 the archive is behind the journal",
+        "The copy of the journal on another disk does not hold what the journal holds, and nobody is writing it, or there is none yet. What is missing would be lost with the journal's disk.",
+        "Run `zhoubao archive`, or `zhoubao serve` with the setting `archive`; look at its log and at the free space of its disk.",
+        "archive at 20889, journal at 22705";
+    ArchiveDamaged = "E.708", "存档或备份已损坏 the archive or backup is damaged",
+        "A file is missing, cut short or altered: a line does not follow from the line before it, or the manifest says otherwise. Nothing was written from it.",
+        "Use another copy: a backup, or the archive's own backup. Move the damaged folder aside and let `zhoubao archive` begin a new one from the living journal.",
+        "a bit flipped in 00000000000000000001.ndjson";
     Configuration = "E.780", "配置错误 wrong configuration",
         "A setting is unknown or has an impossible value.",
         "The message names the nearest known setting; correct it.",

@@ -356,7 +356,7 @@ macro_rules! hex_bytes {
         impl $name {
             /// The value with these bytes.
             #[must_use]
-            pub fn new(bytes: [u8; $bytes]) -> Self {
+            pub const fn new(bytes: [u8; $bytes]) -> Self {
                 Self(bytes)
             }
 

@@ -70,10 +70,10 @@ struct Ack {
 }
 
 /// A message ready to be sent.
-struct Outgoing {
-    subject: String,
-    headers: HeaderMap,
-    body: Bytes,
+pub(crate) struct Outgoing {
+    pub(crate) subject: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 /// What lies where an append would have put its messages.
@@ -172,7 +172,7 @@ pub(crate) fn unavailable(fault: Fault) -> AppendError {
     AppendError::Unavailable(Box::new(fault))
 }
 
-async fn single(
+pub(crate) async fn single(
     connection: &Connection,
     stream: &str,
     outgoing: Vec<Outgoing>,
@@ -185,7 +185,7 @@ async fn single(
     Ok(sequences)
 }
 
-async fn batch(
+pub(crate) async fn batch(
     connection: &Connection,
     stream: &str,
     outgoing: Vec<Outgoing>,

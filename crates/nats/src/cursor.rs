@@ -27,7 +27,7 @@ use zhoubao_contract::Stored;
 use crate::connection::{ANSWER_WAIT, Connection, Signal, trouble};
 use crate::fault::Fault;
 use crate::journal::raw_get;
-use crate::message::{from_client, parse_delivery};
+use crate::message::{Delivery, from_client, parse_delivery};
 
 /// Messages of one pull.
 const PULL_MESSAGES: usize = 10_000;
@@ -128,6 +128,8 @@ struct Incoming {
     number: u64,
     /// Messages of the stream behind the last one that was read.
     pending: u64,
+    /// The stream was restored up to here.
+    through: u64,
     heard_at: Instant,
 }
 
@@ -142,12 +144,13 @@ async fn read_singles(
     stream: &str,
     from: u64,
     cuts: &Cuts,
+    through: u64,
 ) -> Result<(VecDeque<Stored>, u64), Fault> {
     let mut singles = VecDeque::new();
     let mut next = from;
     while let Some(suspect) = cuts.suspect(next) {
         connection.ready(OPEN_WAIT).await?;
-        match raw_get(connection, stream, &json!({ "seq": next })).await? {
+        match raw_get(connection, stream, &json!({ "seq": next }), through).await? {
             Some(stored) => singles.push_back(stored),
             // The end, or a gap that the reader sees.
             None => break,
@@ -173,8 +176,9 @@ impl NatsCursor {
         stream: &str,
         from: u64,
         cuts: &Arc<Cuts>,
+        through: u64,
     ) -> Result<Self, Fault> {
-        let (singles, from) = read_singles(connection, stream, from.max(1), cuts).await?;
+        let (singles, from) = read_singles(connection, stream, from.max(1), cuts, through).await?;
         let deadline = Instant::now() + OPEN_WAIT;
         let request = json!({ "stream_name": stream, "config": {
             "ack_policy": "none",
@@ -202,6 +206,7 @@ impl NatsCursor {
                             next: from,
                             number: 0,
                             pending: 0,
+                            through,
                             heard_at: Instant::now(),
                         },
                         inbox,
@@ -343,7 +348,8 @@ impl Incoming {
             }
         }
         let subject = message.subject.to_string();
-        page.push(from_client(delivery.position, delivery.recorded_at, subject, message));
+        let Delivery { position, recorded_at, .. } = delivery;
+        page.push(from_client(position, recorded_at, subject, message, self.through));
         Ok(())
     }
 

@@ -19,10 +19,10 @@ use crate::check::{Finding, Severity, check_excess, check_rights, check_servers}
 use crate::connection::{ANSWER_WAIT, CHECK_WAIT, Connection, Options};
 use crate::cursor::{Cuts, NatsCursor};
 use crate::fault::Fault;
-use crate::message::{RawMessage, from_direct_get};
-use crate::stream::{
-    INCARNATION_KEY, StreamOptions, compare, head_subject, receipts_settings, settings, stream_name,
-};
+use crate::message::{RawMessage, from_direct_get, says_when};
+use crate::receipts;
+use crate::restore::Through;
+use crate::stream::{INCARNATION_KEY, StreamOptions, compare, head_subject, settings, stream_name};
 
 /// Longest wait for a stream to be made, on the disks of all its servers.
 const CREATE_WAIT: Duration = Duration::from_secs(10);
@@ -37,7 +37,7 @@ const NO_STREAM: u64 = 10059;
 const NO_MESSAGE: u64 = 10037;
 
 /// JetStream's number for a stream that exists with other settings.
-const STREAM_EXISTS: u64 = 10058;
+pub(crate) const STREAM_EXISTS: u64 = 10058;
 
 /// The journal of one hall on NATS JetStream.
 #[derive(Debug)]
@@ -50,6 +50,8 @@ pub struct NatsJournal {
     reading: OnceCell<Connection>,
     /// Where readers were cut off.
     cuts: Arc<Cuts>,
+    /// How far the stream was restored from a copy.
+    through: Through,
     options: Options,
 }
 
@@ -182,6 +184,7 @@ impl NatsJournal {
             replicas: options.replicas,
             reading: OnceCell::new(),
             cuts: Arc::default(),
+            through: Through::default(),
             options,
         })
     }
@@ -233,12 +236,7 @@ impl NatsJournal {
         let config = settings(&options.hall, options.replicas, stream);
         let subject = format!("STREAM.CREATE.{}", stream_name(&options.hall));
         // The receipts first: where the hall's stream is, they have one.
-        let receipts = receipts_settings(&options.hall, options.replicas);
-        let make = format!("STREAM.CREATE.{}", receipts.name);
-        match connection.api::<Value>(&make, &receipts, CREATE_WAIT).await {
-            Ok(_) | Err(Fault::Refused { code: STREAM_EXISTS, .. }) => {}
-            Err(fault) => return Err(fault),
-        }
+        receipts::make(&connection, &options.hall, options.replicas).await?;
         connection.api::<Value>(&subject, &config, CREATE_WAIT).await.map(drop)
     }
 
@@ -353,8 +351,28 @@ impl NatsJournal {
         let subject = format!("$JS.API.DIRECT.GET.{}", self.stream);
         let payload = request.to_string().into();
         match self.connection.ask(&subject, None, payload, ANSWER_WAIT).await {
-            Ok(answer) => from_direct_get(&answer),
+            Ok(answer) => self.read_direct_get(&answer).await,
             Err(fault) => self.instead(fault, request).await,
+        }
+    }
+
+    async fn read_direct_get(&self, answer: &async_nats::Message) -> Result<Option<Stored>, Fault> {
+        let through = match says_when(answer) {
+            false => 0,
+            true => match self.restored_through().await {
+                // A terminal's user may not look at the stream, and needs no time.
+                Err(Fault::NotPermitted(_)) => 0,
+                through => through?,
+            },
+        };
+        from_direct_get(answer, through)
+    }
+
+    /// How far the stream was restored from a copy.
+    async fn restored_through(&self) -> Result<u64, Fault> {
+        match self.through.get() {
+            Some(through) => Ok(through),
+            None => Ok(self.through.note(&self.info(ANSWER_WAIT).await?.config)),
         }
     }
 
@@ -363,7 +381,8 @@ impl NatsJournal {
         if !matches!(fault, Fault::Disconnected | Fault::NoResponders) {
             return Err(fault);
         }
-        match raw_get(&self.connection, &self.stream, request).await {
+        let through = self.restored_through().await.unwrap_or_default();
+        match raw_get(&self.connection, &self.stream, request, through).await {
             // A user without this right, or a server that is really away.
             Err(_) => Err(fault),
             read => read,
@@ -376,6 +395,7 @@ pub(crate) async fn raw_get(
     connection: &Connection,
     stream: &str,
     request: &Value,
+    through: u64,
 ) -> Result<Option<Stored>, Fault> {
     #[derive(Deserialize)]
     struct Answer {
@@ -383,7 +403,7 @@ pub(crate) async fn raw_get(
     }
     let subject = format!("STREAM.MSG.GET.{stream}");
     match connection.api::<Answer>(&subject, request, ANSWER_WAIT).await {
-        Ok(Answer { message }) => message.into_stored().map(Some),
+        Ok(Answer { message }) => message.into_stored(through).map(Some),
         Err(Fault::Refused { code: NO_MESSAGE, .. }) => Ok(None),
         Err(fault) => Err(fault),
     }
@@ -394,6 +414,7 @@ impl Journal for NatsJournal {
     async fn state(&self) -> Result<JournalState, JournalError> {
         let info = self.known_info().await?;
         let incarnation = info.incarnation().ok_or_else(|| self.other_journal())?;
+        self.through.note(&info.config);
         Ok(JournalState { incarnation, last: info.state.last_seq })
     }
 
@@ -410,7 +431,7 @@ impl Journal for NatsJournal {
         let request = json!({ "last_by_subj": subject.to_string() });
         let subject = head_subject(subject);
         Ok(match self.connection.ask(&subject, None, "".into(), ANSWER_WAIT).await {
-            Ok(answer) => from_direct_get(&answer)?,
+            Ok(answer) => self.read_direct_get(&answer).await?,
             Err(fault) => self.instead(fault, &request).await?,
         })
     }
@@ -422,6 +443,7 @@ impl Journal for NatsJournal {
     async fn open(&self, from: u64) -> Result<Box<dyn Cursor>, JournalError> {
         let make = || Connection::open(&self.options);
         let reading = self.reading.get_or_try_init(make).await?;
-        Ok(Box::new(NatsCursor::open(reading, &self.stream, from, &self.cuts).await?))
+        let through = self.restored_through().await?;
+        Ok(Box::new(NatsCursor::open(reading, &self.stream, from, &self.cuts, through).await?))
     }
 }

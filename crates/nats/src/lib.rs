@@ -32,6 +32,7 @@ pub mod line;
 mod message;
 pub mod raw;
 pub mod receipts;
+pub mod restore;
 pub mod stream;
 
 pub use check::{Finding, Severity};

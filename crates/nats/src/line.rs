@@ -53,7 +53,8 @@ impl Line for NatsLine {
     async fn head(&self) -> Result<Option<Stored>, JournalError> {
         let subject = head_subject(&self.subject);
         let answer = self.connection.ask(&subject, None, "".into(), ANSWER_WAIT).await?;
-        Ok(from_direct_get(&answer)?)
+        // When it was first recorded is nothing that the device asks.
+        Ok(from_direct_get(&answer, 0)?)
     }
 
     async fn append(&self, messages: &[Message], last: u64) -> Result<Vec<u64>, AppendError> {

@@ -7,6 +7,7 @@ use zhoubao_application::journal::AppendError;
 use zhoubao_contract::{Attributes, Message, Stored};
 
 use crate::fault::Fault;
+use crate::restore::{RECORDED_AT_NAME, recorded_at};
 
 /// Carries the order of the attributes that the contract does not know, where it is not alphabetical: the client keeps
 /// headers in a hash map, and a copy of the journal must read the same as the journal.
@@ -43,15 +44,19 @@ pub(crate) fn to_headers(message: &Message) -> Result<HeaderMap, AppendError> {
     Ok(headers)
 }
 
-/// The event of a message as the client read it.
+/// The event of a message as the client read it; the server took it at `taken_at`, and the stream was restored
+/// `through` a sequence.
 pub(crate) fn from_client(
     position: u64,
-    recorded_at: Timestamp,
+    taken_at: Timestamp,
     subject: String,
     message: &async_nats::Message,
+    through: u64,
 ) -> Stored {
     let mut attributes = Attributes::default();
+    let mut restored = None;
     if let Some(headers) = &message.headers {
+        restored = headers.get(RECORDED_AT_NAME).map(HeaderValue::as_str);
         // The contract passes over the broker's own headers, as over all that are no attributes.
         attributes = Attributes::read_headers(headers.iter().flat_map(|(name, values)| {
             values.iter().map(move |value| (AsRef::<str>::as_ref(name), value.as_str()))
@@ -59,6 +64,7 @@ pub(crate) fn from_client(
         sort(&mut attributes, headers.get(ORDER).map(HeaderValue::as_str));
     }
     let message = Message { subject, attributes, body: message.payload.to_vec() };
+    let recorded_at = recorded_at(taken_at, restored, position, through);
     Stored { position, recorded_at, message }
 }
 
@@ -70,6 +76,11 @@ fn sort(attributes: &mut Attributes, order: Option<&str>) {
         let place = |name: &str| order.split(' ').position(|it| it == name).unwrap_or(usize::MAX);
         attributes.extra.sort_by_key(|(name, _)| place(name));
     }
+}
+
+/// Whether a message says when it was first recorded, which is true only where the stream was restored.
+pub(crate) fn says_when(message: &async_nats::Message) -> bool {
+    message.headers.as_ref().is_some_and(|it| it.get(RECORDED_AT_NAME).is_some())
 }
 
 /// Whether a direct get has found a message.
@@ -92,7 +103,10 @@ pub(crate) fn text_of_direct_get(message: &async_nats::Message) -> Result<Option
 }
 
 /// The answer to a direct get: the event, or nothing.
-pub(crate) fn from_direct_get(message: &async_nats::Message) -> Result<Option<Stored>, Fault> {
+pub(crate) fn from_direct_get(
+    message: &async_nats::Message,
+    through: u64,
+) -> Result<Option<Stored>, Fault> {
     if !is_found(message)? {
         return Ok(None);
     }
@@ -108,7 +122,7 @@ pub(crate) fn from_direct_get(message: &async_nats::Message) -> Result<Option<St
     let recorded_at = broker_header("Nats-Time-Stamp")?;
     let recorded_at = recorded_at.parse().map_err(|_| wrong("Nats-Time-Stamp"))?;
     let subject = broker_header("Nats-Subject")?.to_owned();
-    Ok(Some(from_client(position, recorded_at, subject, message)))
+    Ok(Some(from_client(position, recorded_at, subject, message, through)))
 }
 
 /// A message as `STREAM.MSG.GET` answers it: headers and body in base64.
@@ -128,7 +142,7 @@ pub(crate) struct RawMessage {
 
 impl RawMessage {
     /// The event, with those of its headers that can be read.
-    pub(crate) fn into_stored(self) -> Result<Stored, Fault> {
+    pub(crate) fn into_stored(self, through: u64) -> Result<Stored, Fault> {
         let wrong = || Fault::Unexpected("a message that is not in base64".to_owned());
         let headers = base64(&self.hdrs).ok_or_else(wrong)?;
         let headers = String::from_utf8_lossy(&headers);
@@ -143,8 +157,11 @@ impl RawMessage {
         sort(&mut attributes, order);
         let body = base64(&self.data).ok_or_else(wrong)?;
         let message = Message { subject: self.subject, attributes, body };
-        let recorded_at = self.time.parse();
-        let recorded_at = recorded_at.map_err(|_| Fault::Unexpected("a wrong time".to_owned()))?;
+        let taken_at = self.time.parse();
+        let taken_at = taken_at.map_err(|_| Fault::Unexpected("a wrong time".to_owned()))?;
+        let restored = lines.iter().find(|(name, _)| *name == RECORDED_AT_NAME);
+        let restored = restored.map(|(_, time)| *time);
+        let recorded_at = recorded_at(taken_at, restored, self.seq, through);
         Ok(Stored { position: self.seq, recorded_at, message })
     }
 }

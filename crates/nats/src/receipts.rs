@@ -1,14 +1,16 @@
 //! Receipts in a stream of their own, the latest of each terminal.
 
 use async_trait::async_trait;
+use serde_json::Value;
 use zhoubao_application::journal::JournalError;
 use zhoubao_application::receipts::Receipts;
 use zhoubao_domain::id::{HallCode, TerminalId};
 
-use crate::connection::{ANSWER_WAIT, Connection, Options, acknowledged};
+use crate::connection::{ANSWER_WAIT, CHECK_WAIT, Connection, Options, acknowledged};
 use crate::fault::Fault;
+use crate::journal::STREAM_EXISTS;
 use crate::message::text_of_direct_get;
-use crate::stream::{receipt_request, receipt_subject};
+use crate::stream::{receipt_request, receipt_subject, receipts_settings};
 
 /// The hall's receipts on NATS JetStream.
 #[derive(Debug)]
@@ -26,6 +28,20 @@ impl NatsReceipts {
     pub async fn connect(options: &Options) -> Result<Self, JournalError> {
         let connection = Connection::open(options).await?;
         Ok(Self { connection, hall: options.hall.clone() })
+    }
+}
+
+/// Makes the stream of receipts, if it is not there.
+pub(crate) async fn make(
+    connection: &Connection,
+    hall: &HallCode,
+    replicas: usize,
+) -> Result<(), Fault> {
+    let config = receipts_settings(hall, replicas);
+    let subject = format!("STREAM.CREATE.{}", config.name);
+    match connection.api::<Value>(&subject, &config, CHECK_WAIT).await {
+        Ok(_) | Err(Fault::Refused { code: STREAM_EXISTS, .. }) => Ok(()),
+        Err(fault) => Err(fault),
     }
 }
 

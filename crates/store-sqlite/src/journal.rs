@@ -116,7 +116,7 @@ impl From<Row> for Stored {
 }
 
 /// A sequence as SQLite counts: no file holds more than this many rows.
-fn sql(number: impl TryInto<i64>) -> i64 {
+pub(crate) fn sql(number: impl TryInto<i64>) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
 }
 
@@ -141,7 +141,7 @@ fn read_options(path: &Path) -> SqliteConnectOptions {
     connect_options(path).pragma("query_only", "ON")
 }
 
-fn fault(path: &Path, source: sqlx::Error) -> JournalError {
+pub(crate) fn fault(path: &Path, source: sqlx::Error) -> JournalError {
     let damaged = source
         .as_database_error()
         .and_then(|it| it.code())
@@ -265,7 +265,10 @@ impl SqliteJournal {
         })
     }
 
-    async fn set_up(path: &Path, writer: &mut SqliteConnection) -> Result<(), JournalError> {
+    pub(crate) async fn set_up(
+        path: &Path,
+        writer: &mut SqliteConnection,
+    ) -> Result<(), JournalError> {
         let mut tries = 1;
         loop {
             match MIGRATOR.run_direct(None, writer, false).await {
@@ -350,7 +353,7 @@ impl SqliteJournal {
         let (last, before) = end.map_or((0, 0), |it| (it.sequence, it.recorded_at));
         let recorded_at = self.clock.now().as_microsecond().max(before);
         let first = last + 1;
-        let (bytes, cuts) = pack(messages);
+        let (bytes, cuts) = pack(messages.iter());
         sqlx::query_file!("queries/journal/append.sql", first, recorded_at, bytes, cuts)
             .execute(&mut *transaction)
             .await?;
@@ -390,7 +393,7 @@ impl SqliteJournal {
 }
 
 /// The bytes of all messages in one, and where to cut them: see `append.sql`.
-fn pack(messages: &[Message]) -> (Vec<u8>, String) {
+pub(crate) fn pack<'a>(messages: impl ExactSizeIterator<Item = &'a Message>) -> (Vec<u8>, String) {
     let mut bytes = Vec::with_capacity(messages.len() * 1024);
     let mut cuts = Vec::with_capacity(messages.len());
     for message in messages {

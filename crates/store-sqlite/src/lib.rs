@@ -5,3 +5,4 @@ pub mod journal;
 pub mod ledger;
 pub mod raw;
 pub mod read_models;
+pub mod restore;

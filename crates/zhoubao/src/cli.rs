@@ -146,6 +146,36 @@ pub enum Command {
         zhoubao rebuild --verify --dry-run    compares only\n\n退出码 exit codes: 3 when --verify found a difference"
     )]
     Rebuild(RebuildArgs),
+    /// 存档 keeps a hash-chained copy of every event of the journal on another disk
+    #[command(
+        after_help = "例 examples:\n  zhoubao archive --to /mnt/second/archive          until it is stopped\n  \
+        zhoubao archive --to /mnt/second/archive --once   up to what the journal holds now\n\n\
+        `zhoubao serve` does the same with the setting `archive = \"/mnt/second/archive\"`; see docs/archive.md"
+    )]
+    Archive(ArchiveArgs),
+    /// 备份 writes one file with every event, to be carried away
+    #[command(
+        after_help = "例 examples:\n  zhoubao backup hall-2023-02-10.backup                                from the journal\n  \
+        zhoubao backup --from /mnt/second/archive hall-2023-02-10.backup     from the archive, without a server"
+    )]
+    Backup(BackupArgs),
+    /// 恢复 makes the journal again from an archive or a backup, where there is none
+    #[command(after_help = "例 examples:\n  zhoubao restore /mnt/second/archive\n  \
+        zhoubao restore hall-2023-02-10.backup --journal nats://hall:4222\n\n\
+        The copy is checked before anything is written (E.708). What terminals hold beyond it they send again by themselves.")]
+    Restore(RestoreArgs),
+    /// 重建日志 makes a new journal where the old one is lost and no copy is left; the windows fill it again
+    #[command(
+        after_help = "例 example:\n  zhoubao recover --through 2023-02-10 --consulted 1130 --accepted 1040 --issued 921 \\\n    \
+        --transferred 2060 --last-number 5 --last-running-number 425 --by u100 --yes\n\n\
+        Figures and numbers are those of the last issue that was signed, as it was printed. --dry-run says what is lost."
+    )]
+    Recover(RecoverArgs),
+    /// 演练 restores a copy in a temporary folder and compares what comes of it with the live hall
+    #[command(after_help = "例 examples:\n  zhoubao drill\n  \
+        zhoubao drill --from hall-2023-02-10.backup --json\n\n\
+        退出码 exit codes: 0 the same · 3 the copy is damaged or gives something else")]
+    Drill(DrillArgs),
     /// 体检 looks at configuration, folder, journal, read models, terminals and calendars
     #[command(
         after_help = "例 examples:\n  zhoubao doctor\n  zhoubao doctor --json | jq '.findings[] | select(.level != \"ok\")'\n\n\
@@ -494,6 +524,75 @@ pub struct RebuildArgs {
     /// 同库的其它大厅 other halls in the same PostgreSQL schema, rebuilt with this one
     #[arg(long, value_name = "CODE", value_delimiter = ',')]
     pub also: Vec<HallCode>,
+}
+
+/// Flags of `archive`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ArchiveArgs {
+    /// 存档目录 the folder, on another disk than the journal [default: the setting `archive`]
+    #[arg(long, value_name = "FOLDER")]
+    pub to: Option<PathBuf>,
+    /// 到当前末尾为止 up to what the journal holds now
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// Arguments of `backup`.
+#[derive(Debug, Clone, Args)]
+pub struct BackupArgs {
+    /// 备份文件 the file, which must not be there
+    pub file: PathBuf,
+    /// 存档目录 an archive to take it from, instead of the journal
+    #[arg(long, value_name = "FOLDER")]
+    pub from: Option<PathBuf>,
+}
+
+/// Arguments of `restore`.
+#[derive(Debug, Clone, Args)]
+pub struct RestoreArgs {
+    /// 存档或备份 folder of an archive, or file of a backup
+    #[arg(value_name = "FOLDER|FILE")]
+    pub from: PathBuf,
+}
+
+/// Arguments of `recover`: the year's sums and the numbers of the last issue, all of them.
+#[derive(Debug, Clone, Args)]
+pub struct RecoverArgs {
+    /// 截至 last day of the last issue's period
+    #[arg(long, value_name = "DATE")]
+    pub through: Date,
+    /// 咨询累计
+    #[arg(long, value_name = "N")]
+    pub consulted: i64,
+    /// 受理累计
+    #[arg(long, value_name = "N")]
+    pub accepted: i64,
+    /// 颁发累计
+    #[arg(long, value_name = "N")]
+    pub issued: i64,
+    /// 流转累计
+    #[arg(long, value_name = "N")]
+    pub transferred: i64,
+    /// 上一期年内期号 number of the year's last issue; 0 if there was none
+    #[arg(long, value_name = "N")]
+    pub last_number: u32,
+    /// 上一期总期号 running number of the last issue; 0 if there was none
+    #[arg(long, value_name = "N")]
+    pub last_running_number: u32,
+    /// Who, and whether at all.
+    #[command(flatten)]
+    pub by: ByArgs,
+    /// 确认 does it without a question
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// Arguments of `drill`.
+#[derive(Debug, Clone, Args)]
+pub struct DrillArgs {
+    /// 存档或备份 folder of an archive, or file of a backup [default: the setting `archive`]
+    #[arg(long, value_name = "FOLDER|FILE")]
+    pub from: Option<PathBuf>,
 }
 
 /// Flags of `doctor`.

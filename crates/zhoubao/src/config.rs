@@ -58,6 +58,11 @@ pub const KEYS: &[(&str, &str, &str)] = &[
     ("journal_replicas", "1", "servers that keep a copy of the journal: 1, 3 or 5"),
     ("journal_bytes_max", "4294967296", "most bytes of a journal that is made on NATS"),
     (
+        "archive",
+        "",
+        "存档目录 folder of the copy of the journal, on another disk; `serve` keeps it",
+    ),
+    (
         "log",
         "",
         "tracing filter such as `info` or `zhoubao=debug`; default `warn`, for serve and project `info`",
@@ -221,6 +226,8 @@ pub struct Config {
     pub journal_replicas: usize,
     /// Most bytes of a journal on NATS.
     pub journal_bytes_max: u64,
+    /// Folder of the archive, where one is kept.
+    pub archive: Option<PathBuf>,
     /// The tracing filter, where one is set.
     pub log: Option<String>,
     /// The form of the log.
@@ -504,6 +511,7 @@ impl Config {
             nats_inbox_prefix: values.get("nats_inbox_prefix")?,
             journal_replicas,
             journal_bytes_max: values.required("journal_bytes_max")?,
+            archive: values.parse("archive")?,
             log: values.get("log")?,
             log_format: values.required("log_format")?,
             sources: BTreeMap::new(),
@@ -538,6 +546,7 @@ impl Default for Config {
             nats_inbox_prefix: None,
             journal_replicas: 1,
             journal_bytes_max: 4 << 30,
+            archive: None,
             log: None,
             log_format: LogFormat::Text,
             sources: BTreeMap::new(),

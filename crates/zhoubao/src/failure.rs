@@ -58,14 +58,15 @@ impl Exit {
     pub fn of(code: Code) -> Self {
         match code {
             Code::Configuration | Code::UnsafeBroker => Self::Configuration,
-            Code::Unavailable | Code::Fenced => Self::Unavailable,
+            Code::Unavailable | Code::Fenced | Code::ArchiveLags => Self::Unavailable,
             Code::SumsDiffer
             | Code::ChainBroken
             | Code::HeadsDiffer
             | Code::SignedFiguresDiffer
             | Code::JournalGap
             | Code::OtherJournal
-            | Code::JournalWentBack => Self::Integrity,
+            | Code::JournalWentBack
+            | Code::ArchiveDamaged => Self::Integrity,
             _ => Self::Refused,
         }
     }

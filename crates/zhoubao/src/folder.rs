@@ -5,6 +5,8 @@
 //!    hall             the hall's code: a folder belongs to one hall
 //!    zhoubao.toml     settings, if any
 //!    journal.db       the truth
+//!    journal.db.restore
+//!                     the same while it is restored
 //!    read.db          may be deleted at any time
 //!    terminal-w01.db  the ledger of a terminal that runs here
 //!    terminal-w01.key its secret key, which signs its events

@@ -5,6 +5,7 @@
 //! Read [`cli`] first, then [`wiring`]; each subcommand is a file in [`commands`]. Results go to stdout and
 //! everything else to stderr ([`output`]); every error becomes a [`failure::Failure`], which is the exit code.
 
+pub mod archive;
 pub mod bench;
 pub mod broker;
 pub mod cli;
@@ -91,6 +92,7 @@ pub async fn run(cli: Cli, output: Output) -> Result<(), Failure> {
     let default = match &cli.command {
         Command::Serve(_) => telemetry::SERVICE,
         Command::Project(it) if !it.once => telemetry::SERVICE,
+        Command::Archive(it) if !it.once => telemetry::SERVICE,
         Command::Terminal(it)
             if matches!(it.action, cli::TerminalAction::Run { once: false, .. }) =>
         {
@@ -120,6 +122,11 @@ pub async fn dispatch(ctx: &Context, command: Command) -> Result<(), Failure> {
         Command::Issue(args) => commands::issue::run(ctx, args).await,
         Command::Stats(args) => commands::stats::run(ctx, args).await,
         Command::Rebuild(args) => commands::rebuild::run(ctx, args).await,
+        Command::Archive(args) => commands::archive::run(ctx, args).await,
+        Command::Backup(args) => commands::archive::backup(ctx, args).await,
+        Command::Restore(args) => commands::restore::run(ctx, args).await,
+        Command::Recover(args) => commands::recover::run(ctx, args).await,
+        Command::Drill(args) => commands::drill::run(ctx, args).await,
         Command::Doctor(args) => commands::doctor::run(ctx, args).await,
         Command::Config(args) => commands::config::run(ctx, args).await,
         Command::Explain(args) => commands::explain::run(ctx, args).await,

@@ -14,7 +14,10 @@ use zhoubao_application::desk::Desk;
 use zhoubao_application::journal::Journal;
 use zhoubao_application::projector::{Goal, Progress, ProjectError, project};
 use zhoubao_application::store::ReadModels;
+use zhoubao_contract::hash;
+use zhoubao_domain::code::Code;
 use zhoubao_domain::id::HallCode;
+use zhoubao_projections::rows::Checkpoint;
 
 use crate::config::StoreAt;
 use crate::failure::{Exit, Failure};
@@ -24,6 +27,9 @@ use crate::wiring::Context;
 
 /// How often somebody who waits for his turn looks again.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Looks for a message that must be there.
+const LOOKS_MAX: u32 = 10;
 
 /// A projector that has not moved for so long, although the journal has more, is taken for dead.
 const STANDSTILL: Duration = Duration::from_secs(5);
@@ -176,6 +182,10 @@ pub async fn to_the_end(ctx: &Context) -> Result<Progress, Failure> {
     let journal = ctx.open_journal_to_read().await?;
     let turn = take_turn(ctx).await?;
     let store = ctx.open_store().await?;
+    // A journal that ends before the checkpoint is not read, so nothing else would notice.
+    if let Some(at) = store.checkpoint(&ctx.hall()?).await? {
+        same_journal(&*journal, &at).await?;
+    }
     let done = fold(ctx, journal, store.clone()).await?;
     // They only tell terminals; whoever asked for the figures has them.
     if let Err(failure) = receipts::write_once(ctx, &*store, &ctx.hall()?).await {
@@ -183,6 +193,47 @@ pub async fn to_the_end(ctx: &Context) -> Result<Progress, Failure> {
     }
     drop(turn);
     Ok(done)
+}
+
+/// Whether a checkpoint is one of this journal: what comes after another one says nothing.
+///
+/// # Errors
+///
+/// E.703 for another journal, E.704 for one that went back.
+pub(crate) async fn same_journal(journal: &dyn Journal, at: &Checkpoint) -> Result<(), Failure> {
+    let next = "if this is the right journal, let the terminals send what they have, then build the read models from it: `zhoubao rebuild`";
+    let state = journal.state().await?;
+    if state.incarnation.0 != at.incarnation {
+        let message = format!(
+            "the read models belong to journal {}, this one is {}",
+            at.incarnation, state.incarnation.0
+        );
+        return Err(Failure::coded(Code::OtherJournal, message).with_next(next));
+    }
+    let there = match at.sequence {
+        0 => return Ok(()),
+        sequence if sequence > state.last => None,
+        sequence => {
+            let mut there = journal.get(sequence).await?;
+            // A replica that answers may lag behind.
+            for _ in 0..LOOKS_MAX {
+                if there.is_some() {
+                    break;
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
+                there = journal.get(sequence).await?;
+            }
+            there
+        }
+    };
+    if there.is_none_or(|it| hash(&it.message) != at.hash) {
+        let message = format!(
+            "the read models are at {}; the journal ends at {} or holds another event there",
+            at.sequence, state.last
+        );
+        return Err(Failure::coded(Code::JournalWentBack, message).with_next(next));
+    }
+    Ok(())
 }
 
 async fn fold(
@@ -233,6 +284,9 @@ impl Context {
     pub async fn desk(&self) -> Result<LiveDesk, Failure> {
         let (hall, journal) = (self.hall()?, self.open_journal().await?);
         let store = self.open_store().await?;
+        if let Some(at) = store.checkpoint(&hall).await? {
+            same_journal(&*journal, &at).await?;
+        }
         let desk = Desk::new(journal.clone(), store.clone(), hall.clone(), self.clock.clone());
         let turn = match &self.config.store {
             StoreAt::Sqlite => self.folder().lock_projector()?.map(Turn::Locked),

@@ -13,10 +13,14 @@ use zhoubao_store_postgres::{ConnectError, PostgresReadModels};
 use zhoubao_store_sqlite::journal::{Settings as SqliteSettings, SqliteJournal};
 use zhoubao_store_sqlite::read_models::SqliteReadModels;
 
+use crate::archive;
 use crate::config::{Address, Config, JournalAt, StoreAt};
 use crate::failure::{Failure, chain};
 use crate::folder::Folder;
 use crate::output::Output;
+
+/// What to do when a journal is gone.
+const LOST: &str = "restore it: `zhoubao restore` from the archive or a backup; where there is neither, `zhoubao recover`";
 
 /// What a command works with.
 #[derive(Clone)]
@@ -117,6 +121,26 @@ impl Context {
         self.open_journal_of(&self.hall()?, Whole::No, Access::Read).await
     }
 
+    /// The same, and it is never made.
+    ///
+    /// # Errors
+    ///
+    /// As [`Context::open_journal`], or when there is none.
+    pub async fn open_journal_there(&self, hall: &HallCode) -> Result<Arc<dyn Journal>, Failure> {
+        match &self.config.journal {
+            JournalAt::Sqlite if !self.folder().journal().exists() => {
+                let path = self.folder().journal();
+                Err(Failure::unavailable(format!("no journal `{}` yet", path.display())))
+            }
+            JournalAt::Sqlite => self.open_journal_of(hall, Whole::No, Access::Read).await,
+            JournalAt::Nats(address) => {
+                let options =
+                    Options { appends: false, ..self.nats_options(address, hall.clone()) };
+                Ok(Arc::new(NatsJournal::connect(options).await?))
+            }
+        }
+    }
+
     /// The same, and the whole file is checked where the journal is one: for services, which run long.
     ///
     /// # Errors
@@ -136,6 +160,14 @@ impl Context {
         match &self.config.journal {
             JournalAt::Sqlite => {
                 self.claim_folder()?;
+                if !self.folder().journal().exists() && self.had_a_journal(hall).await? {
+                    let journal = self.folder().journal();
+                    let message = format!(
+                        "`{}` is gone, and a new one in its place would hide that",
+                        journal.display()
+                    );
+                    return Err(Failure::coded(Code::OtherJournal, message).with_next(LOST));
+                }
                 let settings = SqliteSettings {
                     path: self.folder().journal(),
                     hall: hall.clone(),
@@ -181,15 +213,15 @@ impl Context {
         }
     }
 
-    /// Makes the hall's stream where there is none, unless read models exist: then a journal was lost, and a new
-    /// one in its place would hide that.
+    /// Makes the hall's stream where there is none, unless there was one: then a journal was lost, and a new one in
+    /// its place would hide that.
     async fn ensure_stream(&self, options: &Options) -> Result<(), Failure> {
         let journal = NatsJournal::open(options.clone()).await?;
         let Err(JournalError::Unsafe { code: Code::OtherJournal, .. }) = journal.state().await
         else {
             return Ok(());
         };
-        if self.knows_a_journal(&options.hall).await? {
+        if self.had_a_journal(&options.hall).await? {
             // `connect` says what is missing.
             return Ok(());
         }
@@ -200,8 +232,17 @@ impl Context {
         Ok(NatsJournal::ensure_stream(options, &stream).await?)
     }
 
+    /// Whether the hall had a journal: read models were made from it, or it has an archive.
+    pub(crate) async fn had_a_journal(&self, hall: &HallCode) -> Result<bool, Failure> {
+        let is_archived = self.config.archive.as_deref().is_some_and(|folder| {
+            // One that cannot be read may be this hall's.
+            archive::promised(folder).map_or(true, |end| end.is_some_and(|it| it.hall == *hall))
+        });
+        Ok(is_archived || self.knows_a_journal(hall).await?)
+    }
+
     /// Whether read models were made from a journal of this hall.
-    pub(crate) async fn knows_a_journal(&self, hall: &HallCode) -> Result<bool, Failure> {
+    async fn knows_a_journal(&self, hall: &HallCode) -> Result<bool, Failure> {
         if self.config.store == StoreAt::Sqlite && !self.folder().read_models().exists() {
             return Ok(false);
         }

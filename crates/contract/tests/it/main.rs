@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, outside of test functions")]
 
+mod archive;
 mod awkward;
 mod examples;
 mod hash;

@@ -26,7 +26,7 @@ fn recorded(draft: &Draft, stored: &Stored) -> Recorded {
     }
 }
 
-fn attributes() -> impl Strategy<Value = Attributes> {
+pub(crate) fn attributes() -> impl Strategy<Value = Attributes> {
     let value = || prop::option::of(samples::words());
     let extra = vec(("x[a-z0-9]{1,19}", samples::words()), 0..4).prop_map(|mut it| {
         it.sort();

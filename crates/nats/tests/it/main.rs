@@ -6,6 +6,7 @@ mod conformance;
 mod line;
 mod proxy;
 mod read;
+mod restore;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -5,3 +5,4 @@
 mod journal;
 mod ledger;
 mod read_models;
+mod restore;

@@ -17,8 +17,9 @@ use zhoubao_domain::id::{HallCode, SetupTopic, Stream, TerminalId};
 use zhoubao_domain::time::{hall_day, rfc3339};
 use zhoubao_nats::stream::stream_name;
 use zhoubao_nats::{NatsJournal, Options, Severity};
-use zhoubao_projections::rows::{Checkpoint, ExceptionRow, Head};
+use zhoubao_projections::rows::{Checkpoint, ExceptionRow, Head, Standing};
 
+use crate::archive::{self, Checked};
 use crate::cli::DoctorArgs;
 use crate::config::{Address, JournalAt, StoreAt};
 use crate::failure::{Exit, Failure};
@@ -36,6 +37,9 @@ const CLOSED_DAYS: i32 = 31;
 
 /// Month from which on the next year's calendar is missed: the notice comes in November.
 const NEXT_YEAR_FROM: i8 = 11;
+
+/// Events that an archive may be behind while it is being written.
+const ARCHIVE_BEHIND_MAX: u64 = 10_000;
 
 /// Gaps, days and the like of one finding that are named; the rest is counted.
 const NAMED_MAX: usize = 5;
@@ -159,6 +163,7 @@ async fn look(ctx: &Context, findings: &mut Findings) {
     };
     findings.ok("大厅 hall", hall.to_string());
     let journal = journal(ctx, &hall, findings).await;
+    archive(ctx, journal.as_deref(), findings).await;
     let Some(store) = store(ctx, findings).await else { return };
     let read = async {
         let checkpoint = store.checkpoint(&hall).await?;
@@ -259,7 +264,11 @@ async fn journal(
         findings.warn(subject, "尚无日志 there is none yet", None, next);
     };
     let opened = match &ctx.config.journal {
-        JournalAt::Sqlite if !ctx.folder().journal().exists() => {
+        // Opened where it is lost, too: that says what to do.
+        JournalAt::Sqlite
+            if !ctx.folder().journal().exists()
+                && matches!(ctx.had_a_journal(hall).await, Ok(false)) =>
+        {
             none_yet(findings);
             return None;
         }
@@ -307,7 +316,7 @@ async fn broker(
     let is_missing =
         matches!(journal.state().await, Err(JournalError::Unsafe { code: Code::OtherJournal, .. }));
     // A hall that never had one gets its stream with the first command; any other has lost it.
-    let is_new = is_missing && !ctx.knows_a_journal(hall).await?;
+    let is_new = is_missing && !ctx.had_a_journal(hall).await?;
     let mut found = journal.check().await?;
     if is_new {
         let stream = format!("stream {} does not exist", stream_name(hall));
@@ -347,6 +356,53 @@ async fn broker(
         }
     }
     Ok(Some(Arc::new(journal)))
+}
+
+/// The copy of the journal on another disk, where one is kept.
+async fn archive(ctx: &Context, journal: Option<&dyn Journal>, findings: &mut Findings) {
+    let subject = "存档 archive";
+    let Some(folder) = &ctx.config.archive else { return };
+    if !archive::is_there(folder) {
+        let detail = format!("`{}` 尚无存档 there is none yet", folder.display());
+        return findings.warn(subject, detail, Some(Code::ArchiveLags), Code::ArchiveLags.fix());
+    }
+    let Checked { end, .. } = match archive::check(folder) {
+        Ok(checked) => checked,
+        Err(failure) => return findings.fail(subject, failure),
+    };
+    // Asked after the archive was read, which goes on meanwhile.
+    let Some(journal) = journal else { return };
+    let state = match journal.state().await {
+        Ok(state) => state,
+        Err(error) => return findings.fail(subject, error.into()),
+    };
+    if end.incarnation != state.incarnation.0 {
+        let detail = format!(
+            "the archive is of journal {}, this one is {}",
+            end.incarnation, state.incarnation.0
+        );
+        return findings.fail(
+            subject,
+            Failure::coded(Code::OtherJournal, detail).with_next(
+                "connect the right journal, or name another folder for the archive of this one",
+            ),
+        );
+    }
+    let Some(behind) = state.last.checked_sub(end.position) else {
+        let detail = format!("the archive goes to {}, the journal to {}", end.position, state.last);
+        let next =
+            format!("restore it in the journal's place: zhoubao restore {}", folder.display());
+        return findings
+            .fail(subject, Failure::coded(Code::JournalWentBack, detail).with_next(next));
+    };
+    let detail =
+        format!("`{}` 到 up to {}，落后 behind by {behind}", folder.display(), end.position);
+    let is_kept = archive::is_kept(folder);
+    if behind == 0 || (is_kept && behind <= ARCHIVE_BEHIND_MAX) {
+        findings.ok(subject, detail);
+    } else {
+        findings.warn(subject, detail, Some(Code::ArchiveLags), Code::ArchiveLags.fix());
+    }
 }
 
 async fn store(ctx: &Context, findings: &mut Findings) -> Option<Arc<dyn ReadModels>> {
@@ -424,6 +480,16 @@ async fn agreement(
     Ok(())
 }
 
+/// The event, and where a person who settles it has to say which message he means.
+fn named(it: &&ExceptionRow) -> String {
+    match it.standing {
+        Standing::Held | Standing::Quarantined => {
+            format!("{}#{} @{}", it.stream, it.number, it.position)
+        }
+        Standing::Warned | Standing::Flagged => format!("{}#{}", it.stream, it.number),
+    }
+}
+
 fn open_exceptions(exceptions: &[ExceptionRow], findings: &mut Findings) {
     let subject = "异常 exceptions";
     let mut by_code: BTreeMap<Code, Vec<&ExceptionRow>> = BTreeMap::new();
@@ -434,8 +500,7 @@ fn open_exceptions(exceptions: &[ExceptionRow], findings: &mut Findings) {
         findings.ok(subject, "没有待处理的 none is open");
     }
     for (code, rows) in by_code {
-        let named: Vec<_> =
-            rows.iter().take(NAMED_MAX).map(|it| format!("{}#{}", it.stream, it.number)).collect();
+        let named: Vec<_> = rows.iter().take(NAMED_MAX).map(named).collect();
         let more = if rows.len() > NAMED_MAX { ", …" } else { "" };
         let detail = format!("{} {}: {}{more}", rows.len(), code.title(), named.join(", "));
         match code.weight() {

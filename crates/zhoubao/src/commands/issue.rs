@@ -13,6 +13,7 @@ use zhoubao_domain::id::ObjectId;
 use zhoubao_domain::issue::{self, Command, Issue, Opening, Stage};
 use zhoubao_domain::time::hall_day;
 
+use super::archive;
 use crate::cli::{ByArgs, DecideArgs, IssueAction, IssueArgs};
 use crate::failure::Failure;
 use crate::output::Table;
@@ -89,7 +90,14 @@ pub async fn run(ctx: &Context, args: IssueArgs) -> Result<(), Failure> {
                 return Ok(());
             }
             confirmed(&decide, "签发 signing off")?;
-            done(ctx, desk.sign_off(id, on, by(&decide.by)).await?)
+            let receipt = desk.sign_off(id, on, by(&decide.by)).await?;
+            // A number is given once for ever: whoever hears of it, hears of what two disks hold.
+            let position = match &receipt {
+                Some(receipt) => receipt.position,
+                None => desk.journal().state().await?.last,
+            };
+            archive::reaches(ctx, position).await?;
+            done(ctx, receipt)
         }
         IssueAction::Publish { issue, decide } => {
             command(ctx, &desk, &issue, &decide, Command::Publish).await

@@ -1,16 +1,20 @@
 //! One file a subcommand: `run(context, arguments)`.
 
+pub mod archive;
 pub mod bench;
 pub mod compose;
 pub mod config;
 pub mod demo;
 pub mod doctor;
+pub mod drill;
 pub mod emit;
 pub mod enrol;
 pub mod explain;
 pub mod issue;
 pub mod project;
 pub mod rebuild;
+pub mod recover;
+pub mod restore;
 pub mod serve;
 pub mod setup;
 pub mod stats;

@@ -19,7 +19,6 @@ use zhoubao_application::projector::{Goal, project};
 use zhoubao_application::store::{ReadModels, StoreError, TABLES};
 use zhoubao_domain::code::Code;
 use zhoubao_domain::id::HallCode;
-use zhoubao_projections::rows::Checkpoint;
 use zhoubao_store_postgres::{PostgresReadModels, SwapError};
 use zhoubao_store_sqlite::read_models::SqliteReadModels;
 
@@ -28,6 +27,7 @@ use crate::config::{Address, StoreAt};
 use crate::failure::{Exit, Failure, chain};
 use crate::folder::ProjectorLock;
 use crate::output::Output;
+use crate::projecting::same_journal;
 use crate::upto::UpTo;
 use crate::wiring::{Access, Context, Whole};
 
@@ -144,7 +144,7 @@ async fn rebuild(
 }
 
 /// Folds the new copy up to `last`, exactly.
-async fn fold(
+pub(crate) async fn fold(
     ctx: &Context,
     hall: &HallCode,
     journal: &Arc<dyn Journal>,
@@ -163,7 +163,7 @@ async fn fold(
 }
 
 /// Brings the new copy to the live one's position and compares them there.
-async fn verify(
+pub(crate) async fn verify(
     ctx: &Context,
     hall: &HallCode,
     journal: &Arc<dyn Journal>,
@@ -176,7 +176,7 @@ async fn verify(
             ctx.output.note("读模型是空的 the live copy is empty, nothing to compare");
             return Ok(Found::default());
         };
-        same_journal(journal, &at).await?;
+        same_journal(&**journal, &at).await?;
         fold(ctx, hall, journal, copy.clone(), at.sequence).await?;
         let found = compare(&ctx.output, hall, live, &*copy).await?;
         let still = live.checkpoint(hall).await?.map(|it| it.sequence);
@@ -197,25 +197,6 @@ async fn verify(
     .with_next("stop `zhoubao serve` or `zhoubao project` for as long as the comparison takes"))
 }
 
-/// Whether the checkpoint is one of this journal: comparing with another one says nothing.
-async fn same_journal(journal: &Arc<dyn Journal>, at: &Checkpoint) -> Result<(), Failure> {
-    let next = "`zhoubao rebuild` without --verify builds the read models of this journal";
-    let state = journal.state().await?;
-    if state.incarnation.0 != at.incarnation {
-        let message = format!(
-            "the read models belong to journal {}, this one is {}",
-            at.incarnation, state.incarnation.0
-        );
-        return Err(Failure::coded(Code::OtherJournal, message).with_next(next));
-    }
-    if state.last < at.sequence {
-        let message =
-            format!("the read models are at {}, the journal ends at {}", at.sequence, state.last);
-        return Err(Failure::coded(Code::JournalWentBack, message).with_next(next));
-    }
-    Ok(())
-}
-
 /// One row that is not the same in both copies.
 struct Difference {
     table: &'static str,
@@ -224,12 +205,16 @@ struct Difference {
     rebuilt: Option<String>,
 }
 
+/// What a comparison found.
 #[derive(Default)]
-struct Found {
-    rows: u64,
-    count: u64,
+pub(crate) struct Found {
+    /// Rows that were compared.
+    pub(crate) rows: u64,
+    /// Rows that are not the same.
+    pub(crate) count: u64,
     differences: Vec<Difference>,
-    kept: Vec<serde_json::Value>,
+    /// The first of them.
+    pub(crate) kept: Vec<serde_json::Value>,
 }
 
 impl Found {
@@ -550,7 +535,7 @@ impl Copies {
 }
 
 /// That others give way, and the right to write.
-type Locks = (ProjectorLock, ProjectorLock);
+pub(crate) type Locks = (ProjectorLock, ProjectorLock);
 
 /// Asks whoever writes the folder's read models to give way, and waits for it.
 async fn take_over(ctx: &Context) -> Result<Locks, Failure> {
