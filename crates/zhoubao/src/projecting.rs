@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use zhoubao_application::desk::Desk;
@@ -89,9 +90,17 @@ pub async fn keep(
             Ok(store) => store,
             Err(failure) => return failure,
         };
-        let work = project(journal.clone(), store.clone(), hall.clone(), Goal::Live, &mut report);
+        let (counted, is_counted) = watch::channel(0);
+        let told = |it: Progress| {
+            report(it);
+            if it.caught_up {
+                counted.send_replace(it.sequence);
+            }
+        };
+        let work = project(journal.clone(), store.clone(), hall.clone(), Goal::Live, told);
         let ended = tokio::select! {
             ended = work => ended,
+            never = receipts::keep(ctx, &*store, &hall, is_counted) => match never {},
             failure = wanted(ctx) => match failure {
                 Some(failure) => return failure,
                 None => {

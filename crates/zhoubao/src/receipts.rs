@@ -91,38 +91,49 @@ pub async fn write_once(
     Ok(writer.write(store, &*receipts, ctx.clock.now()).await?)
 }
 
-/// Writes receipts whenever the read models have reached the end of the journal, until nobody moves them any more.
-/// Whatever fails is tried again: counting never waits for it.
-pub async fn keep(ctx: Context, mut counted: watch::Receiver<u64>) {
+/// Writes receipts whenever the read models have reached the end of the journal, for ever. Whatever fails is tried
+/// again: counting never waits for it.
+pub async fn keep(
+    ctx: &Context,
+    store: &dyn ReadModels,
+    hall: &HallCode,
+    mut counted: watch::Receiver<u64>,
+) -> std::convert::Infallible {
     let mut told = false;
-    while counted.changed().await.is_ok() {
-        let opened = async {
-            let hall = ctx.hall()?;
-            let key = signing_key_or_new(&ctx.folder().receipts_key())?;
-            let store = ctx.open_store().await?;
-            let receipts = ctx.open_receipts(&hall).await?;
-            Ok::<_, Failure>((Writer::new(hall, key), store, receipts))
-        };
-        let failure = match opened.await {
-            Ok((mut writer, store, receipts)) => loop {
-                let now = ctx.clock.now();
-                if let Err(error) = writer.write(&*store, &*receipts, now).await {
-                    break Failure::from(error);
+    let mut opened: Option<(Writer, Arc<dyn Receipts>)> = None;
+    loop {
+        if counted.changed().await.is_err() {
+            // Nobody counts any more, and whoever waits for this has gone.
+            return std::future::pending().await;
+        }
+        let round = async {
+            let (writer, receipts) = match &mut opened {
+                Some(opened) => opened,
+                None => {
+                    let key = signing_key_or_new(&ctx.folder().receipts_key())?;
+                    let receipts = ctx.open_receipts(hall).await?;
+                    opened.insert((Writer::new(hall.clone(), key), receipts))
                 }
+            };
+            Ok::<_, Failure>(writer.write(store, &**receipts, ctx.clock.now()).await?)
+        };
+        match round.await {
+            Ok(()) => {
                 told = false;
                 tokio::time::sleep(ROUND).await;
-                if counted.changed().await.is_err() {
-                    return;
+            }
+            Err(failure) => {
+                if !told {
+                    tracing::warn!(
+                        error = failure.message,
+                        "no receipts can be written, trying on"
+                    );
+                    told = true;
                 }
-            },
-            Err(failure) => failure,
-        };
-        if !told {
-            tracing::warn!(error = failure.message, "no receipts can be written, trying on");
-            told = true;
+                counted.mark_changed();
+                tokio::time::sleep(RETRY).await;
+            }
         }
-        counted.mark_changed();
-        tokio::time::sleep(RETRY).await;
     }
 }
 

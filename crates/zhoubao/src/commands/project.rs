@@ -1,13 +1,11 @@
 //! `zhoubao project`: folds the journal into the read models.
 
 use serde_json::json;
-use tokio::sync::watch;
 
 use crate::cli::ProjectArgs;
 use crate::failure::Failure;
 
 use crate::projecting::{keep, patiently, stopped, to_the_end};
-use crate::receipts;
 use crate::wiring::Context;
 
 /// Projects up to the journal's end, or for ever.
@@ -43,22 +41,15 @@ pub(crate) async fn follow(ctx: &Context) -> Result<(), Failure> {
         };
         let bar = ctx.output.progress(0, "投影 projecting");
         let mut behind = true;
-        let (counted, is_counted) = watch::channel(0);
-        let receipts = tokio::spawn(receipts::keep(ctx.clone(), is_counted));
-        let failure = keep(ctx, journal, |it| {
+        keep(ctx, journal, |it| {
             bar.set_length(it.sequence.max(bar.length().unwrap_or(0)));
             bar.set_position(it.sequence);
             if behind && it.caught_up {
                 behind = false;
                 tracing::info!(log.position = it.sequence, "the read models are up to date");
             }
-            if it.caught_up {
-                counted.send_replace(it.sequence);
-            }
         })
-        .await;
-        receipts.abort();
-        failure
+        .await
     };
     tokio::select! {
         failure = work => Err(failure),
