@@ -9,6 +9,7 @@ mod demo;
 mod hall;
 mod keys;
 mod kills;
+mod nats;
 mod refusals;
 mod rules;
 mod terminal;

@@ -19,7 +19,7 @@
 //!   mends its configuration.
 //!
 //! Read [`journal`] first, then `append` and `cursor`; [`check`] says what a safe server is, [`stream`] what a
-//! safe stream.
+//! safe stream, [`config`] who may do what.
 
 mod append;
 pub mod check;

@@ -121,6 +121,7 @@ pub async fn dispatch(ctx: &Context, command: Command) -> Result<(), Failure> {
         Command::Stats(args) => commands::stats::run(ctx, args).await,
         Command::Rebuild(args) => commands::rebuild::run(ctx, args).await,
         Command::Doctor(args) => commands::doctor::run(ctx, args).await,
+        Command::NatsConfig(args) => commands::nats_config::run(ctx, args).await,
         Command::Config(args) => commands::config::run(ctx, args).await,
         Command::Explain(args) => commands::explain::run(ctx, args).await,
         Command::Bench(args) => commands::bench::run(ctx, args).await,

@@ -9,6 +9,7 @@ pub mod emit;
 pub mod enrol;
 pub mod explain;
 pub mod issue;
+pub mod nats_config;
 pub mod project;
 pub mod rebuild;
 pub mod serve;
