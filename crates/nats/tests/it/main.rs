@@ -5,7 +5,9 @@ mod checks;
 mod conformance;
 mod line;
 mod proxy;
+mod raw;
 mod read;
+mod rights;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
