@@ -4,10 +4,13 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 use zhoubao_test_support::NatsServer;
 
@@ -71,7 +74,7 @@ async fn a_hall_starts_with_its_server_and_each_user_does_what_it_may() -> anyho
     let (mut server, hall, out) = configured().await?;
     let keys = out.join("keys");
     let seed = |name: &str| std::fs::read_to_string(keys.join(format!("{name}.nk")));
-    let names = ["projector", "office", "archive", "break-glass", "check"];
+    let names = ["projector", "office", "archive", "break-glass", "watch", "check"];
     let before = names.map(|it| seed(it).expect("a seed"));
     for name in names {
         let mode = std::fs::metadata(keys.join(format!("{name}.nk")))?.permissions().mode();
@@ -126,6 +129,137 @@ async fn a_hall_starts_with_its_server_and_each_user_does_what_it_may() -> anyho
     let ran = hall.run_as(&office, "", &again).await?.ok();
     assert!(ran.err.contains("may be older"), "{ran:?}");
     assert_eq!(std::fs::read_to_string(out.join("accounts.conf"))?, accounts);
+    Ok(())
+}
+
+/// A client with this key, and what the server refuses it.
+async fn intruder(
+    server: &NatsServer,
+    nkey: &Path,
+) -> anyhow::Result<(async_nats::Client, mpsc::Receiver<String>)> {
+    let (refused, heard) = mpsc::channel(100);
+    let seed = std::fs::read_to_string(nkey)?.trim().to_owned();
+    let options = async_nats::ConnectOptions::with_nkey(seed).event_callback(move |event| {
+        if let async_nats::Event::ServerError(async_nats::ServerError::Other(text)) = event {
+            let _ = refused.try_send(text);
+        }
+        std::future::ready(())
+    });
+    Ok((options.connect(server.address()).await?, heard))
+}
+
+async fn try_to_publish(server: &NatsServer, nkey: &Path, to: &str) -> anyhow::Result<String> {
+    let (client, mut refused) = intruder(server, nkey).await?;
+    client.publish(to.to_owned(), "{}".into()).await?;
+    client.flush().await?;
+    timeout(COMMAND_MAX, refused.recv()).await?.context("nothing was refused")
+}
+
+async fn leave_batches(server: &NatsServer, nkey: &Path, terminal: &str) -> anyhow::Result<()> {
+    static NEXT: AtomicUsize = AtomicUsize::new(1);
+    let (client, _) = intruder(server, nkey).await?;
+    for _ in 0..20 {
+        let mut headers = async_nats::HeaderMap::new();
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        headers.insert("Nats-Batch-Id", format!("left-{number}"));
+        headers.insert("Nats-Batch-Sequence", "1");
+        let subject = format!("hall.510000.terminal.{terminal}");
+        client.publish_with_headers(subject, headers, "{}".into()).await?;
+    }
+    Ok(client.flush().await?)
+}
+
+/// What the watch has recorded: who, what, where, how often.
+async fn recorded(hall: &Hall) -> anyhow::Result<Vec<(String, String, String, u64)>> {
+    let journal = hall.context().open_journal().await?;
+    let mut cursor = journal.open(1).await?;
+    let (mut found, mut at) = (Vec::new(), 0);
+    let last = journal.state().await?.last;
+    while at < last {
+        for it in cursor.next(1_000, COMMAND_MAX).await? {
+            at = it.position;
+            if it.message.subject == "hall.510000.audit" {
+                let body: Value = serde_json::from_slice(&it.message.body)?;
+                let text = |key: &str| body[key].as_str().unwrap_or_default().to_owned();
+                let times = body["times"].as_u64().unwrap_or_default();
+                found.push((text("user"), text("attempt"), text("subject"), times));
+            }
+        }
+    }
+    Ok(found)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_tries_what_he_may_not_is_named_and_recorded_once() -> anyhow::Result<()> {
+    let (server, hall, out) = configured().await?;
+    hall.set_up().await?;
+    let w02 = enrol(&hall, &server, &out, "w02").await?;
+    let (watch, office) = (out.join("keys/watch.nk"), out.join("keys/office.nk"));
+    let log = server.log_path().display().to_string();
+    let once = ["nats-watch", "--out", path(&out)?, "--log", &log, "--once"];
+    hall.run_as(&watch, "", &once).await?.ok();
+    let before = recorded(&hall).await?;
+
+    // As another terminal, and as the office that changes the stream.
+    for (key, subject) in [
+        (&w02, "hall.510000.terminal.w01"),
+        (&w02, "hall.510000.terminal.w01"),
+        (&w02, "hall.510000.terminal.*"),
+        (&w02, "$JS.API.STREAM.PURGE.HALL_510000"),
+        (&office, "$JS.API.STREAM.UPDATE.HALL_510000"),
+    ] {
+        let refused = try_to_publish(&server, key, subject).await?;
+        assert_eq!(refused, format!("Permissions Violation for Publish to \"{subject}\""));
+    }
+    // The doctor asks the same as the office did, and is no intruder.
+    hall.run_as(&office, "", &["doctor"]).await?.ok();
+
+    let ran = hall.run_as(&watch, "", &once).await?.ok();
+    assert!(ran.text().contains("terminal w02: 越权写入"), "{ran:?}");
+    let found = recorded(&hall).await?;
+    let entry = |user: &str, subject: &str, times| {
+        (user.to_owned(), "publish".to_owned(), subject.to_owned(), times)
+    };
+    let mut new = found[before.len()..].to_vec();
+    new.sort();
+    assert_eq!(
+        new,
+        [
+            entry("office", "$JS.API.STREAM.UPDATE.HALL_510000", 1),
+            entry("terminal w02", "$JS.API.STREAM.PURGE.HALL_510000", 1),
+            entry("terminal w02", "hall.510000.terminal.*", 1),
+            entry("terminal w02", "hall.510000.terminal.w01", 2),
+        ]
+    );
+    // What was read is not recorded again, and the hall's people see it.
+    hall.run_as(&watch, "", &once).await?.ok();
+    assert_eq!(recorded(&hall).await?, found);
+    hall.run_as(&out.join("keys/projector.nk"), "", &["project", "--once"]).await?.ok();
+    let seen = hall.run_as(&office, "", &["doctor"]).await?.ok().text();
+    assert!(seen.contains("审计 audit  terminal w02: ") && seen.contains("revoke w02"), "{seen}");
+
+    // Batches that are opened and left name nobody in the log; whoever listens hears whose they are.
+    let arguments = ["nats-watch", "--out", path(&out)?, "--log", &log];
+    let mut command = hall.command_as(&watch, &arguments);
+    let mut watching = command.stderr(Stdio::null()).spawn()?;
+    let mut said = BufReader::new(watching.stdout.take().context("no stdout")?).lines();
+    let line = loop {
+        leave_batches(&server, &w02, "w02").await?;
+        if let Ok(line) = timeout(Duration::from_secs(8), said.next_line()).await {
+            break line?.context("it ended early")?;
+        }
+    };
+    assert!(line.contains("terminal w02: 开批不交"), "{line}");
+    // The alarm comes first, the entry right after it.
+    zhoubao_test_support::eventually("the entry", COMMAND_MAX, async || {
+        let last = recorded(&hall).await?.pop();
+        let left = |it: &(String, String, String, u64)| {
+            it.0 == "terminal w02" && it.1 == "leave-batches" && it.3 >= 10
+        };
+        Ok(last.filter(left).map(drop))
+    })
+    .await?;
+    watching.start_kill()?;
     Ok(())
 }
 

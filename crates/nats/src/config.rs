@@ -57,14 +57,16 @@ pub enum Service {
     Archive,
     /// Two persons with a reason, never a service that runs: makes and changes streams, and puts back what was lost.
     BreakGlass,
+    /// Notes who tries what he may not: reads, hears the terminals, and appends to the audit line.
+    Watch,
     /// The user of `$SYS` who finds out how the servers write, and may do nothing else.
     Check,
 }
 
 impl Service {
     /// Every one of them.
-    pub const ALL: [Self; 5] =
-        [Self::Projector, Self::Office, Self::Archive, Self::BreakGlass, Self::Check];
+    pub const ALL: [Self; 6] =
+        [Self::Projector, Self::Office, Self::Archive, Self::BreakGlass, Self::Watch, Self::Check];
 
     /// Its name, and that of its key's file.
     #[must_use]
@@ -74,6 +76,7 @@ impl Service {
             Self::Office => "office",
             Self::Archive => "archive",
             Self::BreakGlass => "break-glass",
+            Self::Watch => "watch",
             Self::Check => "check",
         }
     }
@@ -189,9 +192,20 @@ impl Rights {
                 }
                 publish
             }
+            Service::Watch => {
+                let mut publish = reading(hall);
+                publish.push(format!("hall.{hall}.audit"));
+                publish
+            }
             Service::Check => vec!["$SYS.REQ.SERVER.PING.VARZ".to_owned()],
         };
-        Self { publish, subscribe: vec![answers(&key.0)] }
+        let mut subscribe = vec![answers(&key.0)];
+        if service == Service::Watch {
+            subscribe.push(format!("hall.{hall}.terminal.*"));
+            let stream = stream_name(hall);
+            subscribe.push(format!("$JS.EVENT.ADVISORY.STREAM.BATCH_ABANDONED.{stream}"));
+        }
+        Self { publish, subscribe }
     }
 }
 
@@ -284,10 +298,10 @@ mod tests {
         // Nobody has the seeds of these keys: whoever takes the example as it is lets nobody in.
         let keys = EXAMPLE.split("nkey: ").skip(1).map(|it| it[..56].parse().unwrap());
         let keys: Vec<UserKey> = keys.collect();
-        let [projector, office, archive, break_glass, terminal, check] = &keys[..] else {
+        let [projector, office, archive, break_glass, watch, terminal, check] = &keys[..] else {
             panic!("{keys:?}")
         };
-        let services = [projector, office, archive, break_glass, check];
+        let services = [projector, office, archive, break_glass, watch, check];
         let services = Service::ALL.into_iter().zip(services.map(Clone::clone));
         let accounts = Accounts {
             hall: "510000".parse().unwrap(),

@@ -33,6 +33,7 @@ mod message;
 pub mod raw;
 pub mod receipts;
 pub mod stream;
+pub mod watch;
 
 pub use check::{Finding, Severity};
 pub use connection::{Identity, Options, Tls};

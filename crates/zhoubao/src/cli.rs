@@ -158,6 +158,13 @@ pub enum Command {
         accounts.conf is written anew each time: terminals that are in service and have a key, and the services. Seeds of the\n\
         services are made once, in keys/; nats-server.conf is written only where there is none. See docs/nats.md")]
     NatsConfig(NatsConfigArgs),
+    /// 看守消息服务器 records who tries what he may not, or leaves batches open
+    #[command(
+        after_help = "例 examples:\n  zhoubao nats-watch --out /etc/zhoubao/nats --log /var/log/nats-server.log\n  \
+        zhoubao nats-watch --out /etc/zhoubao/nats --log /var/log/nats-server.log --once --json\n\n\
+        Runs beside the server, with the key `watch`; `zhoubao doctor` shows what it recorded. See docs/nats.md"
+    )]
+    NatsWatch(NatsWatchArgs),
     /// 查看配置 shows the settings in force and where each comes from
     #[command(
         after_help = "例 examples:\n  zhoubao config check\n  ZHOUBAO_JOURNAL=nats zhoubao config check --json"
@@ -521,6 +528,20 @@ pub struct NatsConfigArgs {
     /// 存储目录 folder of the streams, in a new nats-server.conf
     #[arg(long, value_name = "FOLDER", default_value = "/var/lib/zhoubao/nats")]
     pub store_dir: PathBuf,
+}
+
+/// Arguments of `nats-watch`.
+#[derive(Debug, Clone, Args)]
+pub struct NatsWatchArgs {
+    /// 配置目录 folder that `nats-config` writes: accounts.conf says whose key is whose
+    #[arg(long, value_name = "FOLDER")]
+    pub out: PathBuf,
+    /// 服务器日志 the log of the nats-server
+    #[arg(long, value_name = "FILE")]
+    pub log: PathBuf,
+    /// 只读一遍日志 reads the log once and ends; batches that are left open are not heard of
+    #[arg(long)]
+    pub once: bool,
 }
 
 /// Arguments of `config`.

@@ -91,6 +91,7 @@ pub async fn run(cli: Cli, output: Output) -> Result<(), Failure> {
     let default = match &cli.command {
         Command::Serve(_) => telemetry::SERVICE,
         Command::Project(it) if !it.once => telemetry::SERVICE,
+        Command::NatsWatch(it) if !it.once => telemetry::SERVICE,
         Command::Terminal(it)
             if matches!(it.action, cli::TerminalAction::Run { once: false, .. }) =>
         {
@@ -122,6 +123,7 @@ pub async fn dispatch(ctx: &Context, command: Command) -> Result<(), Failure> {
         Command::Rebuild(args) => commands::rebuild::run(ctx, args).await,
         Command::Doctor(args) => commands::doctor::run(ctx, args).await,
         Command::NatsConfig(args) => commands::nats_config::run(ctx, args).await,
+        Command::NatsWatch(args) => commands::nats_watch::run(ctx, args).await,
         Command::Config(args) => commands::config::run(ctx, args).await,
         Command::Explain(args) => commands::explain::run(ctx, args).await,
         Command::Bench(args) => commands::bench::run(ctx, args).await,

@@ -19,7 +19,8 @@ const NOWHERE: (&str, &str) = ("Nats-Expected-Last-Subject-Sequence", "461168601
 const TERMINALS: [&str; 2] = ["w01", "w02"];
 const W01: &[&str] = &["w01"];
 const W02: &[&str] = &["w02"];
-const READERS: &[&str] = &["projector", "office", "archive", "break-glass"];
+const READERS: &[&str] = &["projector", "office", "archive", "break-glass", "watch"];
+const WATCH: &[&str] = &["watch"];
 const PROJECTOR: &[&str] = &["projector"];
 const WRITERS: &[&str] = &["office", "break-glass"];
 const BREAK_GLASS: &[&str] = &["break-glass"];
@@ -149,7 +150,7 @@ fn actions() -> Vec<(Action, &'static [&'static str])> {
         (Append("hall.510000.setup.terminal.w01"), WRITERS),
         (Append("hall.510000.setup.key.w01"), WRITERS),
         (Append("hall.510000.quarantine"), WRITERS),
-        (Append("hall.510000.audit"), WRITERS),
+        (Append("hall.510000.audit"), &["office", "break-glass", "watch"]),
         (Publish("hall.510000.terminal.w01.below"), BREAK_GLASS),
         (Publish("hall.990000.terminal.w01"), NOBODY),
         (Append("receipt.510000.w01"), PROJECTOR),
@@ -161,11 +162,11 @@ fn actions() -> Vec<(Action, &'static [&'static str])> {
         // Reading.
         (
             Ask("$JS.API.DIRECT.GET.HALL_510000.hall.510000.terminal.w01", Value::Null),
-            &["w01", "projector", "office", "archive", "break-glass"],
+            &["w01", "projector", "office", "archive", "break-glass", "watch"],
         ),
         (
             Ask("$JS.API.DIRECT.GET.HALL_510000.hall.510000.terminal.w02", Value::Null),
-            &["w02", "projector", "office", "archive", "break-glass"],
+            &["w02", "projector", "office", "archive", "break-glass", "watch"],
         ),
         (Ask("$JS.API.DIRECT.GET.HALL_510000.hall.510000.issues", Value::Null), READERS),
         (Ask("$JS.API.DIRECT.GET.HALL_510000", json!({ "seq": 1 })), READERS),
@@ -213,7 +214,10 @@ fn actions() -> Vec<(Action, &'static [&'static str])> {
         // Listening.
         (Subscribe(">"), NOBODY),
         (Subscribe("hall.510000.>"), NOBODY),
-        (Subscribe("hall.510000.terminal.w01"), NOBODY),
+        (Subscribe("hall.510000.terminal.w01"), WATCH),
+        (Subscribe("hall.510000.terminal.*"), WATCH),
+        (Subscribe("$JS.EVENT.ADVISORY.STREAM.BATCH_ABANDONED.HALL_510000"), WATCH),
+        (Subscribe("$JS.EVENT.>"), NOBODY),
         (Subscribe("_INBOX.>"), NOBODY),
         (Subscribe("_INBOX.*.>"), NOBODY),
         (Subscribe("_INBOX.w01.>"), W01),

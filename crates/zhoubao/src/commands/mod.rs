@@ -10,6 +10,7 @@ pub mod enrol;
 pub mod explain;
 pub mod issue;
 pub mod nats_config;
+pub mod nats_watch;
 pub mod project;
 pub mod rebuild;
 pub mod serve;
