@@ -2,13 +2,14 @@
 
 use std::error::Error;
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "zhoubao/v1/window.proto",
     "zhoubao/v1/authorization.proto",
     "zhoubao/v1/desk.proto",
     "zhoubao/v1/issue.proto",
     "zhoubao/v1/setup.proto",
     "zhoubao/v1/quarantine.proto",
+    "zhoubao/v1/audit.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -88,6 +88,15 @@ impl Hall {
         self
     }
 
+    /// The journal is on the server at `address`, and whoever runs a command says with which key.
+    pub(crate) fn with_keys(mut self, address: &str, keys: &Path) -> Self {
+        self.flags.extend(["--journal", address].map(str::to_owned));
+        self.config.journal = JournalAt::Nats(Address::new(address));
+        self.config.nats_nkey = Some(keys.join("break-glass.nk"));
+        self.config.sys_nkey = Some(keys.join("check.nk"));
+        self
+    }
+
     /// The read models are in this database.
     pub(crate) fn with_postgres(mut self, url: &str) -> Self {
         self.flags.extend(["--store", url].map(str::to_owned));
@@ -153,14 +162,25 @@ impl Hall {
 
     /// The same with lines on standard input.
     pub(crate) async fn run_with(&self, input: &str, arguments: &[&str]) -> anyhow::Result<Ran> {
-        let mut child = self.command(arguments).stdin(Stdio::piped()).spawn()?;
-        let mut stdin = child.stdin.take().context("no stdin")?;
-        let write = async move {
-            // A program that has refused the first line does not read the rest.
-            let _ = stdin.write_all(input.as_bytes()).await;
-        };
-        let (ran, ()) = tokio::join!(ended(child), write);
-        ran
+        feed(input, self.command(arguments)).await
+    }
+
+    /// The same as the user of the broker with this key.
+    pub(crate) async fn run_as(
+        &self,
+        nkey: &Path,
+        input: &str,
+        arguments: &[&str],
+    ) -> anyhow::Result<Ran> {
+        feed(input, self.command_as(nkey, arguments)).await
+    }
+
+    /// A command as the user of the broker with this key.
+    pub(crate) fn command_as(&self, nkey: &Path, arguments: &[&str]) -> Command {
+        let mut command = self.command(arguments);
+        command.env("ZHOUBAO_NATS_NKEY", nkey);
+        command.envs(self.config.sys_nkey.as_ref().map(|it| ("ZHOUBAO_SYS_NKEY", it)));
+        command
     }
 
     /// Last sequence of the journal.
@@ -199,6 +219,18 @@ pub(crate) fn assert_adds_up(sequence: u64, counts: Counts) {
     let Counts { stored, counted, flagged, quarantined, held, repeated } = counts;
     assert_eq!(stored, sequence, "{counts:?}");
     assert_eq!(stored, counted + flagged + quarantined + held + repeated, "{counts:?}");
+}
+
+/// Runs a command on lines of standard input.
+async fn feed(input: &str, mut command: Command) -> anyhow::Result<Ran> {
+    let mut child = command.stdin(Stdio::piped()).spawn()?;
+    let mut stdin = child.stdin.take().context("no stdin")?;
+    let write = async move {
+        // A program that has refused the first line does not read the rest.
+        let _ = stdin.write_all(input.as_bytes()).await;
+    };
+    let (ran, ()) = tokio::join!(ended(child), write);
+    ran
 }
 
 /// Waits for a program to end.

@@ -10,6 +10,7 @@ mod demo;
 mod hall;
 mod keys;
 mod kills;
+mod nats;
 mod refusals;
 mod rules;
 mod terminal;

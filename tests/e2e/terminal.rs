@@ -25,7 +25,7 @@ fn consultation(key: usize) -> String {
     format!("{event}\n")
 }
 
-fn lines(keys: std::ops::Range<usize>) -> String {
+pub(crate) fn lines(keys: std::ops::Range<usize>) -> String {
     keys.map(consultation).collect()
 }
 

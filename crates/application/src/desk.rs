@@ -307,7 +307,8 @@ pub fn check(
         | Event::Act(_)
         | Event::DayClosed { .. }
         | Event::Corrected { .. }
-        | Event::Voided { .. } => None,
+        | Event::Voided { .. }
+        | Event::AccessRefused { .. } => None,
     };
     if let Some(right) = right
         && !known.registry.may(actor, right)

@@ -8,9 +8,9 @@ use zhoubao_domain::calendar::{NamedDay, Period};
 use zhoubao_domain::code::Code;
 use zhoubao_domain::counting::{Rules, Severity};
 use zhoubao_domain::event::{
-    Act, AuthorizationChange, ClassFigures, Endorsement, Event, InspectionResult, IssueEvent, Kind,
-    PEOPLE_MAX, Refusal, Replacement, Right, SUBMISSION_BYTES_MAX, Setup, Tally, TerminalHead,
-    TerminalKey,
+    Act, Attempt, AuthorizationChange, ClassFigures, Endorsement, Event, InspectionResult,
+    IssueEvent, Kind, PEOPLE_MAX, Refusal, Replacement, Right, SUBMISSION_BYTES_MAX, Setup, Tally,
+    TerminalHead, TerminalKey,
 };
 use zhoubao_domain::figure::Definition;
 use zhoubao_domain::id::{DeskTopic, Digest, EventRef, ParseIdError, SetupTopic, Stream};
@@ -118,6 +118,7 @@ kinds! {
     TerminalKeySet in Stream::Setup(SetupTopic::Key, _) => terminal_key_set;
     Released in Stream::Quarantine => released;
     Rejected in Stream::Quarantine => rejected;
+    AccessRefused in Stream::Audit => access_refused;
 }
 
 /// Reads a body at the edge: what a person, a form or an import gives, before it becomes a fact.
@@ -690,6 +691,19 @@ fn rejected(it: wire::Rejected) -> Converted {
     })
 }
 
+fn access_refused(it: wire::AccessRefused) -> Converted {
+    let attempt = words(it.attempt, "attempt")?;
+    let attempt = Attempt::from_word(&attempt).ok_or_else(|| {
+        Fault::hold(format!("field `attempt` is `{}`, which is not known", text::excerpt(&attempt)))
+    })?;
+    let times = need(it.times, "times")?;
+    if times == 0 {
+        return Err(Fault::malformed("field `times` is 0, expected at least 1"));
+    }
+    let (user, subject) = (words(it.user, "user")?, words(it.subject, "subject")?);
+    Ok(Event::AccessRefused { user, attempt, subject, times })
+}
+
 // --- To the wire ---
 
 /// Writes an event: its `ce-type` and its body.
@@ -790,6 +804,15 @@ pub fn event_to_json(event: &Event) -> (&'static str, Vec<u8>) {
                 reason: Some(reason.clone()),
             };
             ("cn.zhoubao.Rejected.v1", json(&message))
+        }
+        Event::AccessRefused { user, attempt, subject, times } => {
+            let message = wire::AccessRefused {
+                user: Some(user.clone()),
+                attempt: Some(attempt.word().to_owned()),
+                subject: Some(subject.clone()),
+                times: Some(*times),
+            };
+            ("cn.zhoubao.AccessRefused.v1", json(&message))
         }
     }
 }

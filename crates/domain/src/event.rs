@@ -540,7 +540,33 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// A user of the broker tried what he may not; the time is that of the last try.
+    AccessRefused {
+        /// Who, as the broker's configuration names him: `terminal w02`, `office`; else his public key.
+        user: String,
+        /// What.
+        attempt: Attempt,
+        /// The subject of the broker.
+        subject: String,
+        /// How often, at least once.
+        times: u32,
+    },
 }
+
+/// What a user of the broker tried that he may not, or ought not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Attempt {
+    /// To write to a subject; refused.
+    Publish,
+    /// To listen to a subject; refused.
+    Subscribe,
+    /// To open atomic batches and leave them, which takes the places from others.
+    LeaveBatches,
+}
+
+words!(Attempt {
+    Publish => "publish", Subscribe => "subscribe", LeaveBatches => "leave-batches",
+});
 
 /// An event with everything its writer and the journal said about it.
 #[derive(Debug, Clone, PartialEq, Eq)]

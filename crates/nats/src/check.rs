@@ -187,7 +187,7 @@ pub(crate) async fn check_servers(
                 format!("the `$SYS` user learns nothing of the servers: {fault}"),
                 Some(
                     "$SYS { users: [ { user: …, permissions: { publish: { allow: \
-                     [\"$SYS.REQ.SERVER.PING.VARZ\"] }, subscribe: { allow: [\"_INBOX.check.>\"] } } } ] }"
+                     [\"$SYS.REQ.SERVER.PING.VARZ\"] }, subscribe: { allow: [\"_INBOX.>\"] } } } ] }"
                         .to_owned(),
                 ),
             ));

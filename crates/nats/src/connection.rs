@@ -17,6 +17,7 @@ use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 use zhoubao_domain::id::HallCode;
 
+use crate::config::public_key;
 use crate::fault::Fault;
 use crate::stream::inbox;
 
@@ -34,9 +35,6 @@ const RECONNECT_DELAY_MAX: Duration = Duration::from_millis(250);
 /// Messages that may wait for one reader. The client drops what exceeds it, so it must hold everything that a cursor
 /// has asked for.
 pub(crate) const SUBSCRIPTION_CAPACITY: usize = 32 * 1024;
-
-/// Name of the `$SYS` user, by which its answers are told from those of other users.
-pub(crate) const SYS_USER: &str = "check";
 
 /// Signals that may wait for one request; whoever misses some takes the connection for lost.
 const SIGNALS: usize = 64;
@@ -64,7 +62,7 @@ pub struct Options {
     pub appends: bool,
     /// Certificates, where the public ones do not do.
     pub tls: Option<Tls>,
-    /// First part of the subjects for answers; `None` for `_INBOX`.
+    /// First part of the subjects for answers; `None` for `_INBOX`, and the public key of an nkey behind it.
     pub inbox_prefix: Option<String>,
     /// How many servers keep a copy: 1, 3 or 5.
     pub replicas: usize,
@@ -163,7 +161,7 @@ impl Connection {
     /// Connects as the `$SYS` user at `url`.
     pub(crate) async fn open_sys(options: &Options, url: &str) -> Result<Self, Fault> {
         let identity = options.sys_nkey.clone().map(Identity::Nkey);
-        Self::connect(options, url, identity.as_ref(), Some(&inbox(SYS_USER))).await
+        Self::connect(options, url, identity.as_ref(), None).await
     }
 
     async fn connect(
@@ -206,7 +204,12 @@ impl Connection {
             Some(Identity::Nkey(path)) => {
                 let seed = tokio::fs::read_to_string(path).await;
                 let seed = seed.map_err(|it| unreadable(path, &it))?;
+                let key = public_key(&seed)
+                    .map_err(|it| Fault::Options(format!("{}: {it}", path.display())))?;
                 connect = connect.nkey(seed.trim().to_owned());
+                if inbox_prefix.is_none() {
+                    connect = connect.custom_inbox_prefix(inbox(&key.to_string()));
+                }
             }
             None => {}
         }

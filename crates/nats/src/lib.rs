@@ -19,7 +19,7 @@
 //!   mends its configuration.
 //!
 //! Read [`journal`] first, then `append` and `cursor`; [`check`] says what a safe server is, [`stream`] what a
-//! safe stream.
+//! safe stream, [`config`] who may do what.
 
 mod append;
 pub mod check;
@@ -34,6 +34,7 @@ pub mod raw;
 pub mod receipts;
 pub mod restore;
 pub mod stream;
+pub mod watch;
 
 pub use check::{Finding, Severity};
 pub use connection::{Identity, Options, Tls};

@@ -15,6 +15,9 @@ const OLDEST: (u32, u32) = (2, 15);
 /// Variable that names another server than the installed one.
 const BINARY_VARIABLE: &str = "ZHOUBAO_NATS_SERVER";
 
+/// Folder of the streams, in the server's own.
+const STORE: &str = "store";
+
 /// Ports tried for one server before giving up.
 const PORTS_TRIED: usize = 5;
 
@@ -28,6 +31,7 @@ pub struct NatsServer {
     process: Option<Process>,
     binary: PathBuf,
     port: u16,
+    config: PathBuf,
     users: Vec<NatsUser>,
     scratch: Scratch,
 }
@@ -105,22 +109,13 @@ impl NatsServerBuilder {
 
     /// Starts the server and waits until it takes connections.
     pub async fn start(self) -> anyhow::Result<NatsServer> {
-        let binary = find_binary()?;
-        let scratch = Scratch::new()?;
-        let mut server =
-            NatsServer { process: None, binary, port: 0, users: self.users.clone(), scratch };
-        let mut last = None;
-        for _ in 0..PORTS_TRIED {
-            server.port = port::free()?;
-            let config = self.config(server.port, &server.store_dir());
-            std::fs::write(server.config_path(), config)?;
-            match server.launch().await {
-                Ok(()) => return Ok(server),
-                // Somebody else may have taken the port in the meantime.
-                Err(error) => last = Some(error),
-            }
-        }
-        Err(last.context("no port was tried")?.context("cannot start nats-server"))
+        let users = self.users.clone();
+        NatsServer::start_on(users, async move |dir, port| {
+            let path = dir.join("nats.conf");
+            std::fs::write(&path, self.config(port, &dir.join(STORE)))?;
+            Ok(path)
+        })
+        .await
     }
 
     fn config(&self, port: u16, store_dir: &Path) -> String {
@@ -183,6 +178,36 @@ impl NatsServer {
         Self::builder().start().await
     }
 
+    /// Starts a server on a configuration file of the caller's, who writes it into the folder (the first argument) for
+    /// the port (the second) and answers with its path. The streams belong into `store` in the folder.
+    ///
+    /// [`url`](Self::url) and [`sys_url`](Self::sys_url) are those of users whom such a file does not have.
+    pub async fn start_configured(
+        write: impl AsyncFn(&Path, u16) -> anyhow::Result<PathBuf>,
+    ) -> anyhow::Result<Self> {
+        Self::start_on(Vec::new(), write).await
+    }
+
+    async fn start_on(
+        users: Vec<NatsUser>,
+        write: impl AsyncFn(&Path, u16) -> anyhow::Result<PathBuf>,
+    ) -> anyhow::Result<Self> {
+        let (binary, scratch) = (find_binary()?, Scratch::new()?);
+        let config = PathBuf::new();
+        let mut server = Self { process: None, binary, port: 0, config, users, scratch };
+        let mut last = None;
+        for _ in 0..PORTS_TRIED {
+            server.port = port::free()?;
+            server.config = write(server.scratch.path(), server.port).await?;
+            match server.launch().await {
+                Ok(()) => return Ok(server),
+                // Somebody else may have taken the port in the meantime.
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.context("no port was tried")?.context("cannot start nats-server"))
+    }
+
     /// Makes a server with other settings.
     #[must_use]
     pub fn builder() -> NatsServerBuilder {
@@ -217,7 +242,7 @@ impl NatsServer {
     /// Folder of the streams.
     #[must_use]
     pub fn store_dir(&self) -> PathBuf {
-        self.scratch.path().join("store")
+        self.scratch.path().join(STORE)
     }
 
     /// What the server has logged since its folder was made.
@@ -247,6 +272,24 @@ impl NatsServer {
         self.end("TERM").await
     }
 
+    /// Lets the server read its configuration again (SIGHUP) and waits until it has.
+    pub async fn reload(&self) -> anyhow::Result<()> {
+        const DONE: &str = "Reloaded server configuration";
+        let process = self.process.as_ref().context("the server does not run")?;
+        let before = self.log()?.matches(DONE).count();
+        process.signal("HUP")?;
+        until("nats-server to read its configuration again", || {
+            Ok((self.log()?.matches(DONE).count() > before).then_some(()))
+        })
+        .await
+    }
+
+    /// Address without a user.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
     /// Starts the server again on the same folder and port, stopping it first if it still runs.
     pub async fn restart(&mut self) -> anyhow::Result<()> {
         self.stop().await?;
@@ -265,7 +308,7 @@ impl NatsServer {
         let dir = self.scratch.path();
         let arguments = [
             "--config".to_owned(),
-            self.config_path().display().to_string(),
+            self.config.display().to_string(),
             "--ports_file_dir".to_owned(),
             dir.display().to_string(),
         ];
@@ -285,10 +328,6 @@ impl NatsServer {
         .await?;
         self.process = Some(process);
         Ok(())
-    }
-
-    fn config_path(&self) -> PathBuf {
-        self.scratch.path().join("nats.conf")
     }
 
     /// The installed server, for a program under test that starts one itself.

@@ -8,10 +8,21 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
+use zhoubao_nats::config::{ACCOUNTS_FILE, Server};
+
 use crate::failure::Failure;
 
 /// Longest wait for the server to listen.
 const START_MAX: Duration = Duration::from_secs(15);
+
+/// Users of a server that nobody else reaches and that ends with the demo.
+const ACCOUNTS: &str = r#"accounts {
+  HALL { jetstream: enabled, users: [ { user: hall, password: demo } ] }
+  $SYS { users: [ { user: check, password: demo, permissions: {
+    publish: { allow: ["$SYS.REQ.SERVER.PING.VARZ"] }, subscribe: { allow: ["_INBOX.>"] }
+  } } ] }
+}
+"#;
 
 /// A running server; it ends with this value.
 pub struct Broker {
@@ -31,9 +42,17 @@ impl Broker {
             .and_then(|it| it.local_addr())
             .map_err(|error| Failure::unavailable(format!("no free port: {error}")))?
             .port();
+        let server = Server {
+            listen: format!("127.0.0.1:{port}"),
+            name: "zhoubao-demo".to_owned(),
+            store_dir: folder.join("store").display().to_string(),
+        };
         let config = folder.join("nats.conf");
-        std::fs::write(&config, settings(port, &folder.join("store")))
-            .map_err(|error| Failure::file(&config, &error))?;
+        for (path, text) in
+            [(&config, server.to_string()), (&folder.join(ACCOUNTS_FILE), ACCOUNTS.to_owned())]
+        {
+            std::fs::write(path, text).map_err(|error| Failure::file(path, &error))?;
+        }
         let program = std::env::var_os("ZHOUBAO_NATS_SERVER")
             .map_or_else(|| PathBuf::from("nats-server"), PathBuf::from);
         let process = Command::new(&program)
@@ -73,25 +92,4 @@ impl Broker {
     pub fn sys_url(&self) -> String {
         format!("nats://check:demo@127.0.0.1:{}", self.port)
     }
-}
-
-fn settings(port: u16, store: &Path) -> String {
-    format!(
-        r#"listen: "127.0.0.1:{port}"
-server_name: "zhoubao-demo"
-max_payload: 64KB
-jetstream {{
-  store_dir: {store:?}
-  sync_interval: always
-  limits {{ batch {{ max_inflight_per_stream: 500, timeout: "2s", max_msgs: 200 }} }}
-}}
-accounts {{
-  HALL: {{ jetstream: enabled, users: [ {{ user: hall, password: demo }} ] }}
-  $SYS: {{ users: [ {{
-    user: check, password: demo
-    permissions: {{ publish: ["$SYS.REQ.SERVER.PING.VARZ"], subscribe: ["_INBOX.>"] }}
-  }} ] }}
-}}
-"#
-    )
 }

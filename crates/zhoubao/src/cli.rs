@@ -182,6 +182,19 @@ pub enum Command {
         退出码 exit codes: 0 nothing broken · 3 integrity · 6 a server or disk · 78 configuration"
     )]
     Doctor(DoctorArgs),
+    /// 消息服务器配置 writes the configuration of the hall's nats-server from the register
+    #[command(after_help = "例 examples:\n  zhoubao nats-config --out /etc/zhoubao/nats\n  \
+        zhoubao nats-config --out /etc/zhoubao/nats && nats-server --signal reload\n\n\
+        accounts.conf is written anew each time: terminals that are in service and have a key, and the services. Seeds of the\n\
+        services are made once, in keys/; nats-server.conf is written only where there is none. See docs/nats.md")]
+    NatsConfig(NatsConfigArgs),
+    /// 看守消息服务器 records who tries what he may not, or leaves batches open
+    #[command(
+        after_help = "例 examples:\n  zhoubao nats-watch --out /etc/zhoubao/nats --log /var/log/nats-server.log\n  \
+        zhoubao nats-watch --out /etc/zhoubao/nats --log /var/log/nats-server.log --once --json\n\n\
+        Runs beside the server, with the key `watch`; `zhoubao doctor` shows what it recorded. See docs/nats.md"
+    )]
+    NatsWatch(NatsWatchArgs),
     /// 查看配置 shows the settings in force and where each comes from
     #[command(
         after_help = "例 examples:\n  zhoubao config check\n  ZHOUBAO_JOURNAL=nats zhoubao config check --json"
@@ -598,6 +611,37 @@ pub struct DrillArgs {
 /// Flags of `doctor`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct DoctorArgs {}
+
+/// Arguments of `nats-config`.
+#[derive(Debug, Clone, Args)]
+pub struct NatsConfigArgs {
+    /// 输出目录 folder for nats-server.conf, accounts.conf and keys/
+    #[arg(long, value_name = "FOLDER")]
+    pub out: PathBuf,
+    /// 监听地址 address for clients, in a new nats-server.conf
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4222")]
+    pub listen: String,
+    /// 服务器名 name of the server, in a new nats-server.conf
+    #[arg(long, value_name = "NAME", default_value = "hall-1")]
+    pub server_name: String,
+    /// 存储目录 folder of the streams, in a new nats-server.conf
+    #[arg(long, value_name = "FOLDER", default_value = "/var/lib/zhoubao/nats")]
+    pub store_dir: PathBuf,
+}
+
+/// Arguments of `nats-watch`.
+#[derive(Debug, Clone, Args)]
+pub struct NatsWatchArgs {
+    /// 配置目录 folder that `nats-config` writes: accounts.conf says whose key is whose
+    #[arg(long, value_name = "FOLDER")]
+    pub out: PathBuf,
+    /// 服务器日志 the log of the nats-server
+    #[arg(long, value_name = "FILE")]
+    pub log: PathBuf,
+    /// 只读一遍日志 reads the log once and ends; batches that are left open are not heard of
+    #[arg(long)]
+    pub once: bool,
+}
 
 /// Arguments of `config`.
 #[derive(Debug, Clone, Args)]

@@ -93,6 +93,7 @@ pub async fn run(cli: Cli, output: Output) -> Result<(), Failure> {
         Command::Serve(_) => telemetry::SERVICE,
         Command::Project(it) if !it.once => telemetry::SERVICE,
         Command::Archive(it) if !it.once => telemetry::SERVICE,
+        Command::NatsWatch(it) if !it.once => telemetry::SERVICE,
         Command::Terminal(it)
             if matches!(it.action, cli::TerminalAction::Run { once: false, .. }) =>
         {
@@ -128,6 +129,8 @@ pub async fn dispatch(ctx: &Context, command: Command) -> Result<(), Failure> {
         Command::Recover(args) => commands::recover::run(ctx, args).await,
         Command::Drill(args) => commands::drill::run(ctx, args).await,
         Command::Doctor(args) => commands::doctor::run(ctx, args).await,
+        Command::NatsConfig(args) => commands::nats_config::run(ctx, args).await,
+        Command::NatsWatch(args) => commands::nats_watch::run(ctx, args).await,
         Command::Config(args) => commands::config::run(ctx, args).await,
         Command::Explain(args) => commands::explain::run(ctx, args).await,
         Command::Bench(args) => commands::bench::run(ctx, args).await,

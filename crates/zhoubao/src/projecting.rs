@@ -291,7 +291,20 @@ impl Context {
     ///
     /// When journal or read models cannot be opened, or the journal cannot be folded.
     pub async fn desk(&self) -> Result<LiveDesk, Failure> {
-        let (hall, journal) = (self.hall()?, self.open_journal().await?);
+        self.desk_on(self.open_journal().await?).await
+    }
+
+    /// The same for whoever only asks: no right to append is needed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Context::desk`].
+    pub async fn desk_to_read(&self) -> Result<LiveDesk, Failure> {
+        self.desk_on(self.open_journal_to_read().await?).await
+    }
+
+    async fn desk_on(&self, journal: Arc<dyn Journal>) -> Result<LiveDesk, Failure> {
+        let hall = self.hall()?;
         let store = self.open_store().await?;
         if let Some(at) = store.checkpoint(&hall).await? {
             same_journal(&*journal, &at).await?;

@@ -242,7 +242,7 @@ impl Context {
     }
 
     /// Whether read models were made from a journal of this hall.
-    async fn knows_a_journal(&self, hall: &HallCode) -> Result<bool, Failure> {
+    pub(crate) async fn knows_a_journal(&self, hall: &HallCode) -> Result<bool, Failure> {
         if self.config.store == StoreAt::Sqlite && !self.folder().read_models().exists() {
             return Ok(false);
         }

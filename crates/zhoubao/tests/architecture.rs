@@ -30,6 +30,7 @@ const ADAPTER: &[&str] =
 /// Libraries that do I/O, serialise or tell the time, and the only crates that may name them.
 const KEPT_AWAY: &[(&str, &[&str])] = &[
     ("async-nats", &["zhoubao-nats"]),
+    ("nkeys", &["zhoubao-nats"]),
     ("sqlx", &["zhoubao-store-sqlite", "zhoubao-store-postgres"]),
     ("clap", &["zhoubao"]),
     ("minijinja", &["zhoubao-composer"]),

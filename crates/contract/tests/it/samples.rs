@@ -10,8 +10,8 @@ use zhoubao_contract::signature::SigningKey;
 use zhoubao_domain::calendar::{NamedDay, Period};
 use zhoubao_domain::counting::{Rules, Severity};
 use zhoubao_domain::event::{
-    Act, AuthorizationChange, ClassFigures, Event, InspectionResult, IssueEvent, Kind, PEOPLE_MAX,
-    Replacement, Right, Setup, Tally, TerminalHead, TerminalKey,
+    Act, Attempt, AuthorizationChange, ClassFigures, Event, InspectionResult, IssueEvent, Kind,
+    PEOPLE_MAX, Replacement, Right, Setup, Tally, TerminalHead, TerminalKey,
 };
 use zhoubao_domain::figure::Definition;
 use zhoubao_domain::id::{
@@ -344,6 +344,15 @@ pub(crate) fn all() -> Vec<(&'static str, Draft)> {
                 original: id("terminal.w03#17"),
                 position: Some(4711),
                 reason: reason(),
+            },
+        ),
+        (
+            "audit",
+            Event::AccessRefused {
+                user: "terminal w02".to_owned(),
+                attempt: Attempt::Publish,
+                subject: "hall.510000.terminal.w01".to_owned(),
+                times: 3,
             },
         ),
     ]
@@ -718,7 +727,16 @@ fn placed() -> impl Strategy<Value = (Stream, Event)> {
         1 => (original(), option::of(any::<u64>()), words()).prop_map(|(original, position, reason)| {
             (Stream::Quarantine, Event::Rejected { original, position, reason })
         }),
+        1 => (words(), attempt(), words(), 1..=u32::MAX).prop_map(
+            |(user, attempt, subject, times)| {
+                (Stream::Audit, Event::AccessRefused { user, attempt, subject, times })
+            }
+        ),
     ]
+}
+
+fn attempt() -> impl Strategy<Value = Attempt> {
+    prop_oneof![Just(Attempt::Publish), Just(Attempt::Subscribe), Just(Attempt::LeaveBatches)]
 }
 
 /// Any draft that the domain can make.

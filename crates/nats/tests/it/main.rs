@@ -5,8 +5,10 @@ mod checks;
 mod conformance;
 mod line;
 mod proxy;
+mod raw;
 mod read;
 mod restore;
+mod rights;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -21,7 +21,7 @@ const FORMS: [(Format, &str); 4] =
 ///
 /// The sums that do not come out, or the conditions of the template that are not met.
 pub async fn run(ctx: &Context, args: ComposeArgs) -> Result<(), Failure> {
-    let desk = ctx.desk().await?;
+    let desk = ctx.desk_to_read().await?;
     let id = find(&desk.known().await?, &args.issue)?;
     let weekly = weekly::compose(&**desk.store(), desk.hall(), &id, None).await?;
     for warning in &weekly.composed.warnings {

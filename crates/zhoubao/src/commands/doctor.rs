@@ -11,14 +11,17 @@ use serde_json::{Value, json};
 use zhoubao_application::journal::{Journal, JournalError, JournalState};
 use zhoubao_application::known::Known;
 use zhoubao_application::store::{ReadModels, Snapshot, SnapshotQuery};
-use zhoubao_contract::hash;
+use zhoubao_contract::{event_from_json, hash};
 use zhoubao_domain::code::{Code, Weight};
+use zhoubao_domain::event::Event;
 use zhoubao_domain::id::{HallCode, SetupTopic, Stream, TerminalId};
 use zhoubao_domain::time::{hall_day, rfc3339};
 use zhoubao_nats::stream::stream_name;
+use zhoubao_nats::watch::DOCTOR;
 use zhoubao_nats::{NatsJournal, Options, Severity};
-use zhoubao_projections::rows::{Checkpoint, ExceptionRow, Head, Standing};
+use zhoubao_projections::rows::{Checkpoint, ExceptionRow, FactRow, Head, Standing};
 
+use super::nats_watch::title;
 use crate::archive::{self, Checked};
 use crate::cli::DoctorArgs;
 use crate::config::{Address, JournalAt, StoreAt};
@@ -43,6 +46,9 @@ const ARCHIVE_BEHIND_MAX: u64 = 10_000;
 
 /// Gaps, days and the like of one finding that are named; the rest is counted.
 const NAMED_MAX: usize = 5;
+
+/// Days back over which entries of the audit line are shown.
+const AUDIT_DAYS: i32 = 7;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -188,6 +194,7 @@ async fn look(ctx: &Context, findings: &mut Findings) {
         let snapshot = store.snapshot(&hall, &query).await?;
         let known = Known::from_facts(&snapshot.facts, u64::MAX)?;
         open_exceptions(&exceptions, findings);
+        audit(&snapshot.facts, today, findings);
         let heads = store.heads(&hall, "terminal.").await?;
         terminals(&known, heads, &exceptions, findings);
         calendars(&known, today, findings);
@@ -311,7 +318,9 @@ async fn broker(
 ) -> Result<Option<Arc<dyn Journal>>, Failure> {
     let subject = "消息服务器 broker";
     // Which service's key this is, is not known here: that it may read is all that is asked.
-    let options = Options { appends: false, ..ctx.nats_options(address, hall.clone()) };
+    let client_name = DOCTOR.to_owned();
+    let options =
+        Options { appends: false, client_name, ..ctx.nats_options(address, hall.clone()) };
     let journal = NatsJournal::open(options).await?;
     let is_missing =
         matches!(journal.state().await, Err(JournalError::Unsafe { code: Code::OtherJournal, .. }));
@@ -507,6 +516,40 @@ fn open_exceptions(exceptions: &[ExceptionRow], findings: &mut Findings) {
             Weight::Error => findings.warn(subject, detail, Some(code), code.fix()),
             Weight::Warning => findings.ok(subject, format!("{code} {detail}")),
         }
+    }
+}
+
+/// What `zhoubao nats-watch` has recorded lately, a finding for each who tried.
+fn audit(facts: &[FactRow], today: Date, findings: &mut Findings) {
+    let subject = "审计 audit";
+    let since = today.saturating_sub(AUDIT_DAYS.days());
+    let mut by_user: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for fact in facts.iter().filter(|it| it.stream == Stream::Audit) {
+        let event = event_from_json(&fact.kind, fact.body.as_bytes(), &fact.stream);
+        let Ok(Event::AccessRefused { user, attempt, subject, times }) = event else { continue };
+        if hall_day(fact.occurred_at) >= since {
+            let what = format!("{} {subject} ×{times}", title(attempt));
+            by_user.entry(user).or_default().push(what);
+        }
+    }
+    if by_user.is_empty() {
+        findings.ok(
+            subject,
+            format!("近 {AUDIT_DAYS} 天无越权 nobody tried what he may not, or nobody watches"),
+        );
+    }
+    for (user, tries) in by_user {
+        let named: Vec<_> = tries.iter().rev().take(NAMED_MAX).map(String::as_str).collect();
+        let more = if tries.len() > NAMED_MAX { "；…" } else { "" };
+        let next = match user.strip_prefix("terminal ") {
+            Some(terminal) => format!(
+                "look at what runs on the device; if it was stolen: zhoubao terminal revoke {terminal}, and \
+                 zhoubao nats-config"
+            ),
+            None => "look at what runs under this key; if somebody else has it, make a new one: docs/nats.md"
+                .to_owned(),
+        };
+        findings.warn(subject, format!("{user}: {}{more}", named.join("；")), None, next);
     }
 }
 

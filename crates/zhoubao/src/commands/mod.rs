@@ -11,6 +11,8 @@ pub mod emit;
 pub mod enrol;
 pub mod explain;
 pub mod issue;
+pub mod nats_config;
+pub mod nats_watch;
 pub mod project;
 pub mod rebuild;
 pub mod recover;

@@ -84,13 +84,13 @@ pub async fn run(ctx: &Context, args: SetupArgs) -> Result<(), Failure> {
         }
         SetupAction::List { topic } => {
             let topic = topic.as_deref().map(topic_of).transpose()?;
-            let known = ctx.desk().await?.known().await?;
+            let known = ctx.desk_to_read().await?.known().await?;
             list(ctx, &known, topic);
             Ok(())
         }
         SetupAction::Show { topic, id } => {
             let topic = topic_of(&topic)?;
-            let known = ctx.desk().await?.known().await?;
+            let known = ctx.desk_to_read().await?.known().await?;
             show(ctx, &known, topic, &id)
         }
     }

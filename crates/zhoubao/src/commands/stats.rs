@@ -19,7 +19,7 @@ use crate::wiring::Context;
 ///
 /// A time or week that cannot be read, or what keeps journal and read models from answering.
 pub async fn run(ctx: &Context, args: StatsArgs) -> Result<(), Failure> {
-    let desk = ctx.desk().await?;
+    let desk = ctx.desk_to_read().await?;
     let head = desk.catch_up().await?;
     let today = hall_day(ctx.clock.now());
     let (first, last) = match (&args.week, args.from, args.to) {
