@@ -92,13 +92,21 @@ impl Caller {
         let status = head.split(' ').nth(1).context("no status")?.parse()?;
         let head = head.to_ascii_lowercase();
         let length = format!("content-length: {}\r\n", body.len());
-        ensure!((head.clone() + "\r\n").contains(&length), "cut off: {answer}");
+        let whole = status == 204 || (head.clone() + "\r\n").contains(&length);
+        ensure!(whole, "cut off: {answer}");
         let body = if body.is_empty() { Value::Null } else { serde_json::from_str(body)? };
         Ok(Answer { status, head, body })
     }
 
     async fn get(&self, path: &str) -> anyhow::Result<Answer> {
         self.call("GET", path, "").await
+    }
+
+    /// The same, logged in.
+    async fn logged_in(&self, clerk: &str, pin: &str) -> anyhow::Result<Self> {
+        let answer = self.post("/v1/login", &json!({ "clerk": clerk, "pin": pin })).await?;
+        let token = answer.body["token"].as_str().with_context(|| format!("{answer:?}"))?;
+        Ok(self.with("Authorization", &format!("Bearer {token}")))
     }
 
     async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
@@ -113,8 +121,19 @@ struct Device {
 }
 
 impl Device {
+    /// Starts it, and logs u100 in.
     async fn start(hall: &Hall) -> anyhow::Result<Self> {
-        Self::of(hall.command(&["terminal", "run", "w01", "--listen", "127.0.0.1:0"])).await
+        let command = hall.command(&["terminal", "run", "w01", "--listen", "127.0.0.1:0"]);
+        Self::with_clerk(hall, command).await
+    }
+
+    async fn with_clerk(hall: &Hall, command: Command) -> anyhow::Result<Self> {
+        if !hall.dir().join("terminal-w01.clerks").exists() {
+            add(hall, "u100", PIN).await?;
+        }
+        let mut device = Self::of(command).await?;
+        device.port = device.port.logged_in("u100", PIN).await?;
+        Ok(device)
     }
 
     async fn of(mut command: Command) -> anyhow::Result<Self> {
@@ -139,6 +158,16 @@ impl Device {
         timeout(COMMAND_MAX, self.agent.wait()).await??;
         Ok(())
     }
+}
+
+/// The PIN of u100.
+const PIN: &str = "730194";
+
+/// Sets the PIN of a clerk.
+async fn add(hall: &Hall, clerk: &str, pin: &str) -> anyhow::Result<()> {
+    let add = ["terminal", "clerk", "add", "w01", clerk];
+    hall.run_with(&format!("{pin}\n"), &add).await?.ok();
+    Ok(())
 }
 
 /// Number of each command in the ledger; a command that is there twice is an error.
@@ -363,7 +392,7 @@ async fn a_full_disk_is_answered_with_503_and_what_was_answered_before_is_kept()
         .args(program.as_std().get_args())
         .stdin(Stdio::null())
         .kill_on_drop(true);
-    let device = Device::of(limited).await?;
+    let device = Device::with_clerk(&hall, limited).await?;
     let mut saved = 0;
     let refused = loop {
         let events: Vec<_> = (saved..saved + 50).map(|it| consultation(&it.to_string())).collect();
@@ -374,11 +403,113 @@ async fn a_full_disk_is_answered_with_503_and_what_was_answered_before_is_kept()
         saved += 50;
         ensure!(saved < 5_000, "the disk does not fill up");
     };
-    assert_eq!(refused.status, 503, "{refused:?}");
-    let results = refused.body["results"].as_array().context("no results")?;
-    assert!(results.iter().all(|it| it["code"] == "E.705" && it["state"] == "refused"));
+    refused.refuses(503, "E.705");
     device.kill().await?;
     assert!(saved > 0);
     assert_eq!(ledger(&hall).await?.len(), saved);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clerk_records_under_his_own_name_and_sees_nothing_of_the_others() -> anyhow::Result<()> {
+    let hall = Hall::in_files()?;
+    let device = Device::start(&hall).await?;
+    let first = &device.port;
+    let nobody = first.with("Authorization", "");
+    for caller in [&nobody, &first.with("Authorization", &format!("Bearer {}", "0".repeat(64)))] {
+        caller.post("/v1/events", &consultation("a")).await?.refuses(401, "E.150");
+        caller.get("/v1/events").await?.refuses(401, "E.150");
+        assert_eq!(caller.get("/v1/status").await?.body["recorded"], 0);
+    }
+    // Who is logged in is who did it; nobody does it for another.
+    let mut named = consultation("b");
+    named["actor"] = json!("u100");
+    let mut of_another = consultation("c");
+    of_another["actor"] = json!("u200");
+    first.post("/v1/events", &of_another).await?.refuses(403, "E.111");
+    let answer = first.post("/v1/events", &json!([consultation("a"), of_another, named])).await?;
+    assert_eq!((answer.status, &answer.body["results"][1]["code"]), (207, &json!("E.111")));
+
+    // The shift changes.
+    add(&hall, "u200", "481516").await?;
+    let second = first.logged_in("u200", "481516").await?;
+    first.post("/v1/events", &consultation("d")).await?.refuses(401, "E.150");
+    assert_eq!(second.post("/v1/events", &consultation("e")).await?.status, 200);
+    let seen = second.get("/v1/events").await?.body;
+    let commands: Vec<_> = seen["events"]
+        .as_array()
+        .context("no events")?
+        .iter()
+        .map(|it| it["command"].as_str())
+        .collect();
+    assert_eq!(commands, [Some("e")], "{seen}");
+    assert_eq!(second.get("/v1/status").await?.body["to_send"], 3, "of everybody");
+    assert_eq!(second.post("/v1/logout", &json!({})).await?.status, 204);
+    second.get("/v1/events").await?.refuses(401, "E.150");
+
+    // Another PIN, and none at all, end a login.
+    let second = first.logged_in("u200", "481516").await?;
+    add(&hall, "u200", "904132").await?;
+    second.get("/v1/events").await?.refuses(401, "E.150");
+    let second = first.logged_in("u200", "904132").await?;
+    hall.run(&["terminal", "clerk", "remove", "w01", "u200"]).await?.ok();
+    second.post("/v1/events", &consultation("f")).await?.refuses(401, "E.150");
+    hall.run(&["terminal", "clerk", "remove", "w01", "u200"]).await?.fails(4, "E.112");
+    let list = hall.run(&["terminal", "clerk", "list", "w01"]).await?.ok();
+    assert_eq!(list.text(), "u100\n");
+    device.kill().await?;
+
+    let export = hall.run(&["terminal", "export", "w01"]).await?.ok().text();
+    let actors = export.lines().map(|it| {
+        let event: Value = serde_json::from_str(it)?;
+        Ok::<_, anyhow::Error>(event["actor"].as_str().unwrap_or_default().to_owned())
+    });
+    assert_eq!(actors.collect::<Result<Vec<_>, _>>()?, ["u100", "u100", "u200"]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_pin_is_waited_for_longer_each_time() -> anyhow::Result<()> {
+    let hall = Hall::in_files()?;
+    for weak in ["", "12345", "123456", "111111", "abcdef"] {
+        let add = ["terminal", "clerk", "add", "w01", "u100"];
+        hall.run_with(&format!("{weak}\n"), &add).await?.fails(4, "E.152");
+    }
+    let device = Device::start(&hall).await?;
+    add(&hall, "u200", "481516").await?;
+    let port = device.port.with("Authorization", "");
+    let login = async |clerk: &str, pin: &str| {
+        port.post("/v1/login", &json!({ "clerk": clerk, "pin": pin })).await
+    };
+    let first = login("u200", "481517").await?;
+    first.refuses(401, "E.151");
+    assert!(first.head.contains("retry-after: 1\r\n"), "{first:?}");
+    // Not even the right one is looked at before.
+    login("u200", "481516").await?.refuses(429, "E.151");
+    eventually("the pause to end", COMMAND_MAX, async || {
+        let again = login("u200", "481518").await?;
+        if again.status == 429 {
+            return Ok(None);
+        }
+        again.refuses(401, "E.151");
+        assert!(again.head.contains("retry-after: 2\r\n"), "{again:?}");
+        Ok(Some(()))
+    })
+    .await?;
+    // Another clerk does not wait, and neither does the one who is in.
+    assert_eq!(login("u100", PIN).await?.status, 200);
+    login("u999", PIN).await?.refuses(401, "E.151");
+    login("u998", PIN).await?.refuses(429, "E.151");
+    let bad = port.post("/v1/login", &json!({ "clerk": "u200", "pin": 481516 })).await?;
+    bad.refuses(400, "E.102");
+    assert!(!bad.body.to_string().contains("481516"), "{bad:?}");
+    eventually("the right PIN to be looked at", COMMAND_MAX, async || {
+        let again = login("u200", "481516").await?;
+        Ok((again.status == 200).then_some(()))
+    })
+    .await?;
+    // Neither PIN nor hash is in the ledger, of which copies are handed out.
+    let ledger = std::fs::read(hall.dir().join("terminal-w01.db"))?;
+    assert!(!ledger.windows(7).any(|it| it == b"argon2i"));
     Ok(())
 }

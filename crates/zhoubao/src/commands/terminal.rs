@@ -16,12 +16,13 @@ use zhoubao_nats::{Identity, NatsLine};
 use zhoubao_store_sqlite::ledger::{Heard, Ledger, Settings};
 
 use super::enrol;
-use crate::cli::{LedgerArgs, TerminalAction, TerminalArgs};
+use crate::cli::{ClerkAction, LedgerArgs, TerminalAction, TerminalArgs};
 use crate::config::JournalAt;
 use crate::failure::{Exit, Failure};
 use crate::projecting::stopped;
+use crate::terminal::clerks::{Clerks, Pin};
 use crate::terminal::http::{Agent, routes};
-use crate::terminal::intake::{Intake, answer};
+use crate::terminal::intake::{Intake, outcomes};
 use crate::terminal::keys::KeyFiles;
 use crate::terminal::recorder::{Answer, record};
 use crate::terminal::sender::Sender;
@@ -66,10 +67,12 @@ pub async fn run(ctx: &Context, args: TerminalArgs) -> Result<(), Failure> {
                 None => None,
             };
             let terminal = of.terminal.clone();
+            let clerks = Clerks::beside(&path(ctx, &of));
             let ledger = Arc::new(open(ctx, of, &hall).await?);
-            let takes = Takes { once, port };
+            let takes = Takes { once, port: port.map(|it| (it, clerks)) };
             agent(ctx, ledger, hall, terminal, takes).await
         }
+        TerminalAction::Clerk { action } => clerk(ctx, action).await,
         TerminalAction::Status { of } => {
             let terminal = of.terminal.clone();
             status(ctx, &there(ctx, of, &hall).await?, &terminal).await
@@ -92,6 +95,40 @@ async fn open(ctx: &Context, of: LedgerArgs, hall: &HallCode) -> Result<Ledger, 
         now: ctx.clock.now(),
     };
     Ok(Ledger::open(settings).await?)
+}
+
+async fn clerk(ctx: &Context, action: ClerkAction) -> Result<(), Failure> {
+    match action {
+        ClerkAction::Add { of, clerk } => {
+            ctx.output.note(format!("{clerk} 的密码 the PIN of {clerk}, then Enter:"));
+            let line = BufReader::new(tokio::io::stdin()).lines().next_line().await;
+            let line =
+                line.map_err(|error| Failure::unavailable(format!("standard input: {error}")))?;
+            let pin = Pin::new(line.unwrap_or_default().trim(), &clerk)?;
+            let hash = pin.hash(&Context::secret()?)?;
+            let there = Clerks::beside(&path(ctx, &of)).put(&clerk, Some(hash))?;
+            let done = if there { "已改密码 has another PIN" } else { "已加入 may log in" };
+            ctx.output.note(format!("{clerk} {done}"));
+        }
+        ClerkAction::Remove { of, clerk } => {
+            if !Clerks::beside(&path(ctx, &of)).put(&clerk, None)? {
+                let message = format!("{clerk} 不在本机人员中 is no clerk of this device");
+                return Err(Failure::coded(Code::NotFound, message)
+                    .with_next(format!("see zhoubao terminal clerk list {}", of.terminal)));
+            }
+            ctx.output.note(format!("{clerk} 已移除 may not log in any more"));
+        }
+        ClerkAction::List { of } => {
+            let clerks = Clerks::beside(&path(ctx, &of)).all()?;
+            let names: Vec<&String> = clerks.keys().collect();
+            if ctx.output.is_json() {
+                ctx.output.value(&json!({ "terminal": of.terminal.as_str(), "clerks": names }));
+            } else {
+                names.into_iter().for_each(|it| ctx.output.line(it));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The ledger, which must be there.
@@ -134,8 +171,8 @@ async fn line(
 struct Takes {
     /// It ends with standard input.
     once: bool,
-    /// The local port, if it has one.
-    port: Option<TcpListener>,
+    /// The local port, if it has one, and who may log in by it.
+    port: Option<(TcpListener, Clerks)>,
 }
 
 async fn agent(
@@ -165,11 +202,16 @@ async fn agent(
     let intake = Intake::new(hall.clone(), ledger.subject().clone(), orders);
     let (stop, is_stopped) = watch::channel(false);
     let server = match port {
-        Some(listener) => {
+        Some((listener, clerks)) => {
             let address = listener.local_addr();
             let address = address.map_err(|error| Failure::unavailable(error.to_string()))?;
             let (ctx, ledger, intake) = (ctx.clone(), ledger.clone(), intake.clone());
-            let agent = Agent { ctx: ctx.clone(), hall, terminal, ledger, intake };
+            if clerks.all()?.is_empty() {
+                ctx.output.note(format!(
+                    "尚无人员 nobody may log in yet: zhoubao terminal clerk add {terminal} WORK-NUMBER"
+                ));
+            }
+            let agent = Agent::new(ctx.clone(), hall, terminal, ledger, intake, clerks);
             let routes = routes(Arc::new(agent), address.port());
             ctx.output.note(format!("监听 listening on http://{address}"));
             Some(tokio::spawn(serve(listener, routes, is_stopped)))
@@ -239,7 +281,7 @@ async fn lines(ctx: &Context, intake: Intake) -> Result<u64, Failure> {
                 continue;
             }
             let answer = match intake.read(&line) {
-                Ok(event) => Ok(intake.order(event).await),
+                Ok(event) => Ok(intake.order(vec![event]).await),
                 Err(failure) => Err(failure),
             };
             if answers.send((line_number, answer)).await.is_err() {
@@ -251,11 +293,13 @@ async fn lines(ctx: &Context, intake: Intake) -> Result<u64, Failure> {
         let mut refused = 0;
         while let Some((line, waiting)) = said.recv().await {
             let answer = match waiting {
-                Ok(receiver) => answer(receiver).await,
+                Ok(receiver) => outcomes(receiver).await,
                 Err(failure) => Err(failure),
             };
-            match answer {
-                Ok(it) => saved(ctx, &stream, line, it.number, it.repeated),
+            // There is one event a line, so there is one answer.
+            match answer.and_then(|mut it| it.pop().transpose()) {
+                Ok(None) => {}
+                Ok(Some(it)) => saved(ctx, &stream, line, it.number, it.repeated),
                 Err(failure) => {
                     refused += 1;
                     not_saved(ctx, line, &failure);

@@ -8,6 +8,8 @@
 //!                                clerk
 //! ```
 
+pub mod clerks;
+pub mod door;
 pub mod http;
 pub mod intake;
 pub mod keys;
