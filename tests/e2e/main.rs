@@ -12,4 +12,5 @@ mod kills;
 mod refusals;
 mod rules;
 mod terminal;
+mod terminal_clock;
 mod terminal_http;

@@ -19,7 +19,7 @@ use crate::hall::{COMMAND_MAX, Hall};
 use crate::kills::Dice;
 
 /// A consultation of one person on 6 February, under a key of its own.
-fn consultation(key: &str) -> Value {
+pub(crate) fn consultation(key: &str) -> Value {
     json!({
         "specversion": "1.0",
         "source": "hall.510000.terminal.w01",
@@ -32,10 +32,10 @@ fn consultation(key: &str) -> Value {
 
 /// An answer of the port.
 #[derive(Debug)]
-struct Answer {
-    status: u16,
-    head: String,
-    body: Value,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Value,
 }
 
 impl Answer {
@@ -49,7 +49,7 @@ impl Answer {
 
 /// Whoever calls the port.
 #[derive(Debug, Clone)]
-struct Caller {
+pub(crate) struct Caller {
     address: SocketAddr,
     headers: Vec<(String, String)>,
 }
@@ -98,7 +98,7 @@ impl Caller {
         Ok(Answer { status, head, body })
     }
 
-    async fn get(&self, path: &str) -> anyhow::Result<Answer> {
+    pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Answer> {
         self.call("GET", path, "").await
     }
 
@@ -109,20 +109,20 @@ impl Caller {
         Ok(self.with("Authorization", &format!("Bearer {token}")))
     }
 
-    async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
         self.with("Content-Type", "application/json").call("POST", path, &body.to_string()).await
     }
 }
 
 /// A running agent of w01 with a port.
-struct Device {
-    agent: Child,
-    port: Caller,
+pub(crate) struct Device {
+    pub(crate) agent: Child,
+    pub(crate) port: Caller,
 }
 
 impl Device {
     /// Starts it, and logs u100 in.
-    async fn start(hall: &Hall) -> anyhow::Result<Self> {
+    pub(crate) async fn start(hall: &Hall) -> anyhow::Result<Self> {
         let command = hall.command(&["terminal", "run", "w01", "--listen", "127.0.0.1:0"]);
         Self::with_clerk(hall, command).await
     }
@@ -153,7 +153,7 @@ impl Device {
         Ok(Self { agent, port: Caller::new(address) })
     }
 
-    async fn kill(mut self) -> anyhow::Result<()> {
+    pub(crate) async fn kill(mut self) -> anyhow::Result<()> {
         self.agent.start_kill()?;
         timeout(COMMAND_MAX, self.agent.wait()).await??;
         Ok(())

@@ -12,6 +12,7 @@ use zhoubao_application::journal::{Line, OwnLine};
 use zhoubao_contract::{Stored, to_structured};
 use zhoubao_domain::code::Code;
 use zhoubao_domain::id::{HallCode, Stream, Subject, TerminalId};
+use zhoubao_domain::time::rfc3339;
 use zhoubao_nats::{Identity, NatsLine};
 use zhoubao_store_sqlite::ledger::{Heard, Ledger, Settings};
 
@@ -21,6 +22,7 @@ use crate::config::JournalAt;
 use crate::failure::{Exit, Failure};
 use crate::projecting::stopped;
 use crate::terminal::clerks::{Clerks, Pin};
+use crate::terminal::clock::{self, Clocks, Timed};
 use crate::terminal::http::{Agent, routes};
 use crate::terminal::intake::{Intake, outcomes};
 use crate::terminal::keys::KeyFiles;
@@ -184,13 +186,17 @@ async fn agent(
 ) -> Result<(), Failure> {
     let standing = ledger.standing().await?;
     let (recorded, has_recorded) = watch::channel(standing.recorded);
+    let clocks = Arc::new(Clocks::load(ledger.clone(), ctx.clock.clone()).await?);
     let sender = Sender {
         ledger: ledger.clone(),
         key: KeyFiles::of(&ctx.folder(), &terminal).signing()?,
         open: {
             let (ctx, subject) = (ctx.clone(), ledger.subject().clone());
-            let terminal = terminal.clone();
-            async move || line(&ctx, &subject, &terminal).await
+            let (terminal, clocks) = (terminal.clone(), clocks.clone());
+            async move || {
+                let line = line(&ctx, &subject, &terminal).await?;
+                Ok(Arc::new(Timed::new(line, clocks.clone())) as Arc<dyn Line>)
+            }
         },
         clock: ctx.clock.clone(),
         random: Context::random,
@@ -211,7 +217,8 @@ async fn agent(
                     "尚无人员 nobody may log in yet: zhoubao terminal clerk add {terminal} WORK-NUMBER"
                 ));
             }
-            let agent = Agent::new(ctx.clone(), hall, terminal, ledger, intake, clerks);
+            let agent =
+                Agent::new(ctx.clone(), hall, terminal, ledger, intake, clocks.clone(), clerks);
             let routes = routes(Arc::new(agent), address.port());
             ctx.output.note(format!("监听 listening on http://{address}"));
             Some(tokio::spawn(serve(listener, routes, is_stopped)))
@@ -219,7 +226,7 @@ async fn agent(
         None => None,
     };
     let work = async {
-        let recorder = record(ledger.clone(), ctx.clock.clone(), waiting, recorded);
+        let recorder = record(ledger.clone(), clocks.clone(), waiting, recorded);
         let intake = async {
             let refused = lines(ctx, intake).await?;
             if !once {
@@ -340,8 +347,10 @@ async fn status(ctx: &Context, ledger: &Ledger, terminal: &TerminalId) -> Result
     let standing = ledger.standing().await?;
     let (stored, position) = standing.stored.unwrap_or_default();
     let to_send = standing.recorded.saturating_sub(stored);
+    let (notes, now) = (ledger.clock().await?, clock::stamp(&*ctx.clock));
     if ctx.output.is_json() {
-        ctx.output.value(&standing::to_json(terminal, &standing));
+        let clock = clock::to_json(&notes, &now);
+        ctx.output.value(&standing::to_json(terminal, &standing, clock));
         return Ok(());
     }
     ctx.output.line(format!("终端 terminal {terminal}"));
@@ -351,6 +360,17 @@ async fn status(ctx: &Context, ledger: &Ledger, terminal: &TerminalId) -> Result
         _ => ctx.output.line(format!("  已送达 stored    {stored}（序号 position {position}）")),
     }
     ctx.output.line(format!("  待发送 to send   {to_send}"));
+    match (clock::offset(&notes, &now), &notes.contact) {
+        (Some(offset), Some(contact)) => ctx.output.line(format!(
+            "  时钟偏差 clock      {:+.1} 秒 s（测于 measured {}）",
+            offset.as_secs_f64(),
+            rfc3339(contact.server)
+        )),
+        _ => ctx.output.line("  时钟偏差 clock      未知 unknown: nothing was sent yet"),
+    }
+    if let Some(message) = clock::warning(&notes, &now) {
+        ctx.output.line(format!("  警告 warning {}: {message}", Code::ClockSkew));
+    }
     if let Some((code, number)) = standing.stopped {
         ctx.output.line(format!("  已停发 stopped at {number}: {code} {}", code.title()));
         ctx.output.line(format!("  怎么办 what to do: {}", code.fix()));

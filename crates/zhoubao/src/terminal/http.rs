@@ -28,9 +28,9 @@ use zhoubao_domain::id::{HallCode, TerminalId, UserId};
 use zhoubao_store_sqlite::ledger::{Entry, Ledger, Recorded};
 
 use super::clerks::{Clerks, is_pin};
+use super::clock::{self, Clocks, since_boot_us};
 use super::door::{Door, IDLE_MAX, SESSION_MAX};
 use super::intake::{Intake, outcomes};
-use super::recorder::since_boot_us;
 use super::server::guard;
 use super::standing::{self, Counting, state};
 use crate::failure::Failure;
@@ -60,6 +60,8 @@ pub struct Agent {
     ledger: Arc<Ledger>,
     /// The way into the ledger.
     intake: Intake,
+    /// What is known of its clock.
+    clocks: Arc<Clocks>,
     /// Who may log in.
     clerks: Clerks,
     /// Who has.
@@ -321,10 +323,11 @@ impl Agent {
         terminal: TerminalId,
         ledger: Arc<Ledger>,
         intake: Intake,
+        clocks: Arc<Clocks>,
         clerks: Clerks,
     ) -> Self {
         let (door, looking) = (Mutex::default(), tokio::sync::Mutex::default());
-        Self { ctx, hall, terminal, ledger, intake, clerks, door, looking }
+        Self { ctx, hall, terminal, ledger, intake, clocks, clerks, door, looking }
     }
 
     fn door(&self) -> MutexGuard<'_, Door> {
@@ -360,12 +363,16 @@ impl Agent {
                 value
             }
         });
-        let value = match (alone, results.next()) {
+        let mut value = match (alone, results.next()) {
             (true, Some(only)) => only,
             (_, first) => {
                 json!({ "results": first.into_iter().chain(results).collect::<Vec<_>>() })
             }
         };
+        // Saved all the same; the clerk is told while he can still set the clock.
+        if let Some(message) = clock::warning(&self.clocks.notes(), &self.clocks.stamp()) {
+            value["warning"] = clock::warning_json(&message);
+        }
         (status, Json(value)).into_response()
     }
 
@@ -386,7 +393,11 @@ impl Agent {
 /// `GET /v1/status`: how the terminal stands, and nothing of what anybody recorded.
 async fn status(State(agent): State<Arc<Agent>>) -> Result<Json<Value>, Refused> {
     let standing = agent.ledger.standing().await.map_err(Failure::from)?;
-    let mut value = standing::to_json(&agent.terminal, &standing);
+    let mut value = standing::to_json(
+        &agent.terminal,
+        &standing,
+        clock::to_json(&agent.clocks.notes(), &agent.clocks.stamp()),
+    );
     let counting = agent.counting().await;
     value["flagged"] = match &counting {
         Some(counting) => counting

@@ -6,6 +6,7 @@ use zhoubao_domain::code::Code;
 use zhoubao_domain::id::{HallCode, Subject};
 use zhoubao_store_sqlite::ledger::Recorded;
 
+use super::clock::ATTRIBUTE;
 use super::recorder::{Answer, Order};
 use crate::commands::emit::LINE_BYTES_MAX;
 use crate::failure::Failure;
@@ -53,6 +54,12 @@ impl Intake {
         if event.number.is_some() {
             let message =
                 "编号由台账给出 the ledger numbers: leave `id`, `prevhash` and `hash` away";
+            return Err(Failure::coded(Code::Malformed, message));
+        }
+        if event.attributes.extra.iter().any(|(name, _)| name == ATTRIBUTE) {
+            let message = format!(
+                "时钟偏差由本机测得 the device measures its clock: leave `{ATTRIBUTE}` away"
+            );
             return Err(Failure::coded(Code::Malformed, message));
         }
         Ok(event)

@@ -9,6 +9,7 @@
 //! ```
 
 pub mod clerks;
+pub mod clock;
 pub mod door;
 pub mod http;
 pub mod intake;

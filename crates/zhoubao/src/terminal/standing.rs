@@ -10,9 +10,9 @@ use crate::config::StoreAt;
 use crate::failure::Failure;
 use crate::wiring::Context;
 
-/// How a terminal stands, as one JSON object.
+/// How a terminal stands, as one JSON object; `clock` is what is known of its clock.
 #[must_use]
-pub fn to_json(terminal: &TerminalId, standing: &Standing) -> Value {
+pub fn to_json(terminal: &TerminalId, standing: &Standing, clock: Value) -> Value {
     let (stored, position) = standing.stored.unwrap_or_default();
     let stopped = standing.stopped.map(|(code, number)| {
         json!({ "code": code.text(), "title": code.title(), "number": number, "next": code.fix() })
@@ -24,6 +24,7 @@ pub fn to_json(terminal: &TerminalId, standing: &Standing) -> Value {
         "position": (position > 0).then_some(position),
         "to_send": standing.recorded.saturating_sub(stored),
         "stopped": stopped,
+        "clock": clock,
     })
 }
 
