@@ -513,3 +513,77 @@ async fn a_wrong_pin_is_waited_for_longer_each_time() -> anyhow::Result<()> {
     assert!(!ledger.windows(7).any(|it| it == b"argon2i"));
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_warns_of_what_the_device_knows_and_records_nothing() -> anyhow::Result<()> {
+    let hall = Hall::in_files()?;
+    let device = Device::start(&hall).await?;
+    let port = &device.port;
+    let of = |kind: &str, data: Value| {
+        let mut event = consultation("");
+        event["type"] = json!(format!("cn.zhoubao.{kind}.v1"));
+        event["data"] = data;
+        event.as_object_mut().map(|it| it.remove("command"));
+        event
+    };
+    let people = |people: u32, time: &str| {
+        let mut event = of("Consulted", json!({ "people": people }));
+        event["time"] = json!(time);
+        event
+    };
+    let reference = |number: u64| format!("terminal.w01#{number}");
+    let day = "2023-02-06T10:00:00+08:00";
+    let recorded = json!([
+        people(3, day),
+        people(4, day),
+        people(5, day),
+        people(7, "2023-02-07T10:00:00+08:00"),
+        of("Corrected", json!({ "original": reference(1), "people": 30, "reason": "输入有误" })),
+        of("Corrected", json!({ "original": reference(1), "people": 2, "reason": "输入有误" })),
+        of("Voided", json!({ "original": reference(2), "reason": "重复" })),
+    ]);
+    let answer = port.post("/v1/events", &recorded).await?;
+    assert_eq!(answer.status, 200, "{answer:?}");
+
+    let codes = async |event: Value| {
+        let answer = port.post("/v1/check", &event).await?;
+        assert_eq!(answer.body["state"], "recordable", "{answer:?}");
+        let warnings = answer.body["warnings"].as_array().context("no warnings")?;
+        assert!(warnings.iter().all(|it| it["message"].is_string() && it["next"].is_string()));
+        let codes = warnings.iter().map(|it| it["code"].as_str().unwrap_or_default().to_owned());
+        anyhow::Ok(codes.collect::<Vec<_>>())
+    };
+    let closed = |consulted: u32| {
+        let data = json!({ "day": "2023-02-06", "consulted": consulted, "accepted": 0, "issued": 0,
+            "transferred": 0 });
+        of("DayClosed", data)
+    };
+    // 2 as corrected, 4 voided, 5; and 7 of the day after.
+    assert_eq!(codes(closed(7)).await?, [""; 0]);
+    assert_eq!(codes(closed(12)).await?, ["W.140"]);
+    assert_eq!(codes(people(1, day)).await?, [""; 0]);
+    assert_eq!(codes(people(1, "2099-02-06T10:00:00+08:00")).await?, ["E.105"]);
+    let mut late = people(1, day);
+    late["enteredat"] = json!("2023-02-08T10:00:00+08:00");
+    assert_eq!(codes(late).await?, ["E.106"]);
+    let voided = of("Voided", json!({ "original": reference(99), "reason": "重复" }));
+    assert_eq!(codes(voided).await?, ["E.112"]);
+
+    // What would be refused is told as it would be; what is there, too.
+    let answer = port.post("/v1/events", &consultation("a")).await?;
+    assert_eq!(answer.body["number"], 8, "{answer:?}");
+    let mut changed = consultation("a");
+    changed["data"]["people"] = json!(2);
+    let many = json!([consultation("a"), changed, {}, consultation("b")]);
+    let answer = port.post("/v1/check", &many).await?;
+    let results = answer.body["results"].as_array().context("no results")?;
+    let states: Vec<_> =
+        results.iter().map(|it| (it["state"].as_str(), it["code"].as_str())).collect();
+    let refused = |code| (Some("refused"), Some(code));
+    let expected =
+        [(Some("saved"), None), refused("E.104"), refused("E.102"), (Some("recordable"), None)];
+    assert_eq!((answer.status, states), (200, expected.to_vec()), "{answer:?}");
+    port.with("Authorization", "").post("/v1/check", &many).await?.refuses(401, "E.150");
+    assert_eq!(port.get("/v1/status").await?.body["recorded"], 8);
+    Ok(())
+}

@@ -85,7 +85,7 @@ pub struct ClockNotes {
 }
 
 /// An event in the ledger.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recorded {
     /// Its number.
     pub number: u64,
@@ -344,6 +344,25 @@ impl Ledger {
             }
             transaction.commit().await?;
             Ok(answers)
+        })
+        .await
+    }
+
+    /// What [`Ledger::record`] would answer to an event whose command was recorded before; `None`: it is new.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`].
+    pub async fn known(
+        &self,
+        event: &Incoming,
+    ) -> Result<Option<Result<Recorded, Refusal>>, LedgerError> {
+        let Some(command) = &event.command else { return Ok(None) };
+        self.with(async |connection| {
+            let known = sqlx::query_file!("queries/ledger/by_command.sql", command)
+                .fetch_optional(connection)
+                .await?;
+            Ok(known.map(|it| repeated(event, number(it.number), &it.headers, &it.body)))
         })
         .await
     }

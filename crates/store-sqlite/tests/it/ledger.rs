@@ -91,6 +91,12 @@ async fn given_a_command_when_it_comes_again_then_it_is_the_same_event_and_never
     assert_eq!(answers[0], Ok(Recorded { number: 2, repeated: true }));
     assert_eq!(answers[1].as_ref().unwrap_err().code, Code::Fork);
     assert_eq!(answers[2], Ok(Recorded { number: 4, repeated: false }), "the others are recorded");
+    // The same is told without recording anything.
+    let known = async |people, command| ledger.known(&event(people, command)).await.unwrap();
+    assert_eq!(known(1, Some("k2")).await, Some(Ok(Recorded { number: 2, repeated: true })));
+    assert_eq!(known(9, Some("k1")).await.unwrap().unwrap_err().code, Code::Fork);
+    assert_eq!((known(1, Some("k3")).await, known(1, None).await), (None, None));
+    assert_eq!(ledger.standing().await.unwrap().recorded, 4);
 }
 
 #[tokio::test]

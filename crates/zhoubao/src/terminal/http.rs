@@ -4,6 +4,7 @@
 //! |--|--|
 //! | `POST /v1/login` | work number and PIN, for a token; `POST /v1/logout` gives it back |
 //! | `POST /v1/events` | records one event, or at most 200; answers once they are on disk |
+//! | `POST /v1/check` | what the device would warn of; records nothing |
 //! | `GET /v1/events?after=N` | what became of the clerk's own events after number N |
 //! | `GET /v1/status` | how the terminal stands, for anybody at the device |
 
@@ -27,6 +28,7 @@ use zhoubao_domain::code::Code;
 use zhoubao_domain::id::{HallCode, TerminalId, UserId};
 use zhoubao_store_sqlite::ledger::{Entry, Ledger, Recorded};
 
+use super::check;
 use super::clerks::{Clerks, is_pin};
 use super::clock::{self, Clocks, since_boot_us};
 use super::door::{Door, IDLE_MAX, SESSION_MAX};
@@ -76,6 +78,7 @@ pub fn routes(agent: Arc<Agent>, port: u16) -> Router {
         .route("/v1/login", post(login))
         .route("/v1/logout", post(logout))
         .route("/v1/events", post(record).get(events))
+        .route("/v1/check", post(checked))
         .route("/v1/status", get(status))
         .fallback(nothing_here)
         .method_not_allowed_fallback(other_method)
@@ -275,14 +278,12 @@ fn now() -> Duration {
 
 /// `POST /v1/events`: records, and answers of each event once it is on disk.
 async fn record(State(agent): State<Arc<Agent>>, request: Request) -> Result<Response, Refused> {
-    let clerk = agent.clerk(request.headers(), true)?;
-    let (kind, text) = body(request, &[JSON, CLOUD_EVENT, CLOUD_EVENTS, LINES]).await?;
-    let (events, alone) = split(&kind, &text)?;
+    let (read, alone) = agent.read(request).await?;
     // What can be recorded goes into one transaction: all of it is saved, or nothing.
-    let mut fit = Vec::with_capacity(events.len());
-    let mut refused = Vec::with_capacity(events.len());
-    for text in &events {
-        match agent.intake.read(text).and_then(|it| by(it, &clerk)) {
+    let mut fit = Vec::with_capacity(read.len());
+    let mut refused = Vec::with_capacity(read.len());
+    for it in read {
+        match it {
             Ok(event) => {
                 fit.push(event);
                 refused.push(None);
@@ -299,7 +300,37 @@ async fn record(State(agent): State<Arc<Agent>>, request: Request) -> Result<Res
         .into_iter()
         .map(|it| it.map_or_else(|| recorded.next().unwrap_or_else(lost), Err))
         .collect();
-    Ok(agent.answered(&answers, alone))
+    // Saved all: 200; some of them: 207, and each says of itself; none: as the first of them.
+    let first = answers.iter().find_map(|it| it.as_ref().err());
+    let status = match first {
+        None => StatusCode::OK,
+        Some(_) if answers.iter().any(Result::is_ok) => StatusCode::MULTI_STATUS,
+        Some(failure) => status_of(failure),
+    };
+    let results = answers.iter().map(|it| match it {
+        Ok(it) => agent.saved(*it),
+        Err(failure) => refused_event(failure),
+    });
+    Ok(agent.answered(status, results.collect(), alone))
+}
+
+/// `POST /v1/check`: what the device would say of each event, which is not recorded.
+async fn checked(State(agent): State<Arc<Agent>>, request: Request) -> Result<Response, Refused> {
+    let (read, alone) = agent.read(request).await?;
+    let mut results = Vec::with_capacity(read.len());
+    for it in read {
+        results.push(match it {
+            Ok(event) => agent.checked(&event).await?,
+            Err(failure) => refused_event(&failure),
+        });
+    }
+    Ok(agent.answered(StatusCode::OK, results, alone))
+}
+
+fn refused_event(failure: &Failure) -> Value {
+    let mut value = told(failure);
+    value["state"] = json!("refused");
+    value
 }
 
 /// The event as an act of the clerk who is logged in.
@@ -344,25 +375,42 @@ impl Agent {
             .ok_or_else(|| Failure::coded(Code::NotLoggedIn, "请登录 log in first: POST /v1/login"))
     }
 
-    fn answered(&self, answers: &[Result<Recorded, Failure>], alone: bool) -> Response {
-        // Saved all: 200; some of them: 207, and each says of itself; none: as the first of them.
-        let first = answers.iter().find_map(|it| it.as_ref().err());
-        let status = match first {
-            None => StatusCode::OK,
-            Some(_) if answers.iter().any(Result::is_ok) => StatusCode::MULTI_STATUS,
-            Some(failure) => status_of(failure),
-        };
-        let mut results = answers.iter().map(|it| match it {
-            Ok(Recorded { number, repeated }) => json!({
-                "stream": self.intake.own().stream.to_string(), "number": number, "state": "saved",
-                "repeated": repeated,
-            }),
-            Err(failure) => {
-                let mut value = told(failure);
-                value["state"] = json!("refused");
-                value
-            }
-        });
+    /// The events of a request, each as an act of the clerk who sent it, and whether it was one by itself.
+    async fn read(
+        &self,
+        request: Request,
+    ) -> Result<(Vec<Result<Incoming, Failure>>, bool), Refused> {
+        let clerk = self.clerk(request.headers(), true)?;
+        let (kind, text) = body(request, &[JSON, CLOUD_EVENT, CLOUD_EVENTS, LINES]).await?;
+        let (events, alone) = split(&kind, &text)?;
+        let read = events.iter().map(|it| self.intake.read(it).and_then(|it| by(it, &clerk)));
+        Ok((read.collect(), alone))
+    }
+
+    fn saved(&self, Recorded { number, repeated }: Recorded) -> Value {
+        json!({
+            "stream": self.intake.own().stream.to_string(), "number": number, "state": "saved",
+            "repeated": repeated,
+        })
+    }
+
+    async fn checked(&self, event: &Incoming) -> Result<Value, Failure> {
+        match self.ledger.known(event).await? {
+            Some(Ok(it)) => return Ok(self.saved(it)),
+            Some(Err(refusal)) => return Ok(refused_event(&refusal.into())),
+            None => {}
+        }
+        let stamp = self.clocks.stamp();
+        let offset = clock::offset(&self.clocks.notes(), &stamp).unwrap_or_default();
+        let now = stamp.wall.saturating_sub(offset).unwrap_or(stamp.wall);
+        let found = check::warnings(event, &self.ledger, now).await?;
+        let found: Vec<Value> =
+            found.into_iter().map(|it| told(&Failure::coded(it.code, it.detail))).collect();
+        Ok(json!({ "state": "recordable", "warnings": found }))
+    }
+
+    fn answered(&self, status: StatusCode, results: Vec<Value>, alone: bool) -> Response {
+        let mut results = results.into_iter();
         let mut value = match (alone, results.next()) {
             (true, Some(only)) => only,
             (_, first) => {

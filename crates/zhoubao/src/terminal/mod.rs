@@ -8,6 +8,7 @@
 //!                                clerk
 //! ```
 
+pub mod check;
 pub mod clerks;
 pub mod clock;
 pub mod door;
