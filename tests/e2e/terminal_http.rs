@@ -587,3 +587,35 @@ async fn a_check_warns_of_what_the_device_knows_and_records_nothing() -> anyhow:
     assert_eq!(port.get("/v1/status").await?.body["recorded"], 8);
     Ok(())
 }
+
+/// At a terminal, which `script` plays: the PIN is asked twice, and not shown.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pin_is_not_shown_as_it_is_typed() -> anyhow::Result<()> {
+    let hall = Hall::in_files()?;
+    let program = hall.command(&["terminal", "clerk", "add", "w01", "u100"]);
+    let words = std::iter::once(program.as_std().get_program()).chain(program.as_std().get_args());
+    let words: Vec<String> = words.map(|it| format!("'{}'", it.to_string_lossy())).collect();
+    for (second, exit) in [("730195", 2), (PIN, 0)] {
+        let mut terminal = Command::new("script")
+            .args(["--quiet", "--return", "--command", &words.join(" "), "/dev/null"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let mut keys = terminal.stdin.take().context("no stdin")?;
+        let mut screen = terminal.stdout.take().context("no stdout")?;
+        let mut shown = Vec::new();
+        for (prompt, typed) in [("then Enter:", PIN), ("once more:", second)] {
+            while !String::from_utf8_lossy(&shown).contains(prompt) {
+                ensure!(timeout(COMMAND_MAX, screen.read_buf(&mut shown)).await?? > 0, "{shown:?}");
+            }
+            keys.write_all(format!("{typed}\n").as_bytes()).await?;
+        }
+        timeout(COMMAND_MAX, screen.read_to_end(&mut shown)).await??;
+        let status = timeout(COMMAND_MAX, terminal.wait()).await??;
+        let shown = String::from_utf8_lossy(&shown);
+        assert_eq!(status.code(), Some(exit), "{shown}");
+        assert!(!shown.contains(PIN) && !shown.contains(second), "{shown}");
+    }
+    Device::start(&hall).await?.kill().await
+}

@@ -369,7 +369,7 @@ pub enum TerminalAction {
 pub enum ClerkAction {
     /// 设密码 sets the PIN of a clerk: one line of standard input, 6 digits or more
     #[command(after_help = "例 example:\n  zhoubao terminal clerk add w01 u100 < pin.txt\n\n\
-        在终端上逐字显示 on a terminal it is shown as it is typed")]
+        在终端上输入不显示，须输两次 on a terminal it is typed twice and not shown")]
     Add {
         /// Whose device.
         #[command(flatten)]

@@ -1,9 +1,11 @@
 //! `zhoubao terminal`: the agent of a window's device, and what its ledger holds.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpListener;
@@ -11,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use zhoubao_application::journal::{Line, OwnLine};
 use zhoubao_contract::{Stored, to_structured};
 use zhoubao_domain::code::Code;
-use zhoubao_domain::id::{HallCode, Stream, Subject, TerminalId};
+use zhoubao_domain::id::{HallCode, Stream, Subject, TerminalId, UserId};
 use zhoubao_domain::time::rfc3339;
 use zhoubao_nats::{Identity, NatsLine};
 use zhoubao_store_sqlite::ledger::{Heard, Ledger, Settings};
@@ -102,11 +104,13 @@ async fn open(ctx: &Context, of: LedgerArgs, hall: &HallCode) -> Result<Ledger, 
 async fn clerk(ctx: &Context, action: ClerkAction) -> Result<(), Failure> {
     match action {
         ClerkAction::Add { of, clerk } => {
-            ctx.output.note(format!("{clerk} 的密码 the PIN of {clerk}, then Enter:"));
-            let line = BufReader::new(tokio::io::stdin()).lines().next_line().await;
-            let line =
-                line.map_err(|error| Failure::unavailable(format!("standard input: {error}")))?;
-            let pin = Pin::new(line.unwrap_or_default().trim(), &clerk)?;
+            let ask = {
+                let (ctx, clerk) = (ctx.clone(), clerk.clone());
+                move || ask_pin(&ctx, &clerk)
+            };
+            let asked = tokio::task::spawn_blocking(ask).await;
+            let line = asked.map_err(|error| Failure::unavailable(error.to_string()))??;
+            let pin = Pin::new(&line, &clerk)?;
             let hash = pin.hash(&Context::secret()?)?;
             let there = Clerks::beside(&path(ctx, &of)).put(&clerk, Some(hash))?;
             let done = if there { "已改密码 has another PIN" } else { "已加入 may log in" };
@@ -131,6 +135,47 @@ async fn clerk(ctx: &Context, action: ClerkAction) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// One line of standard input; from a person it is asked twice.
+fn ask_pin(ctx: &Context, clerk: &UserId) -> Result<String, Failure> {
+    let failed = |error| Failure::unavailable(format!("standard input: {error}"));
+    let read = || {
+        let mut line = String::new();
+        std::io::stdin().read_line(&mut line)?;
+        Ok::<_, std::io::Error>(line.trim().to_owned())
+    };
+    if !std::io::stdin().is_terminal() {
+        return read().map_err(failed);
+    }
+    let _hidden = Hidden::new().map_err(failed)?;
+    ctx.output.note(format!("{clerk} 的密码 the PIN of {clerk}, then Enter:"));
+    let first = read().map_err(failed)?;
+    ctx.output.note("再输一次 once more:");
+    if read().map_err(failed)? == first {
+        return Ok(first);
+    }
+    Err(Failure::usage("两次输入不同 the two differ").with_next("type it again"))
+}
+
+/// A terminal that does not show what is typed, until this is dropped.
+struct Hidden(Termios);
+
+impl Hidden {
+    fn new() -> std::io::Result<Self> {
+        let before = tcgetattr(std::io::stdin())?;
+        let mut hidden = before.clone();
+        hidden.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(std::io::stdin(), OptionalActions::Flush, &hidden)?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        // A terminal that has gone shows nothing anyway.
+        let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &self.0);
+    }
 }
 
 /// The ledger, which must be there.
