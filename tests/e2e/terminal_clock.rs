@@ -70,7 +70,8 @@ async fn a_clock_that_is_ten_minutes_fast_is_measured_by_what_is_sent() -> anyho
             async move || {
                 let options = Options::new(&url, code.clone());
                 let line = NatsLine::connect(&options, "w01".parse()?).await?;
-                Ok(Arc::new(Timed::new(Arc::new(line), clocks.clone())) as Arc<dyn Line>)
+                Ok(Arc::new(Timed::new(Arc::new(line), clocks.clone(), watch::Sender::new(None)))
+                    as Arc<dyn Line>)
             }
         },
         clock: fast,

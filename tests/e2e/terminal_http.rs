@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::process::Stdio;
-use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use zhoubao_test_support::eventually;
@@ -240,6 +239,7 @@ async fn what_the_port_answers_is_in_the_ledger_and_becomes_counted() -> anyhow:
     hall.counts().await?;
     let status = port.get("/v1/status").await?.body;
     assert_eq!([&status["recorded"], &status["stored"]], [6, 6], "{status}");
+    assert_eq!(status["online"], true, "{status}");
     assert_eq!(
         (&status["stopped"], &status["position"]),
         (&Value::Null, &json!(hall.last().await?))
@@ -325,6 +325,7 @@ async fn a_wrong_request_is_refused_with_what_to_do_and_records_nothing() -> any
 
     let status = port.get("/v1/status").await?.body;
     assert_eq!((&status["recorded"], &status["flagged"]), (&json!(0), &Value::Null), "{status}");
+    assert_eq!(status["online"], false, "there is no journal: {status}");
     // The same from the device's own page is recorded.
     assert_eq!(port.with("Origin", &own).post("/v1/events", &event).await?.status, 200);
     Ok(())
@@ -342,35 +343,41 @@ async fn killed_while_it_answers_everything_answered_is_in_the_ledger_once() -> 
     let mut unanswered = 0;
     for round in 0..=KILLS {
         let device = Device::start(&hall).await?;
-        let port = Arc::new(device.port.clone());
         // What was not answered before is posted again, by eight at a time, each one after the other.
-        let keys = (0..EVENTS * (round + 1) / (KILLS + 1)).map(|it| format!("key-{it}"));
+        let keys = (0..EVENTS).map(|it| format!("key-{it}"));
         let open: Vec<_> = keys.filter(|it| !answered.contains_key(it)).collect();
+        let (tell, mut told) = mpsc::channel(EVENTS);
         let mut posting = JoinSet::new();
         for share in open.chunks(open.len().div_ceil(8)) {
-            let (port, share) = (port.clone(), share.to_vec());
+            let (port, share, tell) = (device.port.clone(), share.to_vec(), tell.clone());
             posting.spawn(async move {
-                let mut got = Vec::new();
-                for key in &share {
-                    let Ok(answer) = port.post("/v1/events", &consultation(key)).await else {
-                        break;
+                for key in share {
+                    let Ok(answer) = port.post("/v1/events", &consultation(&key)).await else {
+                        return 1;
                     };
                     assert_eq!(answer.status, 200, "{answer:?}");
-                    got.push((key.clone(), answer.body["number"].as_u64().unwrap()));
+                    tell.send((key, answer.body["number"].as_u64().unwrap())).await.unwrap();
                 }
-                (share.len() - got.len(), got)
+                0
             });
         }
-        if round < KILLS {
-            tokio::time::sleep(Duration::from_millis(20 + dice.below(100))).await;
-            device.kill().await?;
+        drop(tell);
+        // More are open than are waited for, so the kill hits those that are on their way.
+        let upto = match round {
+            KILLS => EVENTS,
+            _ => answered.len() + usize::try_from(dice.below((EVENTS / (KILLS + 1)) as u64))?,
+        };
+        while answered.len() < upto {
+            let told = timeout(COMMAND_MAX, told.recv()).await?;
+            answered.extend([told.context("they ended early")?]);
         }
-        for (missing, got) in posting.join_all().await {
-            unanswered += missing;
-            answered.extend(got);
+        device.kill().await?;
+        unanswered += posting.join_all().await.into_iter().sum::<usize>();
+        while let Some(late) = told.recv().await {
+            answered.extend([late]);
         }
     }
-    assert!(unanswered > 0, "no kill hit a request");
+    assert!(unanswered >= KILLS, "{unanswered} requests were hit by {KILLS} kills");
     assert_eq!(answered.len(), EVENTS);
     assert_eq!(ledger(&hall).await?, answered);
     hall.run(&["terminal", "run", "w01", "--once"]).await?.ok();

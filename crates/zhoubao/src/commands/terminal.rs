@@ -232,6 +232,7 @@ async fn agent(
     let standing = ledger.standing().await?;
     let (recorded, has_recorded) = watch::channel(standing.recorded);
     let clocks = Arc::new(Clocks::load(ledger.clone(), ctx.clock.clone()).await?);
+    let (online, is_online) = watch::channel(None);
     let sender = Sender {
         ledger: ledger.clone(),
         key: KeyFiles::of(&ctx.folder(), &terminal).signing()?,
@@ -239,8 +240,12 @@ async fn agent(
             let (ctx, subject) = (ctx.clone(), ledger.subject().clone());
             let (terminal, clocks) = (terminal.clone(), clocks.clone());
             async move || {
-                let line = line(&ctx, &subject, &terminal).await?;
-                Ok(Arc::new(Timed::new(line, clocks.clone())) as Arc<dyn Line>)
+                let line = line(&ctx, &subject, &terminal).await;
+                if line.is_err() {
+                    online.send_replace(Some(false));
+                }
+                let timed = Timed::new(line?, clocks.clone(), online.clone());
+                Ok(Arc::new(timed) as Arc<dyn Line>)
             }
         },
         clock: ctx.clock.clone(),
@@ -262,8 +267,15 @@ async fn agent(
                     "尚无人员 nobody may log in yet: zhoubao terminal clerk add {terminal} WORK-NUMBER"
                 ));
             }
-            let agent =
-                Agent::new(ctx.clone(), hall, terminal, ledger, intake, clocks.clone(), clerks);
+            let agent = Agent::new(
+                ctx.clone(),
+                terminal,
+                ledger,
+                intake,
+                clocks.clone(),
+                is_online,
+                clerks,
+            );
             let routes = routes(Arc::new(agent), address.port());
             ctx.output.note(format!("监听 listening on http://{address}"));
             Some(tokio::spawn(serve(listener, routes, is_stopped)))

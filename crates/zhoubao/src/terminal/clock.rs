@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use zhoubao_application::clock::Clock;
 use zhoubao_application::journal::{AppendError, JournalError, Line};
 use zhoubao_contract::{Message, Stored};
@@ -200,13 +201,15 @@ impl Clocks {
     }
 }
 
-/// A line of the journal by which the clock is measured.
+/// A line of the journal by which the clock is measured, and which tells whether the journal answers.
 ///
 /// An append that was just acknowledged happened between the call and its answer, and the message says what time the
 /// journal had. It is the one thing about time that a device may ask: the head of its own line.
 pub struct Timed {
     line: Arc<dyn Line>,
     clocks: Arc<Clocks>,
+    /// Whether the journal answered when it was last called.
+    online: watch::Sender<Option<bool>>,
     /// Not before this moment is measured again.
     due_us: Mutex<i64>,
 }
@@ -214,8 +217,12 @@ pub struct Timed {
 impl Timed {
     /// Measures at the first append, and then at most once a minute.
     #[must_use]
-    pub fn new(line: Arc<dyn Line>, clocks: Arc<Clocks>) -> Self {
-        Self { line, clocks, due_us: Mutex::new(i64::MIN) }
+    pub fn new(
+        line: Arc<dyn Line>,
+        clocks: Arc<Clocks>,
+        online: watch::Sender<Option<bool>>,
+    ) -> Self {
+        Self { line, clocks, online, due_us: Mutex::new(i64::MIN) }
     }
 
     /// Whether it is time to measure; then it is not for a while.
@@ -259,12 +266,16 @@ impl Timed {
 #[async_trait]
 impl Line for Timed {
     async fn head(&self) -> Result<Option<Stored>, JournalError> {
-        self.line.head().await
+        let head = self.line.head().await;
+        self.online.send_replace(Some(!matches!(head, Err(JournalError::Unavailable(_)))));
+        head
     }
 
     async fn append(&self, messages: &[Message], last: u64) -> Result<Vec<u64>, AppendError> {
         let before = self.clocks.stamp();
-        let positions = self.line.append(messages, last).await?;
+        let appended = self.line.append(messages, last).await;
+        self.online.send_replace(Some(!matches!(appended, Err(AppendError::Unavailable(_)))));
+        let positions = appended?;
         if let Some(last) = positions.last() {
             self.measure(before, since_boot_us(), *last).await;
         }

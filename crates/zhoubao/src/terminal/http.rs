@@ -23,9 +23,10 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use zhoubao_contract::structured::Incoming;
 use zhoubao_domain::code::Code;
-use zhoubao_domain::id::{HallCode, TerminalId, UserId};
+use zhoubao_domain::id::{TerminalId, UserId};
 use zhoubao_store_sqlite::ledger::{Entry, Ledger, Recorded};
 
 use super::check;
@@ -54,8 +55,6 @@ const COUNTING_MAX: Duration = Duration::from_secs(2);
 pub struct Agent {
     /// Settings and folder of the device.
     ctx: Context,
-    /// The hall.
-    hall: HallCode,
     /// The terminal.
     terminal: TerminalId,
     /// Its ledger.
@@ -64,6 +63,8 @@ pub struct Agent {
     intake: Intake,
     /// What is known of its clock.
     clocks: Arc<Clocks>,
+    /// Whether the journal answered when it was last called.
+    online: watch::Receiver<Option<bool>>,
     /// Who may log in.
     clerks: Clerks,
     /// Who has.
@@ -350,15 +351,15 @@ impl Agent {
     #[must_use]
     pub fn new(
         ctx: Context,
-        hall: HallCode,
         terminal: TerminalId,
         ledger: Arc<Ledger>,
         intake: Intake,
         clocks: Arc<Clocks>,
+        online: watch::Receiver<Option<bool>>,
         clerks: Clerks,
     ) -> Self {
         let (door, looking) = (Mutex::default(), tokio::sync::Mutex::default());
-        Self { ctx, hall, terminal, ledger, intake, clocks, clerks, door, looking }
+        Self { ctx, terminal, ledger, intake, clocks, online, clerks, door, looking }
     }
 
     fn door(&self) -> MutexGuard<'_, Door> {
@@ -426,7 +427,7 @@ impl Agent {
 
     /// What the hall's read models say, where they are on this device and answer soon.
     async fn counting(&self) -> Option<Counting> {
-        let read = Counting::of(&self.ctx, &self.hall, self.intake.own());
+        let read = Counting::of(&self.ctx, self.intake.own());
         match tokio::time::timeout(COUNTING_MAX, read).await {
             Ok(Ok(counting)) => counting,
             Ok(Err(failure)) => {
@@ -446,6 +447,7 @@ async fn status(State(agent): State<Arc<Agent>>) -> Result<Json<Value>, Refused>
         &standing,
         clock::to_json(&agent.clocks.notes(), &agent.clocks.stamp()),
     );
+    value["online"] = json!(*agent.online.borrow());
     let counting = agent.counting().await;
     value["flagged"] = match &counting {
         Some(counting) => counting

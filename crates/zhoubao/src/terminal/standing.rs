@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use zhoubao_domain::code::Code;
-use zhoubao_domain::id::{HallCode, Subject, TerminalId};
+use zhoubao_domain::id::{Subject, TerminalId};
 use zhoubao_projections::rows::{ExceptionRow, Standing as Of};
 use zhoubao_store_sqlite::ledger::{Entry, Standing};
 
@@ -81,18 +81,14 @@ impl Counting {
     /// # Errors
     ///
     /// When the read models are there and cannot be read.
-    pub async fn of(
-        ctx: &Context,
-        hall: &HallCode,
-        line: &Subject,
-    ) -> Result<Option<Self>, Failure> {
+    pub async fn of(ctx: &Context, line: &Subject) -> Result<Option<Self>, Failure> {
         if ctx.config.store != StoreAt::Sqlite || !ctx.folder().read_models().exists() {
             return Ok(None);
         }
         let store = ctx.open_store().await?;
-        let Some(checkpoint) = store.checkpoint(hall).await? else { return Ok(None) };
+        let Some(checkpoint) = store.checkpoint(&line.hall).await? else { return Ok(None) };
         let stream = line.stream.to_string();
-        let mut exceptions = store.exceptions(hall, true).await?;
+        let mut exceptions = store.exceptions(&line.hall, true).await?;
         exceptions.retain(|it| it.stream == stream);
         Ok(Some(Self { upto: checkpoint.sequence, exceptions }))
     }
