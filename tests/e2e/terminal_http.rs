@@ -225,41 +225,52 @@ async fn what_the_port_answers_is_in_the_ledger_and_becomes_counted() -> anyhow:
     let answer = caller.call("POST", "/v1/events", &lines).await?;
     assert_eq!((answer.status, &answer.body["results"][1]["number"]), (200, &json!(5)));
 
-    // Everything is sent, folded and told of.
-    sent(port).await?;
-    let flagged = consultation("f");
-    let flagged = json!({ "specversion": "1.0", "source": flagged["source"], "command": "f",
-        "type": "cn.zhoubao.Accepted.v1", "time": flagged["time"],
-        "data": { "department": "d999", "case": "2023-0001", "matter": "m1" } });
+    // What does not count is not refused, and told of once the hall has looked at it.
+    let mut flagged = consultation("f");
+    flagged["type"] = json!("cn.zhoubao.Accepted.v1");
+    flagged["data"] = json!({ "department": "d999", "case": "2023-0001", "matter": "m1" });
     let answer = port.post("/v1/events", &flagged).await?;
-    assert_eq!(answer.status, 200, "a fact is not refused: {answer:?}");
-    let before = port.get("/v1/events?after=5").await?.body;
-    assert_ne!(before["events"][0]["state"], "needs_attention", "not folded: {before}");
+    assert_eq!(answer.status, 200, "{answer:?}");
     sent(port).await?;
-    hall.counts().await?;
     let status = port.get("/v1/status").await?.body;
     assert_eq!([&status["recorded"], &status["stored"]], [6, 6], "{status}");
     assert_eq!(status["online"], true, "{status}");
+    assert_eq!((&status["counted"], &status["flagged"]), (&Value::Null, &Value::Null));
     assert_eq!(
         (&status["stopped"], &status["position"]),
         (&Value::Null, &json!(hall.last().await?))
     );
-    assert_eq!(
-        (&status["flagged"][0]["number"], &status["flagged"][0]["code"]),
-        (&json!(6), &json!("E.101"))
-    );
-    let events = port.get("/v1/events?after=3").await?.body;
-    let states: Vec<_> = events["events"]
-        .as_array()
-        .context("no events")?
-        .iter()
-        .map(|it| (it["number"].as_u64(), it["label"].as_str()))
-        .collect();
-    let expected =
-        [(Some(4), Some("已入账")), (Some(5), Some("已入账")), (Some(6), Some("需处理"))];
-    assert_eq!(states, expected, "{events}");
-    assert_eq!(events["events"][2]["code"], "E.101");
+    let states = async || {
+        let events = port.get("/v1/events?after=3").await?.body;
+        let all = events["events"].as_array().context("no events")?.iter();
+        let of = |it: &Value| (it["number"].as_u64(), it["label"].as_str().map(str::to_owned));
+        anyhow::Ok((all.map(of).collect::<Vec<_>>(), events))
+    };
+    let label = |number, label: &str| (Some(number), Some(label.to_owned()));
+    let stored = [4, 5, 6].map(|it| label(it, "已送达"));
+    assert_eq!(states().await?.0, stored);
+    hall.counts().await?;
+    // The device asks again now and then.
+    eventually("the receipt", COMMAND_MAX, async || {
+        let status = port.get("/v1/status").await?.body;
+        Ok((status["counted"] == 6).then_some(()))
+    })
+    .await?;
+    let (labels, events) = states().await?;
+    let expected = [label(4, "已入账"), label(5, "已入账"), label(6, "需处理")];
+    assert_eq!(labels, expected, "{events}");
     assert_eq!((&events["last"], &events["more"]), (&json!(6), &json!(false)));
+    let why = &events["events"][2];
+    assert_eq!(why["code"], "E.101");
+    assert!(why["reason"].is_string() && why["next"].is_string(), "{why}");
+    let status = port.get("/v1/status").await?.body;
+    assert_eq!((&status["flagged"][0]["number"], &status["flagged_count"]), (&json!(6), &json!(1)));
+    assert!(status["flagged"][0]["reason"].is_null(), "nobody needs to be logged in for this");
+    let text = hall.run(&["terminal", "status", "w01"]).await?.ok().text();
+    assert!(
+        text.contains("已入账 counted   6（") && text.contains("需处理 to look at 1"),
+        "{text}"
+    );
 
     // Stopped, it finishes and ends well.
     let mut agent = device.agent;

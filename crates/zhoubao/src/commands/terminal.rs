@@ -23,6 +23,7 @@ use crate::cli::{ClerkAction, LedgerArgs, TerminalAction, TerminalArgs};
 use crate::config::JournalAt;
 use crate::failure::{Exit, Failure};
 use crate::projecting::stopped;
+use crate::receipts::heard;
 use crate::terminal::clerks::{Clerks, Pin};
 use crate::terminal::clock::{self, Clocks, Timed};
 use crate::terminal::http::{Agent, routes};
@@ -261,21 +262,13 @@ async fn agent(
         Some((listener, clerks)) => {
             let address = listener.local_addr();
             let address = address.map_err(|error| Failure::unavailable(error.to_string()))?;
-            let (ctx, ledger, intake) = (ctx.clone(), ledger.clone(), intake.clone());
+            let (ledger, intake) = (ledger.clone(), intake.clone());
             if clerks.all()?.is_empty() {
                 ctx.output.note(format!(
                     "尚无人员 nobody may log in yet: zhoubao terminal clerk add {terminal} WORK-NUMBER"
                 ));
             }
-            let agent = Agent::new(
-                ctx.clone(),
-                terminal,
-                ledger,
-                intake,
-                clocks.clone(),
-                is_online,
-                clerks,
-            );
+            let agent = Agent::new(terminal, ledger, intake, clocks.clone(), is_online, clerks);
             let routes = routes(Arc::new(agent), address.port());
             ctx.output.note(format!("监听 listening on http://{address}"));
             Some(tokio::spawn(serve(listener, routes, is_stopped)))
@@ -405,9 +398,10 @@ async fn status(ctx: &Context, ledger: &Ledger, terminal: &TerminalId) -> Result
     let (stored, position) = standing.stored.unwrap_or_default();
     let to_send = standing.recorded.saturating_sub(stored);
     let (notes, now) = (ledger.clock().await?, clock::stamp(&*ctx.clock));
+    let receipt = heard(ledger).await?;
     if ctx.output.is_json() {
         let clock = clock::to_json(&notes, &now);
-        ctx.output.value(&standing::to_json(terminal, &standing, clock));
+        ctx.output.value(&standing::to_json(terminal, &standing, receipt.as_ref(), clock));
         return Ok(());
     }
     ctx.output.line(format!("终端 terminal {terminal}"));
@@ -417,6 +411,15 @@ async fn status(ctx: &Context, ledger: &Ledger, terminal: &TerminalId) -> Result
         _ => ctx.output.line(format!("  已送达 stored    {stored}（序号 position {position}）")),
     }
     ctx.output.line(format!("  待发送 to send   {to_send}"));
+    match &receipt {
+        Some(it) => ctx.output.line(format!(
+            "  已入账 counted   {}（截至 as of {}），需处理 to look at {}",
+            it.number,
+            rfc3339(it.at),
+            it.open_count
+        )),
+        None => ctx.output.line("  已入账 counted   未知 unknown: the hall has not said yet"),
+    }
     match (clock::offset(&notes, &now), &notes.contact) {
         (Some(offset), Some(contact)) => ctx.output.line(format!(
             "  时钟偏差 clock      {:+.1} 秒 s（测于 measured {}）",

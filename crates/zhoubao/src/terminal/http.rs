@@ -35,8 +35,9 @@ use super::clock::{self, Clocks, since_boot_us};
 use super::door::{Door, IDLE_MAX, SESSION_MAX};
 use super::intake::{Intake, outcomes};
 use super::server::guard;
-use super::standing::{self, Counting, state};
+use super::standing::{self, state};
 use crate::failure::Failure;
+use crate::receipts::heard;
 use crate::wiring::Context;
 
 /// Most bytes of one request: 200 events of a window, which have some 300 bytes, with much room.
@@ -48,13 +49,8 @@ const BODY_MAX: Duration = Duration::from_secs(10);
 /// Most events of one request, and of one answer: what the ledger takes in one transaction.
 const EVENTS_MAX: usize = 200;
 
-/// Longest wait for the hall's read models; without them nothing is said of counting.
-const COUNTING_MAX: Duration = Duration::from_secs(2);
-
 /// What the handlers work with.
 pub struct Agent {
-    /// Settings and folder of the device.
-    ctx: Context,
     /// The terminal.
     terminal: TerminalId,
     /// Its ledger.
@@ -350,7 +346,6 @@ impl Agent {
     /// What the handlers work with, nobody being logged in.
     #[must_use]
     pub fn new(
-        ctx: Context,
         terminal: TerminalId,
         ledger: Arc<Ledger>,
         intake: Intake,
@@ -359,7 +354,7 @@ impl Agent {
         clerks: Clerks,
     ) -> Self {
         let (door, looking) = (Mutex::default(), tokio::sync::Mutex::default());
-        Self { ctx, terminal, ledger, intake, clocks, online, clerks, door, looking }
+        Self { terminal, ledger, intake, clocks, online, clerks, door, looking }
     }
 
     fn door(&self) -> MutexGuard<'_, Door> {
@@ -424,41 +419,15 @@ impl Agent {
         }
         (status, Json(value)).into_response()
     }
-
-    /// What the hall's read models say, where they are on this device and answer soon.
-    async fn counting(&self) -> Option<Counting> {
-        let read = Counting::of(&self.ctx, self.intake.own());
-        match tokio::time::timeout(COUNTING_MAX, read).await {
-            Ok(Ok(counting)) => counting,
-            Ok(Err(failure)) => {
-                tracing::warn!(error = failure.message, "cannot tell what counts");
-                None
-            }
-            Err(_) => None,
-        }
-    }
 }
 
 /// `GET /v1/status`: how the terminal stands, and nothing of what anybody recorded.
 async fn status(State(agent): State<Arc<Agent>>) -> Result<Json<Value>, Refused> {
     let standing = agent.ledger.standing().await.map_err(Failure::from)?;
-    let mut value = standing::to_json(
-        &agent.terminal,
-        &standing,
-        clock::to_json(&agent.clocks.notes(), &agent.clocks.stamp()),
-    );
+    let receipt = heard(&agent.ledger).await.map_err(Failure::from)?;
+    let clock = clock::to_json(&agent.clocks.notes(), &agent.clocks.stamp());
+    let mut value = standing::to_json(&agent.terminal, &standing, receipt.as_ref(), clock);
     value["online"] = json!(*agent.online.borrow());
-    let counting = agent.counting().await;
-    value["flagged"] = match &counting {
-        Some(counting) => counting
-            .needs_attention()
-            .take(EVENTS_MAX)
-            .map(|it| {
-                json!({ "number": it.number, "code": it.code.text(), "title": it.code.title() })
-            })
-            .collect(),
-        None => Value::Null,
-    };
     Ok(Json(value))
 }
 
@@ -479,16 +448,13 @@ async fn events(
     let Query(After { after }) = after.map_err(|it| malformed(it.body_text()))?;
     let most = u32::try_from(EVENTS_MAX).unwrap_or(u32::MAX);
     let entries = agent.ledger.entries(after, u64::MAX, most).await.map_err(Failure::from)?;
-    let counting = agent.counting().await;
+    let receipt = heard(&agent.ledger).await.map_err(Failure::from)?;
     let last = entries.last().map_or(after, |it| it.number);
     let full = entries.len() == EVENTS_MAX;
     let own = |it: &&Entry| it.message.attributes.actor.as_deref() == Some(clerk.as_str());
     let events = entries.iter().filter(own).map(|entry| {
-        let (state, exception) = state(entry, counting.as_ref());
-        let mut value = match exception {
-            Some(it) => standing::reason(it.code, &it.detail),
-            None => json!({}),
-        };
+        let (state, open) = state(entry, receipt.as_ref());
+        let mut value = open.map_or_else(|| json!({}), standing::reason);
         let attributes = &entry.message.attributes;
         value["number"] = json!(entry.number);
         value["state"] = json!(state.word());
