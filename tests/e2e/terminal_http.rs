@@ -475,6 +475,11 @@ async fn a_clerk_records_under_his_own_name_and_sees_nothing_of_the_others() -> 
     hall.run(&["terminal", "clerk", "remove", "w01", "u200"]).await?.fails(4, "E.112");
     let list = hall.run(&["terminal", "clerk", "list", "w01"]).await?.ok();
     assert_eq!(list.text(), "u100\n");
+    // A file that somebody has spoilt lets nobody in, and is not taken for an empty one.
+    std::fs::write(hall.dir().join("terminal-w01.clerks"), "{")?;
+    second.post("/v1/events", &consultation("f")).await?.refuses(500, "E.780");
+    let login = json!({ "clerk": "u100", "pin": PIN });
+    first.post("/v1/login", &login).await?.refuses(500, "E.780");
     device.kill().await?;
 
     let export = hall.run(&["terminal", "export", "w01"]).await?.ok().text();

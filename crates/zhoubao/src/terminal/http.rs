@@ -36,7 +36,7 @@ use super::door::{Door, IDLE_MAX, SESSION_MAX};
 use super::intake::{Intake, outcomes};
 use super::server::guard;
 use super::standing::{self, state};
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::receipts::heard;
 use crate::wiring::Context;
 
@@ -115,6 +115,9 @@ impl Refused {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
+        if self.status == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::error!(error = self.failure.message, "a file of the device cannot be used");
+        }
         let mut response = (self.status, Json(told(&self.failure))).into_response();
         if let Some(pause) = self.pause {
             response.headers_mut().insert(RETRY_AFTER, pause.as_secs().into());
@@ -125,7 +128,10 @@ impl IntoResponse for Refused {
 
 fn status_of(failure: &Failure) -> StatusCode {
     match failure.code {
-        Some(Code::Malformed | Code::UnknownHall) | None => StatusCode::BAD_REQUEST,
+        Some(Code::Malformed | Code::UnknownHall) => StatusCode::BAD_REQUEST,
+        None if failure.exit == Exit::Usage => StatusCode::BAD_REQUEST,
+        // A damaged file of the device is nobody's request.
+        Some(Code::Configuration) | None => StatusCode::INTERNAL_SERVER_ERROR,
         Some(Code::NotLoggedIn | Code::WrongPin) => StatusCode::UNAUTHORIZED,
         Some(Code::ForeignPage | Code::NoRight) => StatusCode::FORBIDDEN,
         Some(Code::Fork) => StatusCode::CONFLICT,
