@@ -14,4 +14,5 @@ mod nats;
 mod refusals;
 mod rules;
 mod terminal;
+mod terminal_clock;
 mod terminal_http;

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::process::Stdio;
-use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use zhoubao_test_support::eventually;
@@ -19,7 +18,7 @@ use crate::hall::{COMMAND_MAX, Hall};
 use crate::kills::Dice;
 
 /// A consultation of one person on 6 February, under a key of its own.
-fn consultation(key: &str) -> Value {
+pub(crate) fn consultation(key: &str) -> Value {
     json!({
         "specversion": "1.0",
         "source": "hall.510000.terminal.w01",
@@ -32,10 +31,10 @@ fn consultation(key: &str) -> Value {
 
 /// An answer of the port.
 #[derive(Debug)]
-struct Answer {
-    status: u16,
-    head: String,
-    body: Value,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Value,
 }
 
 impl Answer {
@@ -49,7 +48,7 @@ impl Answer {
 
 /// Whoever calls the port.
 #[derive(Debug, Clone)]
-struct Caller {
+pub(crate) struct Caller {
     address: SocketAddr,
     headers: Vec<(String, String)>,
 }
@@ -92,29 +91,48 @@ impl Caller {
         let status = head.split(' ').nth(1).context("no status")?.parse()?;
         let head = head.to_ascii_lowercase();
         let length = format!("content-length: {}\r\n", body.len());
-        ensure!((head.clone() + "\r\n").contains(&length), "cut off: {answer}");
+        let whole = status == 204 || (head.clone() + "\r\n").contains(&length);
+        ensure!(whole, "cut off: {answer}");
         let body = if body.is_empty() { Value::Null } else { serde_json::from_str(body)? };
         Ok(Answer { status, head, body })
     }
 
-    async fn get(&self, path: &str) -> anyhow::Result<Answer> {
+    pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Answer> {
         self.call("GET", path, "").await
     }
 
-    async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
+    /// The same, logged in.
+    async fn logged_in(&self, clerk: &str, pin: &str) -> anyhow::Result<Self> {
+        let answer = self.post("/v1/login", &json!({ "clerk": clerk, "pin": pin })).await?;
+        let token = answer.body["token"].as_str().with_context(|| format!("{answer:?}"))?;
+        Ok(self.with("Authorization", &format!("Bearer {token}")))
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
         self.with("Content-Type", "application/json").call("POST", path, &body.to_string()).await
     }
 }
 
 /// A running agent of w01 with a port.
-struct Device {
-    agent: Child,
-    port: Caller,
+pub(crate) struct Device {
+    pub(crate) agent: Child,
+    pub(crate) port: Caller,
 }
 
 impl Device {
-    async fn start(hall: &Hall) -> anyhow::Result<Self> {
-        Self::of(hall.command(&["terminal", "run", "w01", "--listen", "127.0.0.1:0"])).await
+    /// Starts it, and logs u100 in.
+    pub(crate) async fn start(hall: &Hall) -> anyhow::Result<Self> {
+        let command = hall.command(&["terminal", "run", "w01", "--listen", "127.0.0.1:0"]);
+        Self::with_clerk(hall, command).await
+    }
+
+    async fn with_clerk(hall: &Hall, command: Command) -> anyhow::Result<Self> {
+        if !hall.dir().join("terminal-w01.clerks").exists() {
+            add(hall, "u100", PIN).await?;
+        }
+        let mut device = Self::of(command).await?;
+        device.port = device.port.logged_in("u100", PIN).await?;
+        Ok(device)
     }
 
     async fn of(mut command: Command) -> anyhow::Result<Self> {
@@ -134,11 +152,21 @@ impl Device {
         Ok(Self { agent, port: Caller::new(address) })
     }
 
-    async fn kill(mut self) -> anyhow::Result<()> {
+    pub(crate) async fn kill(mut self) -> anyhow::Result<()> {
         self.agent.start_kill()?;
         timeout(COMMAND_MAX, self.agent.wait()).await??;
         Ok(())
     }
+}
+
+/// The PIN of u100.
+const PIN: &str = "730194";
+
+/// Sets the PIN of a clerk.
+async fn add(hall: &Hall, clerk: &str, pin: &str) -> anyhow::Result<()> {
+    let add = ["terminal", "clerk", "add", "w01", clerk];
+    hall.run_with(&format!("{pin}\n"), &add).await?.ok();
+    Ok(())
 }
 
 /// Number of each command in the ledger; a command that is there twice is an error.
@@ -197,40 +225,52 @@ async fn what_the_port_answers_is_in_the_ledger_and_becomes_counted() -> anyhow:
     let answer = caller.call("POST", "/v1/events", &lines).await?;
     assert_eq!((answer.status, &answer.body["results"][1]["number"]), (200, &json!(5)));
 
-    // Everything is sent, folded and told of.
-    sent(port).await?;
-    let flagged = consultation("f");
-    let flagged = json!({ "specversion": "1.0", "source": flagged["source"], "command": "f",
-        "type": "cn.zhoubao.Accepted.v1", "time": flagged["time"],
-        "data": { "department": "d999", "case": "2023-0001", "matter": "m1" } });
+    // What does not count is not refused, and told of once the hall has looked at it.
+    let mut flagged = consultation("f");
+    flagged["type"] = json!("cn.zhoubao.Accepted.v1");
+    flagged["data"] = json!({ "department": "d999", "case": "2023-0001", "matter": "m1" });
     let answer = port.post("/v1/events", &flagged).await?;
-    assert_eq!(answer.status, 200, "a fact is not refused: {answer:?}");
-    let before = port.get("/v1/events?after=5").await?.body;
-    assert_ne!(before["events"][0]["state"], "needs_attention", "not folded: {before}");
+    assert_eq!(answer.status, 200, "{answer:?}");
     sent(port).await?;
-    hall.counts().await?;
     let status = port.get("/v1/status").await?.body;
     assert_eq!([&status["recorded"], &status["stored"]], [6, 6], "{status}");
+    assert_eq!(status["online"], true, "{status}");
+    assert_eq!((&status["counted"], &status["flagged"]), (&Value::Null, &Value::Null));
     assert_eq!(
         (&status["stopped"], &status["position"]),
         (&Value::Null, &json!(hall.last().await?))
     );
-    assert_eq!(
-        (&status["flagged"][0]["number"], &status["flagged"][0]["code"]),
-        (&json!(6), &json!("E.101"))
-    );
-    let events = port.get("/v1/events?after=3").await?.body;
-    let states: Vec<_> = events["events"]
-        .as_array()
-        .context("no events")?
-        .iter()
-        .map(|it| (it["number"].as_u64(), it["label"].as_str()))
-        .collect();
-    let expected =
-        [(Some(4), Some("已入账")), (Some(5), Some("已入账")), (Some(6), Some("需处理"))];
-    assert_eq!(states, expected, "{events}");
-    assert_eq!(events["events"][2]["code"], "E.101");
+    let states = async || {
+        let events = port.get("/v1/events?after=3").await?.body;
+        let all = events["events"].as_array().context("no events")?.iter();
+        let of = |it: &Value| (it["number"].as_u64(), it["label"].as_str().map(str::to_owned));
+        anyhow::Ok((all.map(of).collect::<Vec<_>>(), events))
+    };
+    let label = |number, label: &str| (Some(number), Some(label.to_owned()));
+    let stored = [4, 5, 6].map(|it| label(it, "已送达"));
+    assert_eq!(states().await?.0, stored);
+    hall.counts().await?;
+    // The device asks again now and then.
+    eventually("the receipt", COMMAND_MAX, async || {
+        let status = port.get("/v1/status").await?.body;
+        Ok((status["counted"] == 6).then_some(()))
+    })
+    .await?;
+    let (labels, events) = states().await?;
+    let expected = [label(4, "已入账"), label(5, "已入账"), label(6, "需处理")];
+    assert_eq!(labels, expected, "{events}");
     assert_eq!((&events["last"], &events["more"]), (&json!(6), &json!(false)));
+    let why = &events["events"][2];
+    assert_eq!(why["code"], "E.101");
+    assert!(why["reason"].is_string() && why["next"].is_string(), "{why}");
+    let status = port.get("/v1/status").await?.body;
+    assert_eq!((&status["flagged"][0]["number"], &status["flagged_count"]), (&json!(6), &json!(1)));
+    assert!(status["flagged"][0]["reason"].is_null(), "nobody needs to be logged in for this");
+    let text = hall.run(&["terminal", "status", "w01"]).await?.ok().text();
+    assert!(
+        text.contains("已入账 counted   6（") && text.contains("需处理 to look at 1"),
+        "{text}"
+    );
 
     // Stopped, it finishes and ends well.
     let mut agent = device.agent;
@@ -296,6 +336,7 @@ async fn a_wrong_request_is_refused_with_what_to_do_and_records_nothing() -> any
 
     let status = port.get("/v1/status").await?.body;
     assert_eq!((&status["recorded"], &status["flagged"]), (&json!(0), &Value::Null), "{status}");
+    assert_eq!(status["online"], false, "there is no journal: {status}");
     // The same from the device's own page is recorded.
     assert_eq!(port.with("Origin", &own).post("/v1/events", &event).await?.status, 200);
     Ok(())
@@ -313,35 +354,41 @@ async fn killed_while_it_answers_everything_answered_is_in_the_ledger_once() -> 
     let mut unanswered = 0;
     for round in 0..=KILLS {
         let device = Device::start(&hall).await?;
-        let port = Arc::new(device.port.clone());
         // What was not answered before is posted again, by eight at a time, each one after the other.
-        let keys = (0..EVENTS * (round + 1) / (KILLS + 1)).map(|it| format!("key-{it}"));
+        let keys = (0..EVENTS).map(|it| format!("key-{it}"));
         let open: Vec<_> = keys.filter(|it| !answered.contains_key(it)).collect();
+        let (tell, mut told) = mpsc::channel(EVENTS);
         let mut posting = JoinSet::new();
         for share in open.chunks(open.len().div_ceil(8)) {
-            let (port, share) = (port.clone(), share.to_vec());
+            let (port, share, tell) = (device.port.clone(), share.to_vec(), tell.clone());
             posting.spawn(async move {
-                let mut got = Vec::new();
-                for key in &share {
-                    let Ok(answer) = port.post("/v1/events", &consultation(key)).await else {
-                        break;
+                for key in share {
+                    let Ok(answer) = port.post("/v1/events", &consultation(&key)).await else {
+                        return 1;
                     };
                     assert_eq!(answer.status, 200, "{answer:?}");
-                    got.push((key.clone(), answer.body["number"].as_u64().unwrap()));
+                    tell.send((key, answer.body["number"].as_u64().unwrap())).await.unwrap();
                 }
-                (share.len() - got.len(), got)
+                0
             });
         }
-        if round < KILLS {
-            tokio::time::sleep(Duration::from_millis(20 + dice.below(100))).await;
-            device.kill().await?;
+        drop(tell);
+        // More are open than are waited for, so the kill hits those that are on their way.
+        let upto = match round {
+            KILLS => EVENTS,
+            _ => answered.len() + usize::try_from(dice.below((EVENTS / (KILLS + 1)) as u64))?,
+        };
+        while answered.len() < upto {
+            let told = timeout(COMMAND_MAX, told.recv()).await?;
+            answered.extend([told.context("they ended early")?]);
         }
-        for (missing, got) in posting.join_all().await {
-            unanswered += missing;
-            answered.extend(got);
+        device.kill().await?;
+        unanswered += posting.join_all().await.into_iter().sum::<usize>();
+        while let Some(late) = told.recv().await {
+            answered.extend([late]);
         }
     }
-    assert!(unanswered > 0, "no kill hit a request");
+    assert!(unanswered >= KILLS, "{unanswered} requests were hit by {KILLS} kills");
     assert_eq!(answered.len(), EVENTS);
     assert_eq!(ledger(&hall).await?, answered);
     hall.run(&["terminal", "run", "w01", "--once"]).await?.ok();
@@ -363,7 +410,7 @@ async fn a_full_disk_is_answered_with_503_and_what_was_answered_before_is_kept()
         .args(program.as_std().get_args())
         .stdin(Stdio::null())
         .kill_on_drop(true);
-    let device = Device::of(limited).await?;
+    let device = Device::with_clerk(&hall, limited).await?;
     let mut saved = 0;
     let refused = loop {
         let events: Vec<_> = (saved..saved + 50).map(|it| consultation(&it.to_string())).collect();
@@ -374,11 +421,224 @@ async fn a_full_disk_is_answered_with_503_and_what_was_answered_before_is_kept()
         saved += 50;
         ensure!(saved < 5_000, "the disk does not fill up");
     };
-    assert_eq!(refused.status, 503, "{refused:?}");
-    let results = refused.body["results"].as_array().context("no results")?;
-    assert!(results.iter().all(|it| it["code"] == "E.705" && it["state"] == "refused"));
+    refused.refuses(503, "E.705");
     device.kill().await?;
     assert!(saved > 0);
     assert_eq!(ledger(&hall).await?.len(), saved);
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clerk_records_under_his_own_name_and_sees_nothing_of_the_others() -> anyhow::Result<()> {
+    let hall = Hall::in_files()?;
+    let device = Device::start(&hall).await?;
+    let first = &device.port;
+    let nobody = first.with("Authorization", "");
+    for caller in [&nobody, &first.with("Authorization", &format!("Bearer {}", "0".repeat(64)))] {
+        caller.post("/v1/events", &consultation("a")).await?.refuses(401, "E.150");
+        caller.get("/v1/events").await?.refuses(401, "E.150");
+        assert_eq!(caller.get("/v1/status").await?.body["recorded"], 0);
+    }
+    // Who is logged in is who did it; nobody does it for another.
+    let mut named = consultation("b");
+    named["actor"] = json!("u100");
+    let mut of_another = consultation("c");
+    of_another["actor"] = json!("u200");
+    first.post("/v1/events", &of_another).await?.refuses(403, "E.111");
+    let answer = first.post("/v1/events", &json!([consultation("a"), of_another, named])).await?;
+    assert_eq!((answer.status, &answer.body["results"][1]["code"]), (207, &json!("E.111")));
+
+    // The shift changes.
+    add(&hall, "u200", "481516").await?;
+    let second = first.logged_in("u200", "481516").await?;
+    first.post("/v1/events", &consultation("d")).await?.refuses(401, "E.150");
+    assert_eq!(second.post("/v1/events", &consultation("e")).await?.status, 200);
+    let seen = second.get("/v1/events").await?.body;
+    let commands: Vec<_> = seen["events"]
+        .as_array()
+        .context("no events")?
+        .iter()
+        .map(|it| it["command"].as_str())
+        .collect();
+    assert_eq!(commands, [Some("e")], "{seen}");
+    assert_eq!(second.get("/v1/status").await?.body["to_send"], 3, "of everybody");
+    assert_eq!(second.post("/v1/logout", &json!({})).await?.status, 204);
+    second.get("/v1/events").await?.refuses(401, "E.150");
+
+    // Another PIN, and none at all, end a login.
+    let second = first.logged_in("u200", "481516").await?;
+    add(&hall, "u200", "904132").await?;
+    second.get("/v1/events").await?.refuses(401, "E.150");
+    let second = first.logged_in("u200", "904132").await?;
+    hall.run(&["terminal", "clerk", "remove", "w01", "u200"]).await?.ok();
+    second.post("/v1/events", &consultation("f")).await?.refuses(401, "E.150");
+    hall.run(&["terminal", "clerk", "remove", "w01", "u200"]).await?.fails(4, "E.112");
+    let list = hall.run(&["terminal", "clerk", "list", "w01"]).await?.ok();
+    assert_eq!(list.text(), "u100\n");
+    // A file that somebody has spoilt lets nobody in, and is not taken for an empty one.
+    std::fs::write(hall.dir().join("terminal-w01.clerks"), "{")?;
+    second.post("/v1/events", &consultation("f")).await?.refuses(500, "E.780");
+    let login = json!({ "clerk": "u100", "pin": PIN });
+    first.post("/v1/login", &login).await?.refuses(500, "E.780");
+    device.kill().await?;
+
+    let export = hall.run(&["terminal", "export", "w01"]).await?.ok().text();
+    let actors = export.lines().map(|it| {
+        let event: Value = serde_json::from_str(it)?;
+        Ok::<_, anyhow::Error>(event["actor"].as_str().unwrap_or_default().to_owned())
+    });
+    assert_eq!(actors.collect::<Result<Vec<_>, _>>()?, ["u100", "u100", "u200"]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_pin_is_waited_for_longer_each_time() -> anyhow::Result<()> {
+    let hall = Hall::in_files()?;
+    for weak in ["", "12345", "123456", "111111", "abcdef"] {
+        let add = ["terminal", "clerk", "add", "w01", "u100"];
+        hall.run_with(&format!("{weak}\n"), &add).await?.fails(4, "E.152");
+    }
+    let device = Device::start(&hall).await?;
+    add(&hall, "u200", "481516").await?;
+    let port = device.port.with("Authorization", "");
+    let login = async |clerk: &str, pin: &str| {
+        port.post("/v1/login", &json!({ "clerk": clerk, "pin": pin })).await
+    };
+    let first = login("u200", "481517").await?;
+    first.refuses(401, "E.151");
+    assert!(first.head.contains("retry-after: 1\r\n"), "{first:?}");
+    // Not even the right one is looked at before.
+    login("u200", "481516").await?.refuses(429, "E.151");
+    eventually("the pause to end", COMMAND_MAX, async || {
+        let again = login("u200", "481518").await?;
+        if again.status == 429 {
+            return Ok(None);
+        }
+        again.refuses(401, "E.151");
+        assert!(again.head.contains("retry-after: 2\r\n"), "{again:?}");
+        Ok(Some(()))
+    })
+    .await?;
+    // Another clerk does not wait, and neither does the one who is in.
+    assert_eq!(login("u100", PIN).await?.status, 200);
+    login("u999", PIN).await?.refuses(401, "E.151");
+    login("u998", PIN).await?.refuses(429, "E.151");
+    let bad = port.post("/v1/login", &json!({ "clerk": "u200", "pin": 481516 })).await?;
+    bad.refuses(400, "E.102");
+    assert!(!bad.body.to_string().contains("481516"), "{bad:?}");
+    eventually("the right PIN to be looked at", COMMAND_MAX, async || {
+        let again = login("u200", "481516").await?;
+        Ok((again.status == 200).then_some(()))
+    })
+    .await?;
+    // Neither PIN nor hash is in the ledger, of which copies are handed out.
+    let ledger = std::fs::read(hall.dir().join("terminal-w01.db"))?;
+    assert!(!ledger.windows(7).any(|it| it == b"argon2i"));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_warns_of_what_the_device_knows_and_records_nothing() -> anyhow::Result<()> {
+    let hall = Hall::in_files()?;
+    let device = Device::start(&hall).await?;
+    let port = &device.port;
+    let of = |kind: &str, data: Value| {
+        let mut event = consultation("");
+        event["type"] = json!(format!("cn.zhoubao.{kind}.v1"));
+        event["data"] = data;
+        event.as_object_mut().map(|it| it.remove("command"));
+        event
+    };
+    let people = |people: u32, time: &str| {
+        let mut event = of("Consulted", json!({ "people": people }));
+        event["time"] = json!(time);
+        event
+    };
+    let reference = |number: u64| format!("terminal.w01#{number}");
+    let day = "2023-02-06T10:00:00+08:00";
+    let recorded = json!([
+        people(3, day),
+        people(4, day),
+        people(5, day),
+        people(7, "2023-02-07T10:00:00+08:00"),
+        of("Corrected", json!({ "original": reference(1), "people": 30, "reason": "输入有误" })),
+        of("Corrected", json!({ "original": reference(1), "people": 2, "reason": "输入有误" })),
+        of("Voided", json!({ "original": reference(2), "reason": "重复" })),
+    ]);
+    let answer = port.post("/v1/events", &recorded).await?;
+    assert_eq!(answer.status, 200, "{answer:?}");
+
+    let codes = async |event: Value| {
+        let answer = port.post("/v1/check", &event).await?;
+        assert_eq!(answer.body["state"], "recordable", "{answer:?}");
+        let warnings = answer.body["warnings"].as_array().context("no warnings")?;
+        assert!(warnings.iter().all(|it| it["message"].is_string() && it["next"].is_string()));
+        let codes = warnings.iter().map(|it| it["code"].as_str().unwrap_or_default().to_owned());
+        anyhow::Ok(codes.collect::<Vec<_>>())
+    };
+    let closed = |consulted: u32| {
+        let data = json!({ "day": "2023-02-06", "consulted": consulted, "accepted": 0, "issued": 0,
+            "transferred": 0 });
+        of("DayClosed", data)
+    };
+    // 2 as corrected, 4 voided, 5; and 7 of the day after.
+    assert_eq!(codes(closed(7)).await?, [""; 0]);
+    assert_eq!(codes(closed(12)).await?, ["W.140"]);
+    assert_eq!(codes(people(1, day)).await?, [""; 0]);
+    assert_eq!(codes(people(1, "2099-02-06T10:00:00+08:00")).await?, ["E.105"]);
+    let mut late = people(1, day);
+    late["enteredat"] = json!("2023-02-08T10:00:00+08:00");
+    assert_eq!(codes(late).await?, ["E.106"]);
+    let voided = of("Voided", json!({ "original": reference(99), "reason": "重复" }));
+    assert_eq!(codes(voided).await?, ["E.112"]);
+
+    // What would be refused is told as it would be; what is there, too.
+    let answer = port.post("/v1/events", &consultation("a")).await?;
+    assert_eq!(answer.body["number"], 8, "{answer:?}");
+    let mut changed = consultation("a");
+    changed["data"]["people"] = json!(2);
+    let many = json!([consultation("a"), changed, {}, consultation("b")]);
+    let answer = port.post("/v1/check", &many).await?;
+    let results = answer.body["results"].as_array().context("no results")?;
+    let states: Vec<_> =
+        results.iter().map(|it| (it["state"].as_str(), it["code"].as_str())).collect();
+    let refused = |code| (Some("refused"), Some(code));
+    let expected =
+        [(Some("saved"), None), refused("E.104"), refused("E.102"), (Some("recordable"), None)];
+    assert_eq!((answer.status, states), (200, expected.to_vec()), "{answer:?}");
+    port.with("Authorization", "").post("/v1/check", &many).await?.refuses(401, "E.150");
+    assert_eq!(port.get("/v1/status").await?.body["recorded"], 8);
+    Ok(())
+}
+
+/// At a terminal, which `script` plays: the PIN is asked twice, and not shown.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pin_is_not_shown_as_it_is_typed() -> anyhow::Result<()> {
+    let hall = Hall::in_files()?;
+    let program = hall.command(&["terminal", "clerk", "add", "w01", "u100"]);
+    let words = std::iter::once(program.as_std().get_program()).chain(program.as_std().get_args());
+    let words: Vec<String> = words.map(|it| format!("'{}'", it.to_string_lossy())).collect();
+    for (second, exit) in [("730195", 2), (PIN, 0)] {
+        let mut terminal = Command::new("script")
+            .args(["--quiet", "--return", "--command", &words.join(" "), "/dev/null"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let mut keys = terminal.stdin.take().context("no stdin")?;
+        let mut screen = terminal.stdout.take().context("no stdout")?;
+        let mut shown = Vec::new();
+        for (prompt, typed) in [("then Enter:", PIN), ("once more:", second)] {
+            while !String::from_utf8_lossy(&shown).contains(prompt) {
+                ensure!(timeout(COMMAND_MAX, screen.read_buf(&mut shown)).await?? > 0, "{shown:?}");
+            }
+            keys.write_all(format!("{typed}\n").as_bytes()).await?;
+        }
+        timeout(COMMAND_MAX, screen.read_to_end(&mut shown)).await??;
+        let status = timeout(COMMAND_MAX, terminal.wait()).await??;
+        let shown = String::from_utf8_lossy(&shown);
+        assert_eq!(status.code(), Some(exit), "{shown}");
+        assert!(!shown.contains(PIN) && !shown.contains(second), "{shown}");
+    }
+    Device::start(&hall).await?.kill().await
 }

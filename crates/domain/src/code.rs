@@ -162,6 +162,18 @@ codes! {
         "Imported figures finish more cases than they accept: cases of earlier periods carry over (含上期结转). Legal, and printed as imported.",
         "Nothing, if cases carry over; else compare with the source.",
         "行政许可 受理 53316, 办结 54071";
+    NotLoggedIn = "E.150", "未登录 nobody is logged in",
+        "The device records over its local port for a clerk who has logged in. The login has ended (30 minutes without recording, 10 hours, another clerk, a new PIN), or there was none. Nothing is recorded.",
+        "Log in with work number and PIN, then send the same command again.",
+        "Authorization: Bearer with a token of yesterday";
+    WrongPin = "E.151", "工号或密码不对 wrong work number or PIN",
+        "Work number and PIN do not belong together on this device. After each wrong PIN the clerk has to wait twice as long, up to 15 minutes; until then no PIN is looked at.",
+        "Wait as long as the message says and try again; a PIN that is forgotten is set anew with `zhoubao terminal clerk add`.",
+        "the fifth wrong PIN of u100: wait 16 s";
+    WeakPin = "E.152", "密码过于简单 PIN too easily guessed",
+        "A PIN has 6 to 32 digits, at least four different ones, and is neither a row like 123456 nor the work number. It is not set.",
+        "Choose another one.",
+        "123456";
     ForeignPage = "E.153", "他处网页的请求 request of another site's page",
         "A request to the agent's local port names another host than this device, or comes from a page of another site in the browser. Nothing is done.",
         "Call the port by its address, such as http://127.0.0.1:7800, and from the device's own pages only.",

@@ -55,8 +55,37 @@ pub struct Stamp {
     pub boot: String,
 }
 
-/// An event in the ledger.
+/// What time the journal had when the clocks of the device stood so.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contact {
+    /// The time of the journal.
+    pub server: Timestamp,
+    /// The clocks of the device.
+    pub at: Stamp,
+    /// How far the two may be apart in truth, in microseconds.
+    pub uncertainty_us: i64,
+}
+
+/// How far the clock of the wall has jumped since the last contact, or since ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Jump {
+    /// Forward, in microseconds.
+    pub by_us: i64,
+    /// The first event recorded after it.
+    pub number: u64,
+}
+
+/// What a device knows of its own clock.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ClockNotes {
+    /// The last contact with the journal.
+    pub contact: Option<Contact>,
+    /// What it jumped since.
+    pub jump: Option<Jump>,
+}
+
+/// An event in the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recorded {
     /// Its number.
     pub number: u64,
@@ -140,6 +169,10 @@ fn sql(number: u64) -> i64 {
 
 fn number(value: i64) -> u64 {
     u64::try_from(value).unwrap_or_default()
+}
+
+fn time(microseconds: i64) -> Timestamp {
+    Timestamp::from_microsecond(microseconds).unwrap_or_default()
 }
 
 impl Ledger {
@@ -315,6 +348,25 @@ impl Ledger {
         .await
     }
 
+    /// What [`Ledger::record`] would answer to an event whose command was recorded before; `None`: it is new.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`].
+    pub async fn known(
+        &self,
+        event: &Incoming,
+    ) -> Result<Option<Result<Recorded, Refusal>>, LedgerError> {
+        let Some(command) = &event.command else { return Ok(None) };
+        self.with(async |connection| {
+            let known = sqlx::query_file!("queries/ledger/by_command.sql", command)
+                .fetch_optional(connection)
+                .await?;
+            Ok(known.map(|it| repeated(event, number(it.number), &it.headers, &it.body)))
+        })
+        .await
+    }
+
     /// How the terminal stands.
     ///
     /// # Errors
@@ -334,6 +386,93 @@ impl Ledger {
                 stored: (stored.0 > 0).then_some(stored),
                 stopped: code.zip(identity.stop_number.map(number)),
             })
+        })
+        .await
+    }
+
+    /// What the device knows of its own clock.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`].
+    pub async fn clock(&self) -> Result<ClockNotes, LedgerError> {
+        self.with(async |connection| {
+            let row =
+                sqlx::query_file!("queries/ledger/clock.sql").fetch_optional(connection).await?;
+            let Some(row) = row else { return Ok(ClockNotes::default()) };
+            let contact = match (row.server, row.wall, row.monotonic, row.boot, row.uncertainty) {
+                (
+                    Some(server),
+                    Some(wall),
+                    Some(monotonic_us),
+                    Some(boot),
+                    Some(uncertainty_us),
+                ) => {
+                    let at = Stamp { wall: time(wall), monotonic_us, boot };
+                    Some(Contact { server: time(server), at, uncertainty_us })
+                }
+                _ => None,
+            };
+            let jump = row.jump.zip(row.jump_number);
+            let jump = jump.map(|(by_us, of)| Jump { by_us, number: number(of) });
+            Ok(ClockNotes { contact, jump })
+        })
+        .await
+    }
+
+    /// Notes what time the journal has; jumps before that are forgotten.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`].
+    pub async fn note_contact(&self, contact: &Contact) -> Result<(), LedgerError> {
+        let Contact { server, at, uncertainty_us } = contact;
+        self.with(async |connection| {
+            sqlx::query_file!(
+                "queries/ledger/contact_put.sql",
+                server.as_microsecond(),
+                at.wall.as_microsecond(),
+                at.monotonic_us,
+                at.boot,
+                *uncertainty_us,
+            )
+            .execute(connection)
+            .await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Notes how far the clock of the wall has jumped in all since the last contact.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`].
+    pub async fn note_jump(&self, jump: Jump) -> Result<(), LedgerError> {
+        self.with(async |connection| {
+            sqlx::query_file!("queries/ledger/jump_put.sql", jump.by_us, sql(jump.number))
+                .execute(connection)
+                .await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// When the last event was recorded.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`].
+    pub async fn last_stamp(&self) -> Result<Option<Stamp>, LedgerError> {
+        self.with(async |connection| {
+            let row = sqlx::query_file!("queries/ledger/last_stamp.sql")
+                .fetch_optional(connection)
+                .await?;
+            Ok(row.map(|it| Stamp {
+                wall: time(it.wall),
+                monotonic_us: it.monotonic,
+                boot: it.boot,
+            }))
         })
         .await
     }
@@ -376,7 +515,7 @@ impl Ledger {
                     attributes: Attributes::read_block(&row.headers),
                     body: row.body,
                 },
-                wall: Timestamp::from_microsecond(row.wall).unwrap_or_default(),
+                wall: time(row.wall),
                 position: row.position.map(number),
             });
             Ok(entries.collect())

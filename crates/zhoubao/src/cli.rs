@@ -386,6 +386,15 @@ pub enum TerminalAction {
         /// 公钥 the hall's receipt key, as `zhoubao doctor` of the hall shows it
         key: PublicKey,
     },
+    /// 人员 who may log in on this device, with a PIN
+    #[command(
+        after_help = "例 examples:\n  zhoubao terminal clerk add w01 u100\n  zhoubao terminal clerk list w01"
+    )]
+    Clerk {
+        /// What to do.
+        #[command(subcommand)]
+        action: ClerkAction,
+    },
     /// 导出 prints the ledger, one CloudEvent in JSON a line
     #[command(after_help = "例 example:\n  zhoubao terminal export w01 --after 4650 > w01.ndjson")]
     Export {
@@ -395,6 +404,37 @@ pub enum TerminalAction {
         /// Only the events after this number.
         #[arg(long, value_name = "NUMBER", default_value_t = 0)]
         after: u64,
+    },
+}
+
+/// What `terminal clerk` does.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ClerkAction {
+    /// 设密码 sets the PIN of a clerk: one line of standard input, 6 digits or more
+    #[command(after_help = "例 example:\n  zhoubao terminal clerk add w01 u100 < pin.txt\n\n\
+        在终端上输入不显示，须输两次 on a terminal it is typed twice and not shown")]
+    Add {
+        /// Whose device.
+        #[command(flatten)]
+        of: LedgerArgs,
+        /// 工号 the work number
+        clerk: UserId,
+    },
+    /// 移除 takes a clerk off the device; a login of his ends at once
+    #[command(after_help = "例 example:\n  zhoubao terminal clerk remove w01 u100")]
+    Remove {
+        /// Whose device.
+        #[command(flatten)]
+        of: LedgerArgs,
+        /// 工号 the work number
+        clerk: UserId,
+    },
+    /// 列出 lists the clerks of the device
+    #[command(after_help = "例 example:\n  zhoubao terminal clerk list w01 --json")]
+    List {
+        /// Whose device.
+        #[command(flatten)]
+        of: LedgerArgs,
     },
 }
 

@@ -11,6 +11,7 @@
 //!    terminal-w01.db  the ledger of a terminal that runs here
 //!    terminal-w01.key its secret key, which signs its events
 //!    terminal-w01.nk  the seed of its NATS user
+//!    terminal-w01.clerks  who may log in on it
 //!    receipts/        how far each terminal's line is counted, signed; may be deleted at any time
 //!    receipts.key     the secret key that signs them
 //!    projector.lock   locked by the process that writes read.db

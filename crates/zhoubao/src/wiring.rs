@@ -50,13 +50,13 @@ impl Context {
         Uuid::new_v4().to_string()
     }
 
-    /// Random bytes of the system, for a secret.
+    /// Random bytes of the system, for a secret, a token or a salt.
     ///
     /// # Errors
     ///
     /// When the system has none.
-    pub fn secret() -> Result<[u8; 32], Failure> {
-        let mut bytes = [0; 32];
+    pub fn secret<const N: usize>() -> Result<[u8; N], Failure> {
+        let mut bytes = [0; N];
         getrandom::fill(&mut bytes)
             .map_err(|error| Failure::unavailable(format!("no random bytes: {error}")))?;
         Ok(bytes)

@@ -11,7 +11,9 @@ use zhoubao_application::conformance::journal::hall;
 use zhoubao_contract::structured::{Incoming, parse};
 use zhoubao_contract::{Stored, decode, hash};
 use zhoubao_domain::code::Code;
-use zhoubao_store_sqlite::ledger::{Ledger, LedgerError, Recorded, Settings, Stamp};
+use zhoubao_store_sqlite::ledger::{
+    ClockNotes, Contact, Jump, Ledger, LedgerError, Recorded, Settings, Stamp,
+};
 
 fn settings(path: &Path, terminal: &str) -> Settings {
     Settings {
@@ -89,6 +91,12 @@ async fn given_a_command_when_it_comes_again_then_it_is_the_same_event_and_never
     assert_eq!(answers[0], Ok(Recorded { number: 2, repeated: true }));
     assert_eq!(answers[1].as_ref().unwrap_err().code, Code::Fork);
     assert_eq!(answers[2], Ok(Recorded { number: 4, repeated: false }), "the others are recorded");
+    // The same is told without recording anything.
+    let known = async |people, command| ledger.known(&event(people, command)).await.unwrap();
+    assert_eq!(known(1, Some("k2")).await, Some(Ok(Recorded { number: 2, repeated: true })));
+    assert_eq!(known(9, Some("k1")).await.unwrap().unwrap_err().code, Code::Fork);
+    assert_eq!((known(1, Some("k3")).await, known(1, None).await), (None, None));
+    assert_eq!(ledger.standing().await.unwrap().recorded, 4);
 }
 
 #[tokio::test]
@@ -144,6 +152,54 @@ async fn given_what_the_journal_has_when_noted_then_it_is_told_and_taken_back() 
     assert_eq!(positions().await, [None; 5]);
     let standing = ledger.standing().await.unwrap();
     assert_eq!((standing.recorded, standing.stored, standing.stopped), (5, None, None));
+}
+
+#[tokio::test]
+async fn given_what_is_known_of_the_clock_when_opened_again_then_it_is_there() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("ledger.db");
+    let ledger = open(&path).await;
+    assert_eq!(ledger.clock().await.unwrap(), ClockNotes::default());
+    assert_eq!(ledger.last_stamp().await.unwrap(), None);
+    ledger.record(&[event(1, None)], &stamp()).await.unwrap();
+    assert_eq!(ledger.last_stamp().await.unwrap(), Some(stamp()));
+    let jump = Jump { by_us: -3_600_000_000, number: 1 };
+    ledger.note_jump(jump).await.unwrap();
+    let server = "2023-02-06T01:09:05Z".parse().unwrap();
+    let contact = Contact { server, at: stamp(), uncertainty_us: 250 };
+    let reopen = async |ledger: Ledger| {
+        ledger.close().await;
+        open(&path).await
+    };
+    let ledger = reopen(ledger).await;
+    assert_eq!(ledger.clock().await.unwrap(), ClockNotes { contact: None, jump: Some(jump) });
+    ledger.note_contact(&contact).await.unwrap();
+    let ledger = reopen(ledger).await;
+    let known = ClockNotes { contact: Some(contact), jump: None };
+    assert_eq!(ledger.clock().await.unwrap(), known, "a contact makes the jump before it void");
+    ledger.note_jump(jump).await.unwrap();
+    let ledger = reopen(ledger).await;
+    assert_eq!(ledger.clock().await.unwrap(), ClockNotes { jump: Some(jump), ..known });
+}
+
+#[tokio::test]
+async fn given_a_ledger_of_the_first_version_when_opened_then_it_goes_on() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("ledger.db");
+    let mut raw = SqliteConnectOptions::new()
+        .filename(&path)
+        .create_if_missing(true)
+        .connect()
+        .await
+        .unwrap();
+    let first = sqlx::migrate::Migrator::with_migrations(
+        sqlx::migrate!("migrations/ledger").iter().take(1).cloned().collect(),
+    );
+    first.run_direct(None, &mut raw, false).await.unwrap();
+    drop(raw);
+    let ledger = open(&path).await;
+    assert_eq!(numbers(ledger.record(&[event(1, None)], &stamp()).await.unwrap()), [(1, false)]);
+    assert_eq!(ledger.clock().await.unwrap(), ClockNotes::default());
 }
 
 #[tokio::test]

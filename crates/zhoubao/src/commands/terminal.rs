@@ -1,9 +1,11 @@
 //! `zhoubao terminal`: the agent of a window's device, and what its ledger holds.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpListener;
@@ -11,17 +13,21 @@ use tokio::sync::{mpsc, oneshot, watch};
 use zhoubao_application::journal::{Line, OwnLine};
 use zhoubao_contract::{Stored, to_structured};
 use zhoubao_domain::code::Code;
-use zhoubao_domain::id::{HallCode, Stream, Subject, TerminalId};
+use zhoubao_domain::id::{HallCode, Stream, Subject, TerminalId, UserId};
+use zhoubao_domain::time::rfc3339;
 use zhoubao_nats::{Identity, NatsLine};
 use zhoubao_store_sqlite::ledger::{Heard, Ledger, Settings};
 
 use super::enrol;
-use crate::cli::{LedgerArgs, TerminalAction, TerminalArgs};
+use crate::cli::{ClerkAction, LedgerArgs, TerminalAction, TerminalArgs};
 use crate::config::JournalAt;
 use crate::failure::{Exit, Failure};
 use crate::projecting::stopped;
+use crate::receipts::heard;
+use crate::terminal::clerks::{Clerks, Pin};
+use crate::terminal::clock::{self, Clocks, Timed};
 use crate::terminal::http::{Agent, routes};
-use crate::terminal::intake::{Intake, answer};
+use crate::terminal::intake::{Intake, outcomes};
 use crate::terminal::keys::KeyFiles;
 use crate::terminal::recorder::{Answer, record};
 use crate::terminal::sender::Sender;
@@ -66,10 +72,12 @@ pub async fn run(ctx: &Context, args: TerminalArgs) -> Result<(), Failure> {
                 None => None,
             };
             let terminal = of.terminal.clone();
+            let clerks = Clerks::beside(&path(ctx, &of));
             let ledger = Arc::new(open(ctx, of, &hall).await?);
-            let takes = Takes { once, port };
+            let takes = Takes { once, port: port.map(|it| (it, clerks)) };
             agent(ctx, ledger, hall, terminal, takes).await
         }
+        TerminalAction::Clerk { action } => clerk(ctx, action).await,
         TerminalAction::Status { of } => {
             let terminal = of.terminal.clone();
             status(ctx, &there(ctx, of, &hall).await?, &terminal).await
@@ -92,6 +100,83 @@ async fn open(ctx: &Context, of: LedgerArgs, hall: &HallCode) -> Result<Ledger, 
         now: ctx.clock.now(),
     };
     Ok(Ledger::open(settings).await?)
+}
+
+async fn clerk(ctx: &Context, action: ClerkAction) -> Result<(), Failure> {
+    match action {
+        ClerkAction::Add { of, clerk } => {
+            let ask = {
+                let (ctx, clerk) = (ctx.clone(), clerk.clone());
+                move || ask_pin(&ctx, &clerk)
+            };
+            let asked = tokio::task::spawn_blocking(ask).await;
+            let line = asked.map_err(|error| Failure::unavailable(error.to_string()))??;
+            let pin = Pin::new(&line, &clerk)?;
+            let hash = pin.hash(&Context::secret()?)?;
+            let there = Clerks::beside(&path(ctx, &of)).put(&clerk, Some(hash))?;
+            let done = if there { "已改密码 has another PIN" } else { "已加入 may log in" };
+            ctx.output.note(format!("{clerk} {done}"));
+        }
+        ClerkAction::Remove { of, clerk } => {
+            if !Clerks::beside(&path(ctx, &of)).put(&clerk, None)? {
+                let message = format!("{clerk} 不在本机人员中 is no clerk of this device");
+                return Err(Failure::coded(Code::NotFound, message)
+                    .with_next(format!("see zhoubao terminal clerk list {}", of.terminal)));
+            }
+            ctx.output.note(format!("{clerk} 已移除 may not log in any more"));
+        }
+        ClerkAction::List { of } => {
+            let clerks = Clerks::beside(&path(ctx, &of)).all()?;
+            let names: Vec<&String> = clerks.keys().collect();
+            if ctx.output.is_json() {
+                ctx.output.value(&json!({ "terminal": of.terminal.as_str(), "clerks": names }));
+            } else {
+                names.into_iter().for_each(|it| ctx.output.line(it));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One line of standard input; from a person it is asked twice.
+fn ask_pin(ctx: &Context, clerk: &UserId) -> Result<String, Failure> {
+    let failed = |error| Failure::unavailable(format!("standard input: {error}"));
+    let read = || {
+        let mut line = String::new();
+        std::io::stdin().read_line(&mut line)?;
+        Ok::<_, std::io::Error>(line.trim().to_owned())
+    };
+    if !std::io::stdin().is_terminal() {
+        return read().map_err(failed);
+    }
+    let _hidden = Hidden::new().map_err(failed)?;
+    ctx.output.note(format!("{clerk} 的密码 the PIN of {clerk}, then Enter:"));
+    let first = read().map_err(failed)?;
+    ctx.output.note("再输一次 once more:");
+    if read().map_err(failed)? == first {
+        return Ok(first);
+    }
+    Err(Failure::usage("两次输入不同 the two differ").with_next("type it again"))
+}
+
+/// A terminal that does not show what is typed, until this is dropped.
+struct Hidden(Termios);
+
+impl Hidden {
+    fn new() -> std::io::Result<Self> {
+        let before = tcgetattr(std::io::stdin())?;
+        let mut hidden = before.clone();
+        hidden.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(std::io::stdin(), OptionalActions::Flush, &hidden)?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        // A terminal that has gone shows nothing anyway.
+        let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &self.0);
+    }
 }
 
 /// The ledger, which must be there.
@@ -134,8 +219,8 @@ async fn line(
 struct Takes {
     /// It ends with standard input.
     once: bool,
-    /// The local port, if it has one.
-    port: Option<TcpListener>,
+    /// The local port, if it has one, and who may log in by it.
+    port: Option<(TcpListener, Clerks)>,
 }
 
 async fn agent(
@@ -147,13 +232,22 @@ async fn agent(
 ) -> Result<(), Failure> {
     let standing = ledger.standing().await?;
     let (recorded, has_recorded) = watch::channel(standing.recorded);
+    let clocks = Arc::new(Clocks::load(ledger.clone(), ctx.clock.clone()).await?);
+    let (online, is_online) = watch::channel(None);
     let sender = Sender {
         ledger: ledger.clone(),
         key: KeyFiles::of(&ctx.folder(), &terminal).signing()?,
         open: {
             let (ctx, subject) = (ctx.clone(), ledger.subject().clone());
-            let terminal = terminal.clone();
-            async move || line(&ctx, &subject, &terminal).await
+            let (terminal, clocks) = (terminal.clone(), clocks.clone());
+            async move || {
+                let line = line(&ctx, &subject, &terminal).await;
+                if line.is_err() {
+                    online.send_replace(Some(false));
+                }
+                let timed = Timed::new(line?, clocks.clone(), online.clone());
+                Ok(Arc::new(timed) as Arc<dyn Line>)
+            }
         },
         clock: ctx.clock.clone(),
         random: Context::random,
@@ -165,11 +259,16 @@ async fn agent(
     let intake = Intake::new(hall.clone(), ledger.subject().clone(), orders);
     let (stop, is_stopped) = watch::channel(false);
     let server = match port {
-        Some(listener) => {
+        Some((listener, clerks)) => {
             let address = listener.local_addr();
             let address = address.map_err(|error| Failure::unavailable(error.to_string()))?;
-            let (ctx, ledger, intake) = (ctx.clone(), ledger.clone(), intake.clone());
-            let agent = Agent { ctx: ctx.clone(), hall, terminal, ledger, intake };
+            let (ledger, intake) = (ledger.clone(), intake.clone());
+            if clerks.all()?.is_empty() {
+                ctx.output.note(format!(
+                    "尚无人员 nobody may log in yet: zhoubao terminal clerk add {terminal} WORK-NUMBER"
+                ));
+            }
+            let agent = Agent::new(terminal, ledger, intake, clocks.clone(), is_online, clerks);
             let routes = routes(Arc::new(agent), address.port());
             ctx.output.note(format!("监听 listening on http://{address}"));
             Some(tokio::spawn(serve(listener, routes, is_stopped)))
@@ -177,7 +276,7 @@ async fn agent(
         None => None,
     };
     let work = async {
-        let recorder = record(ledger.clone(), ctx.clock.clone(), waiting, recorded);
+        let recorder = record(ledger.clone(), clocks.clone(), waiting, recorded);
         let intake = async {
             let refused = lines(ctx, intake).await?;
             if !once {
@@ -239,7 +338,7 @@ async fn lines(ctx: &Context, intake: Intake) -> Result<u64, Failure> {
                 continue;
             }
             let answer = match intake.read(&line) {
-                Ok(event) => Ok(intake.order(event).await),
+                Ok(event) => Ok(intake.order(vec![event]).await),
                 Err(failure) => Err(failure),
             };
             if answers.send((line_number, answer)).await.is_err() {
@@ -251,11 +350,13 @@ async fn lines(ctx: &Context, intake: Intake) -> Result<u64, Failure> {
         let mut refused = 0;
         while let Some((line, waiting)) = said.recv().await {
             let answer = match waiting {
-                Ok(receiver) => answer(receiver).await,
+                Ok(receiver) => outcomes(receiver).await,
                 Err(failure) => Err(failure),
             };
-            match answer {
-                Ok(it) => saved(ctx, &stream, line, it.number, it.repeated),
+            // There is one event a line, so there is one answer.
+            match answer.and_then(|mut it| it.pop().transpose()) {
+                Ok(None) => {}
+                Ok(Some(it)) => saved(ctx, &stream, line, it.number, it.repeated),
                 Err(failure) => {
                     refused += 1;
                     not_saved(ctx, line, &failure);
@@ -296,8 +397,11 @@ async fn status(ctx: &Context, ledger: &Ledger, terminal: &TerminalId) -> Result
     let standing = ledger.standing().await?;
     let (stored, position) = standing.stored.unwrap_or_default();
     let to_send = standing.recorded.saturating_sub(stored);
+    let (notes, now) = (ledger.clock().await?, clock::stamp(&*ctx.clock));
+    let receipt = heard(ledger).await?;
     if ctx.output.is_json() {
-        ctx.output.value(&standing::to_json(terminal, &standing));
+        let clock = clock::to_json(&notes, &now);
+        ctx.output.value(&standing::to_json(terminal, &standing, receipt.as_ref(), clock));
         return Ok(());
     }
     ctx.output.line(format!("终端 terminal {terminal}"));
@@ -307,6 +411,26 @@ async fn status(ctx: &Context, ledger: &Ledger, terminal: &TerminalId) -> Result
         _ => ctx.output.line(format!("  已送达 stored    {stored}（序号 position {position}）")),
     }
     ctx.output.line(format!("  待发送 to send   {to_send}"));
+    match &receipt {
+        Some(it) => ctx.output.line(format!(
+            "  已入账 counted   {}（截至 as of {}），需处理 to look at {}",
+            it.number,
+            rfc3339(it.at),
+            it.open_count
+        )),
+        None => ctx.output.line("  已入账 counted   未知 unknown: the hall has not said yet"),
+    }
+    match (clock::offset(&notes, &now), &notes.contact) {
+        (Some(offset), Some(contact)) => ctx.output.line(format!(
+            "  时钟偏差 clock      {:+.1} 秒 s（测于 measured {}）",
+            offset.as_secs_f64(),
+            rfc3339(contact.server)
+        )),
+        _ => ctx.output.line("  时钟偏差 clock      未知 unknown: nothing was sent yet"),
+    }
+    if let Some(message) = clock::warning(&notes, &now) {
+        ctx.output.line(format!("  警告 warning {}: {message}", Code::ClockSkew));
+    }
     if let Some((code, number)) = standing.stopped {
         ctx.output.line(format!("  已停发 stopped at {number}: {code} {}", code.title()));
         ctx.output.line(format!("  怎么办 what to do: {}", code.fix()));

@@ -6,6 +6,7 @@ use zhoubao_domain::code::Code;
 use zhoubao_domain::id::{HallCode, Subject};
 use zhoubao_store_sqlite::ledger::Recorded;
 
+use super::clock::ATTRIBUTE;
 use super::recorder::{Answer, Order};
 use crate::commands::emit::LINE_BYTES_MAX;
 use crate::failure::Failure;
@@ -55,25 +56,34 @@ impl Intake {
                 "编号由台账给出 the ledger numbers: leave `id`, `prevhash` and `hash` away";
             return Err(Failure::coded(Code::Malformed, message));
         }
+        if event.attributes.extra.iter().any(|(name, _)| name == ATTRIBUTE) {
+            let message = format!(
+                "时钟偏差由本机测得 the device measures its clock: leave `{ATTRIBUTE}` away"
+            );
+            return Err(Failure::coded(Code::Malformed, message));
+        }
         Ok(event)
     }
 
-    /// Hands an event to the recorder; what comes of it is heard by [`answer`].
-    pub async fn order(&self, event: Incoming) -> oneshot::Receiver<Answer> {
+    /// Hands events to the recorder, which records them in one transaction; what comes of it is heard by [`outcomes`].
+    pub async fn order(&self, events: Vec<Incoming>) -> oneshot::Receiver<Answer> {
         let (answer, receiver) = oneshot::channel();
-        // A recorder that has ended drops the order, which `answer` hears.
-        let _ = self.orders.send(Order { event, answer }).await;
+        // A recorder that has ended drops the order, which `outcomes` hears.
+        let _ = self.orders.send(Order { events, answer }).await;
         receiver
     }
 }
 
-/// Waits until an event is on disk.
+/// Waits until events are on disk, and answers of each; E.104 for a command that was recorded with another content.
 ///
 /// # Errors
 ///
-/// E.104 for a command that was recorded with another content; E.705 when nothing can be recorded.
-pub async fn answer(receiver: oneshot::Receiver<Answer>) -> Result<Recorded, Failure> {
-    let answer = receiver.await;
-    let answer = answer.unwrap_or_else(|_| Err(Failure::unavailable("the recorder has ended")));
-    answer?.map_err(Failure::from)
+/// E.705 when nothing can be recorded: then none of them is.
+pub async fn outcomes(
+    receiver: oneshot::Receiver<Answer>,
+) -> Result<Vec<Result<Recorded, Failure>>, Failure> {
+    let answers = receiver.await;
+    let answers =
+        answers.unwrap_or_else(|_| Err(Failure::unavailable("the recorder has ended")))?;
+    Ok(answers.into_iter().map(|it| it.map_err(Failure::from)).collect())
 }

@@ -8,6 +8,10 @@
 //!                                clerk
 //! ```
 
+pub mod check;
+pub mod clerks;
+pub mod clock;
+pub mod door;
 pub mod http;
 pub mod intake;
 pub mod keys;

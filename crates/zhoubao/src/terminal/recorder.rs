@@ -3,62 +3,88 @@
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
-use zhoubao_application::clock::Clock;
 use zhoubao_contract::structured::Incoming;
 use zhoubao_domain::event::Refusal;
-use zhoubao_store_sqlite::ledger::{Ledger, LedgerError, Recorded, Stamp};
+use zhoubao_store_sqlite::ledger::{Ledger, LedgerError, Recorded};
 
+use super::clock::{ATTRIBUTE, Clocks, OFFSET_MAX, offset};
 use crate::failure::{Failure, chain};
 
-/// Most events of one transaction.
+/// Most events of one transaction, unless one order has more.
 const TOGETHER_MAX: usize = 200;
 
-/// The answer to one event.
-pub type Answer = Result<Result<Recorded, Refusal>, Failure>;
+/// The answer to each event of an order, or why none of them was recorded.
+pub type Answer = Result<Vec<Result<Recorded, Refusal>>, Failure>;
 
-/// One event and who waits for it.
+/// Events that are recorded in one transaction, and who waits for them.
+#[derive(Debug)]
 pub struct Order {
-    /// The event.
-    pub event: Incoming,
+    /// The events.
+    pub events: Vec<Incoming>,
     /// Where the answer goes.
     pub answer: oneshot::Sender<Answer>,
 }
 
 /// Records until nobody can order any more; tells `recorded` the last number after each transaction.
+///
+/// A clock that is wrong keeps nothing from being recorded: the event says how wrong it was, and a jump is noted.
 pub async fn record(
     ledger: Arc<Ledger>,
-    clock: Arc<dyn Clock>,
+    clocks: Arc<Clocks>,
     mut orders: mpsc::Receiver<Order>,
     recorded: watch::Sender<u64>,
 ) {
-    let boot = boot_id();
-    let mut together = Vec::with_capacity(TOGETHER_MAX);
-    while orders.recv_many(&mut together, TOGETHER_MAX).await > 0 {
-        let (events, waiting): (Vec<_>, Vec<_>) =
-            together.drain(..).map(|it| (it.event, it.answer)).unzip();
-        let stamp = Stamp { wall: clock.now(), monotonic_us: since_boot_us(), boot: boot.clone() };
+    let mut there = Vec::with_capacity(TOGETHER_MAX);
+    while !there.is_empty() || orders.recv_many(&mut there, TOGETHER_MAX).await > 0 {
+        let (mut events, mut waiting) = (Vec::new(), Vec::new());
+        for order in there.drain(..together(&there)) {
+            waiting.push((order.events.len(), order.answer));
+            events.extend(order.events);
+        }
+        let stamp = clocks.stamp();
+        if let Some(offset) = offset(&clocks.notes(), &stamp).filter(|it| it.abs() > OFFSET_MAX) {
+            for event in &mut events {
+                let millis = offset.as_millis().to_string();
+                event.attributes.extra.push((ATTRIBUTE.to_owned(), millis));
+            }
+        }
         match ledger.record(&events, &stamp).await {
             Ok(answers) => {
                 let last = answers.iter().flatten().map(|it| it.number).max();
+                let new = answers.iter().flatten().find(|it| !it.repeated);
+                if let Some(new) = new {
+                    clocks.recorded(new.number, stamp).await;
+                }
                 recorded.send_if_modified(|it| {
                     let before = *it;
                     *it = before.max(last.unwrap_or_default());
                     *it != before
                 });
-                for (waiting, answer) in waiting.into_iter().zip(answers) {
+                let mut answers = answers.into_iter();
+                for (count, waiting) in waiting {
                     // Whoever has gone asks again by the same command.
-                    let _ = waiting.send(Ok(answer));
+                    let _ = waiting.send(Ok(answers.by_ref().take(count).collect()));
                 }
             }
             Err(error) => {
                 let failure = Failure::from(error);
                 tracing::error!(error = failure.message, "nothing was recorded");
-                for waiting in waiting {
+                for (_, waiting) in waiting {
                     let _ = waiting.send(Err(failure.clone()));
                 }
             }
         }
     }
+}
+
+/// How many of the orders that are there go into one transaction: at least one, and each as a whole.
+fn together(there: &[Order]) -> usize {
+    let mut events = 0;
+    let fit = there.iter().take_while(|it| {
+        events += it.events.len();
+        events <= TOGETHER_MAX
+    });
+    fit.count().max(1).min(there.len())
 }
 
 impl From<LedgerError> for Failure {
@@ -71,16 +97,4 @@ impl From<LedgerError> for Failure {
             LedgerError::Foreign { .. } => Self::configuration(chain(&error)),
         }
     }
-}
-
-/// Microseconds since the machine was switched on, sleep included.
-fn since_boot_us() -> i64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    time.tv_sec.saturating_mul(1_000_000).saturating_add(time.tv_nsec / 1_000)
-}
-
-/// Which time the machine was switched on; empty where the system does not say.
-fn boot_id() -> String {
-    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    text.trim().to_owned()
 }

@@ -1,21 +1,31 @@
-//! How a terminal stands, and what became of its events, as far as this device can know.
+//! How a terminal stands, and what became of its events, as far as this device was told.
 
 use serde_json::{Value, json};
+use zhoubao_contract::receipt::{Open, Receipt};
 use zhoubao_domain::code::Code;
-use zhoubao_domain::id::{HallCode, Subject, TerminalId};
-use zhoubao_projections::rows::{ExceptionRow, Standing as Of};
+use zhoubao_domain::id::TerminalId;
+use zhoubao_domain::time::rfc3339;
 use zhoubao_store_sqlite::ledger::{Entry, Standing};
 
-use crate::config::StoreAt;
-use crate::failure::Failure;
-use crate::wiring::Context;
-
-/// How a terminal stands, as one JSON object.
+/// How a terminal stands, as one JSON object; `clock` is what is known of its clock.
 #[must_use]
-pub fn to_json(terminal: &TerminalId, standing: &Standing) -> Value {
+pub fn to_json(
+    terminal: &TerminalId,
+    standing: &Standing,
+    receipt: Option<&Receipt>,
+    clock: Value,
+) -> Value {
     let (stored, position) = standing.stored.unwrap_or_default();
     let stopped = standing.stopped.map(|(code, number)| {
         json!({ "code": code.text(), "title": code.title(), "number": number, "next": code.fix() })
+    });
+    // Neither sentence nor position: who is not logged in may see this.
+    let flagged = receipt.map(|it| {
+        let of = |it: &Open| {
+            let title = Code::from_text(&it.code).map(Code::title);
+            json!({ "number": it.number, "code": it.code, "title": title })
+        };
+        it.open.iter().map(of).collect::<Vec<_>>()
     });
     json!({
         "terminal": terminal.as_str(),
@@ -23,17 +33,13 @@ pub fn to_json(terminal: &TerminalId, standing: &Standing) -> Value {
         "stored": stored,
         "position": (position > 0).then_some(position),
         "to_send": standing.recorded.saturating_sub(stored),
+        "counted": receipt.map(|it| it.number),
+        "counted_as_of": receipt.map(|it| rfc3339(it.at)),
+        "flagged": flagged,
+        "flagged_count": receipt.map(|it| it.open_count),
         "stopped": stopped,
+        "clock": clock,
     })
-}
-
-/// What the hall's read models say of one line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Counting {
-    /// They have folded the journal up to here.
-    upto: u64,
-    /// What did not simply count and is not settled, ascending by position.
-    exceptions: Vec<ExceptionRow>,
 }
 
 /// What became of an event.
@@ -73,98 +79,86 @@ impl State {
     }
 }
 
-impl Counting {
-    /// Reads it where the hall's read models are in this device's own data folder; `None` where they are elsewhere: a
-    /// window's device has no right to read them, and then nothing is said of counting.
-    ///
-    /// # Errors
-    ///
-    /// When the read models are there and cannot be read.
-    pub async fn of(
-        ctx: &Context,
-        hall: &HallCode,
-        line: &Subject,
-    ) -> Result<Option<Self>, Failure> {
-        if ctx.config.store != StoreAt::Sqlite || !ctx.folder().read_models().exists() {
-            return Ok(None);
-        }
-        let store = ctx.open_store().await?;
-        let Some(checkpoint) = store.checkpoint(hall).await? else { return Ok(None) };
-        let stream = line.stream.to_string();
-        let mut exceptions = store.exceptions(hall, true).await?;
-        exceptions.retain(|it| it.stream == stream);
-        Ok(Some(Self { upto: checkpoint.sequence, exceptions }))
-    }
-
-    fn of_position(&self, position: u64) -> Option<&ExceptionRow> {
-        self.exceptions.iter().find(|it| it.position == position)
-    }
-
-    /// What somebody has to look at.
-    pub fn needs_attention(&self) -> impl Iterator<Item = &ExceptionRow> {
-        self.exceptions.iter().filter(|it| it.standing != Of::Warned)
-    }
-}
-
-/// What became of an event of the ledger, and the exception that says why it did not simply count.
+/// What became of an event of the ledger, and why it does not count, as the hall's last receipt says.
 #[must_use]
-pub fn state<'a>(
-    entry: &Entry,
-    counting: Option<&'a Counting>,
-) -> (State, Option<&'a ExceptionRow>) {
+pub fn state<'a>(entry: &Entry, receipt: Option<&'a Receipt>) -> (State, Option<&'a Open>) {
     let Some(position) = entry.position else { return (State::ToSend, None) };
-    let Some(counting) = counting.filter(|it| position <= it.upto) else {
-        return (State::Stored, None);
-    };
-    match counting.of_position(position) {
-        Some(it) if it.standing == Of::Warned => (State::Counted, Some(it)),
-        Some(it) => (State::NeedsAttention, Some(it)),
-        None => (State::Counted, None),
+    let Some(receipt) = receipt else { return (State::Stored, None) };
+    if let Some(open) = receipt.open.iter().find(|it| it.position == position) {
+        return (State::NeedsAttention, Some(open));
+    }
+    // Of many that wait the receipt names the first, and of those after them nothing is known.
+    let is_named = receipt.open_count == receipt.open.len() as u64
+        || receipt.open.last().is_some_and(|it| position < it.position);
+    if entry.number <= receipt.number && is_named {
+        (State::Counted, None)
+    } else {
+        (State::Stored, None)
     }
 }
 
 /// Code, what it means, the sentence and what to do, as members of a JSON object.
 #[must_use]
-pub fn reason(code: Code, detail: &str) -> Value {
-    json!({ "code": code.text(), "title": code.title(), "reason": detail, "next": code.fix() })
+pub fn reason(open: &Open) -> Value {
+    let code = Code::from_text(&open.code);
+    json!({
+        "code": open.code, "title": code.map(Code::title), "reason": open.detail, "next": code.map(Code::fix),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
     use zhoubao_contract::{Attributes, Message};
+    use zhoubao_domain::id::Digest;
 
     use super::*;
 
-    fn entry(position: Option<u64>) -> Entry {
+    fn entry(number: u64, position: Option<u64>) -> Entry {
         let message =
             Message { subject: String::new(), attributes: Attributes::default(), body: vec![] };
-        Entry { number: 7, message, wall: Timestamp::UNIX_EPOCH, position }
+        Entry { number, message, wall: Timestamp::UNIX_EPOCH, position }
     }
 
-    fn exception(position: u64, standing: Of) -> ExceptionRow {
-        ExceptionRow {
-            position,
-            stream: "terminal.w01".to_owned(),
-            number: 7,
-            standing,
-            code: Code::NotAuthorised,
+    fn receipt(number: u64, open: &[(u64, u64)], open_count: u64) -> Receipt {
+        let open = open.iter().map(|(number, position)| Open {
+            number: *number,
+            position: *position,
+            standing: "flagged".to_owned(),
+            code: "E.110".to_owned(),
             detail: String::new(),
-            settled: None,
+        });
+        Receipt {
+            source: String::new(),
+            number,
+            hash: Digest::new([0; 32]),
+            incarnation: String::new(),
+            position: 0,
+            open: open.collect(),
+            open_count,
+            at: Timestamp::UNIX_EPOCH,
         }
     }
 
     #[test]
-    fn an_event_is_called_counted_only_where_the_read_models_have_folded_it() {
-        let exceptions = vec![exception(5, Of::Flagged), exception(6, Of::Warned)];
-        let counting = Counting { upto: 8, exceptions };
-        let of = |position, counting| state(&entry(position), counting).0;
-        assert_eq!(of(None, Some(&counting)), State::ToSend);
-        assert_eq!(of(Some(4), None), State::Stored);
-        assert_eq!(of(Some(4), Some(&counting)), State::Counted);
-        assert_eq!(of(Some(5), Some(&counting)), State::NeedsAttention);
-        assert_eq!(of(Some(6), Some(&counting)), State::Counted, "with a warning");
-        assert_eq!(of(Some(9), Some(&counting)), State::Stored, "not folded yet");
-        assert_eq!(counting.needs_attention().count(), 1);
+    fn an_event_is_called_counted_only_where_the_hall_has_said_so() {
+        fn of(number: u64, position: Option<u64>, receipt: Option<&Receipt>) -> State {
+            state(&entry(number, position), receipt).0
+        }
+        let told = receipt(7, &[(5, 15)], 1);
+        assert_eq!(of(8, None, Some(&told)), State::ToSend);
+        assert_eq!(of(4, Some(14), None), State::Stored, "nothing was heard yet");
+        assert_eq!(of(4, Some(14), Some(&told)), State::Counted);
+        assert_eq!(of(5, Some(15), Some(&told)), State::NeedsAttention);
+        assert_eq!(of(7, Some(17), Some(&told)), State::Counted);
+        assert_eq!(of(8, Some(18), Some(&told)), State::Stored, "not looked at yet");
+        // It is settled.
+        assert_eq!(of(5, Some(15), Some(&receipt(7, &[], 0))), State::Counted);
+        // More wait than it names.
+        let many = receipt(7, &[(3, 13), (5, 15)], 3);
+        assert_eq!(of(4, Some(14), Some(&many)), State::Counted);
+        assert_eq!(of(6, Some(16), Some(&many)), State::Stored);
+        // What waits for an earlier number is beyond the line's head, and somebody has to look.
+        assert_eq!(of(9, Some(19), Some(&receipt(7, &[(9, 19)], 1))), State::NeedsAttention);
     }
 }
