@@ -44,7 +44,7 @@ async fn offsets(hall: &Hall) -> anyhow::Result<Vec<Option<i64>>> {
     let export = hall.run(&["terminal", "export", "w01"]).await?.ok().text();
     let of = |line: &str| {
         let event: Value = serde_json::from_str(line)?;
-        Ok(event[clock::ATTRIBUTE].as_str().map(str::parse).transpose()?)
+        Ok(event["clockoffset"].as_str().map(str::parse).transpose()?)
     };
     export.lines().map(of).collect()
 }
@@ -139,7 +139,7 @@ async fn a_wrong_clock_is_told_by_port_and_status_until_the_next_contact() -> an
     assert!(text.contains("+47.0 秒") && text.contains("W.130"), "{text}");
     assert_eq!(offsets(&hall).await?, [Some(47_000)]);
     let mut claimed = consultation("b");
-    claimed[clock::ATTRIBUTE] = json!(0);
+    claimed["clockoffset"] = json!(0);
     let refused = device.port.post("/v1/events", &claimed).await?;
     assert_eq!((refused.status, &refused.body["code"]), (400, &json!("E.102")), "{refused:?}");
 

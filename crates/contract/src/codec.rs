@@ -1,6 +1,6 @@
 //! Messages to and from the domain.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use zhoubao_domain::code::Code;
 use zhoubao_domain::event::{Event, Recorded};
 use zhoubao_domain::id::{Digest, EventRef, HallCode, Stream, Subject, UserId};
@@ -122,6 +122,7 @@ pub fn decode(stored: &Stored, hall: &HallCode) -> Result<Recorded, Box<DecodeEr
             previous: known.previous,
             occurred_at: fields.occurred_at,
             entered_at: fields.entered_at,
+            clock_offset: fields.clock_offset,
             actor: fields.actor,
             command: fields.command,
             event: fields.event,
@@ -143,9 +144,16 @@ struct Fields {
     number: u64,
     occurred_at: Timestamp,
     entered_at: Option<Timestamp>,
+    clock_offset: Option<SignedDuration>,
     actor: Option<UserId>,
     command: Option<String>,
     event: Event,
+}
+
+/// A time of a clock that was ahead by `offset`.
+fn right(time: Timestamp, offset: SignedDuration) -> Result<Timestamp, Fault> {
+    let right = time.saturating_sub(offset);
+    right.map_err(|_| Fault::malformed(format!("`clockoffset` leads beyond all times from {time}")))
 }
 
 fn read(stored: &Stored, hall: &HallCode, stream: &Stream, known: &Known) -> Result<Fields, Fault> {
@@ -166,6 +174,13 @@ fn read(stored: &Stored, hall: &HallCode, stream: &Stream, known: &Known) -> Res
     allow(&attributes.datacontenttype, "datacontenttype", |it| is_json(it).then_some(()))?;
     allow(&attributes.prevhash, "prevhash", |_| known.previous)?;
     let entered_at = allow(&attributes.enteredat, "enteredat", text::instant)?;
+    let clock_offset = allow(&attributes.clockoffset, "clockoffset", text::offset)?;
+    // A time that was typed in is a person's; what a clock gave is put right by what is known of the clock.
+    let (occurred_at, entered_at) = match (clock_offset, entered_at) {
+        (Some(offset), Some(entered_at)) => (occurred_at, Some(right(entered_at, offset)?)),
+        (Some(offset), None) => (right(occurred_at, offset)?, None),
+        (None, entered_at) => (occurred_at, entered_at),
+    };
     let actor = allow(&attributes.actor, "actor", |it| it.parse::<UserId>().ok())?;
     let command =
         allow(&attributes.command, "command", |it| is_command(it).then(|| it.to_owned()))?;
@@ -185,7 +200,7 @@ fn read(stored: &Stored, hall: &HallCode, stream: &Stream, known: &Known) -> Res
     }
 
     let event = body::event_in(kind, &message.body, stream)?;
-    Ok(Fields { number, occurred_at, entered_at, actor, command, event })
+    Ok(Fields { number, occurred_at, entered_at, clock_offset, actor, command, event })
 }
 
 /// The stream of a subject of this hall.

@@ -50,6 +50,8 @@ pub struct Attributes {
     pub command: Option<String>,
     /// Extension `enteredat`: when it was typed in, if that was not when it happened; RFC 3339.
     pub enteredat: Option<String>,
+    /// Extension `clockoffset`: how far the device's clock was ahead of the journal's, as last measured, in milliseconds.
+    pub clockoffset: Option<String>,
     /// Attributes that this version does not know, verbatim, in the order they came.
     pub extra: Vec<(String, String)>,
     /// Headers that could not be read (repeated, or badly percent-encoded), raw, as they came. An event with any
@@ -61,7 +63,7 @@ pub struct Attributes {
 const CONTENT_TYPE_HEADER: &str = "Content-Type";
 
 impl Attributes {
-    fn known(&self) -> [(&'static str, Option<&String>); 12] {
+    fn known(&self) -> [(&'static str, Option<&String>); 13] {
         [
             ("ce-specversion", self.specversion.as_ref()),
             ("ce-id", self.id.as_ref()),
@@ -75,6 +77,7 @@ impl Attributes {
             ("ce-actor", self.actor.as_ref()),
             ("ce-command", self.command.as_ref()),
             ("ce-enteredat", self.enteredat.as_ref()),
+            ("ce-clockoffset", self.clockoffset.as_ref()),
         ]
     }
 
@@ -93,6 +96,7 @@ impl Attributes {
             "actor" => &mut self.actor,
             "command" => &mut self.command,
             "enteredat" => &mut self.enteredat,
+            "clockoffset" => &mut self.clockoffset,
             _ => return None,
         })
     }
@@ -320,7 +324,9 @@ pub struct Stored {
 ///        ‖ u32 len(enteredat) ‖ enteredat   here and below: length 0 where there is none
 ///        ‖ u32 len(actor)     ‖ actor
 ///        ‖ u32 len(command)   ‖ command
-///        ‖ u32 len(body)      ‖ body )      all integers big-endian
+///        ‖ u32 len(body)      ‖ body        all integers big-endian
+///       (‖ u32 len(offset)    ‖ clockoffset) only where the event has one
+///        )
 /// ```
 ///
 /// A number or previous hash that cannot be read goes in as zero: such an event is malformed, but still has a
@@ -361,6 +367,9 @@ fn hash_parts(
         field(&mut input, text.as_bytes());
     }
     field(&mut input, &message.body);
+    if let Some(offset) = &message.attributes.clockoffset {
+        field(&mut input, offset.as_bytes());
+    }
     Digest::new(Sha256::digest(&input).into())
 }
 

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use zhoubao_domain::id::{Digest, EventRef, Stream};
 
@@ -54,6 +54,21 @@ pub(crate) fn decode(value: &str) -> Option<String> {
     }
     let decoded = percent_decode_str(value).decode_utf8().ok()?;
     (!decoded.chars().any(char::is_control)).then(|| decoded.into_owned())
+}
+
+/// Milliseconds in their one spelling: decimal, a minus sign where they are negative, no leading zero; at most a
+/// century.
+pub(crate) fn offset(text: &str) -> Option<SignedDuration> {
+    const MAX_MS: u64 = 100 * 366 * 24 * 3_600 * 1_000;
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => (-1, digits),
+        None => (1, text),
+    };
+    let millis = match digits {
+        "0" if sign == 1 => 0,
+        _ => number(digits).filter(|it| *it <= MAX_MS)?,
+    };
+    Some(SignedDuration::from_millis(sign * i64::try_from(millis).ok()?))
 }
 
 /// A number in its one spelling: decimal, no sign, no leading zero, 1 or more.

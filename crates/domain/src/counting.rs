@@ -64,11 +64,16 @@ pub struct Candidate<'a> {
     pub entered_at: Option<Timestamp>,
     /// When the journal took it.
     pub recorded_at: Timestamp,
+    /// How far the device's clock was off; both times are put right already.
+    pub clock_offset: Option<SignedDuration>,
     /// Who typed it in.
     pub actor: Option<&'a UserId>,
     /// The event itself when it is judged anew (a correction): its own earlier effect is no obstacle.
     pub replaces: Option<&'a EventRef>,
 }
+
+/// From here on a clock that is off is shown (W.130); an event of it counts, at the time that is put right.
+pub const CLOCK_OFFSET_MAX: SignedDuration = SignedDuration::from_secs(30);
 
 /// What the record knows when an act is judged.
 #[derive(Debug, Clone, Copy)]
@@ -86,6 +91,14 @@ pub struct Knowledge<'a> {
 /// Judges one act by the rules in force: times first, then names, authorization, and the case.
 #[must_use]
 pub fn judge(candidate: Candidate<'_>, known: Knowledge<'_>) -> Verdict {
+    let is_off = candidate.clock_offset.is_some_and(|it| it.abs() > CLOCK_OFFSET_MAX);
+    match by_rules(candidate, known) {
+        Verdict::Counted(None) if is_off => Verdict::Counted(Some(Code::ClockSkew)),
+        verdict => verdict,
+    }
+}
+
+fn by_rules(candidate: Candidate<'_>, known: Knowledge<'_>) -> Verdict {
     let Candidate { act, occurred_at, recorded_at, .. } = candidate;
     let rules = &known.registry.rules;
     let day = hall_day(occurred_at);

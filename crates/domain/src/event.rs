@@ -1,7 +1,7 @@
 //! What is recorded: every kind of event, as a fact without an opinion on whether it counts.
 
-use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::calendar::{NamedDay, Period};
 use crate::code::Code;
@@ -585,6 +585,8 @@ pub struct Recorded {
     pub occurred_at: Timestamp,
     /// When it was typed in, if that was not when it happened (补录).
     pub entered_at: Option<Timestamp>,
+    /// How far the device's clock was ahead of the journal's; the times above are put right by it.
+    pub clock_offset: Option<SignedDuration>,
     /// Who, by work number.
     pub actor: Option<UserId>,
     /// Idempotency key of the command that made it.

@@ -25,6 +25,7 @@ struct Scene {
     occurred_at: Timestamp,
     entered_at: Option<Timestamp>,
     recorded_at: Timestamp,
+    clock_offset: Option<SignedDuration>,
     actor: Option<UserId>,
     replaces: Option<EventRef>,
 }
@@ -84,6 +85,7 @@ fn scene(kind: Kind) -> Scene {
         occurred_at,
         entered_at: None,
         recorded_at: occurred_at,
+        clock_offset: None,
         actor: Some("u1".parse().unwrap()),
         replaces: None,
     }
@@ -96,6 +98,7 @@ impl Scene {
             occurred_at: self.occurred_at,
             entered_at: self.entered_at,
             recorded_at: self.recorded_at,
+            clock_offset: self.clock_offset,
             actor: self.actor.as_ref(),
             replaces: self.replaces.as_ref(),
         };
@@ -119,6 +122,24 @@ fn changed(kind: Kind, change: impl FnOnce(&mut Scene)) -> Result<Option<Code>, 
     let mut scene = scene(kind);
     change(&mut scene);
     scene.judge()
+}
+
+#[test]
+fn an_act_of_a_clock_that_is_off_counts_with_a_warning_and_other_rules_come_first() {
+    let with = |seconds, change: fn(&mut Scene)| {
+        changed(Kind::Consulted, |it| {
+            it.clock_offset = Some(SignedDuration::from_secs(seconds));
+            change(it);
+        })
+    };
+    for seconds in [0, 30, -30] {
+        assert_eq!(with(seconds, |_| ()), COUNTED, "{seconds}");
+    }
+    for seconds in [31, -31, 600, -864_000] {
+        assert_eq!(with(seconds, |_| ()), Ok(Some(Code::ClockSkew)), "{seconds}");
+    }
+    let unknown = with(600, |it| it.act.department = Some("nobody".parse().unwrap()));
+    assert_eq!(unknown, Err(Code::UnknownReference));
 }
 
 #[test]

@@ -723,6 +723,8 @@ impl Model {
             occurred_at,
             entered_at,
             recorded_at: recorded.recorded_at,
+            // A correction says itself when it was.
+            clock_offset: recorded.clock_offset.filter(|_| replaces.is_none()),
             actor: recorded.actor.as_ref(),
             replaces,
         };

@@ -67,3 +67,53 @@ fn the_hash_is_the_one_that_another_program_computes() {
         assert_eq!(decode(&stored, &hall).unwrap().hash.to_string(), expected);
     }
 }
+
+/// Computed by a program of another language, from what `hash` says of itself.
+const WITH_OFFSET: &str = "9c1ea44455426e812ee397161c75092ccc190d39251e31f5ada70a7aba17ad2e";
+
+#[test]
+fn a_clock_that_is_off_is_part_of_the_hash_and_puts_the_time_right() {
+    let hall: HallCode = "510000".parse().unwrap();
+    let at = |text: &str| text.parse::<Timestamp>().unwrap();
+    let draft = Draft {
+        subject: "hall.510000.terminal.w01".parse().unwrap(),
+        number: 1,
+        previous: None,
+        occurred_at: at("2023-02-06T09:10:00+08:00"),
+        entered_at: None,
+        actor: None,
+        command: None,
+        event: Event::Act(Act {
+            kind: Kind::Accepted,
+            amount: 1,
+            department: Some("d01".parse().unwrap()),
+            matter: None,
+            case: Some("2023-0001".parse().unwrap()),
+        }),
+    };
+    let with = |draft: &Draft, offset: &str| {
+        let mut message = encode(draft);
+        message.attributes.clockoffset = Some(offset.to_owned());
+        message.attributes.hash = None;
+        message
+    };
+    let read = |message| {
+        decode(&Stored { position: 7, recorded_at: Timestamp::UNIX_EPOCH, message }, &hall)
+    };
+    let fast = with(&draft, "600000");
+    assert_eq!(hash(&fast).to_string(), WITH_OFFSET);
+    let recorded = read(fast).unwrap();
+    assert_eq!(recorded.occurred_at, at("2023-02-06T09:00:00+08:00"));
+    assert_eq!(recorded.clock_offset.unwrap().as_secs(), 600);
+    let slow = read(with(&draft, "-86400000")).unwrap();
+    assert_eq!(slow.occurred_at, at("2023-02-07T09:10:00+08:00"));
+    // What a person typed in stays; when he did so is put right.
+    let typed = Draft { entered_at: Some(at("2023-02-07T08:40:00+08:00")), ..draft.clone() };
+    let recorded = read(with(&typed, "600000")).unwrap();
+    assert_eq!(recorded.occurred_at, typed.occurred_at);
+    assert_eq!(recorded.entered_at, Some(at("2023-02-07T08:30:00+08:00")));
+    for wrong in ["", "+1", "01", "-0", "1.5", "9999999999999999999", "3200000000000000"] {
+        let error = read(with(&draft, wrong)).unwrap_err();
+        assert_eq!(error.code, zhoubao_domain::code::Code::Malformed, "{wrong}");
+    }
+}

@@ -20,6 +20,7 @@ fn recorded(draft: &Draft, stored: &Stored) -> Recorded {
         previous: draft.previous,
         occurred_at: draft.occurred_at,
         entered_at: draft.entered_at,
+        clock_offset: None,
         actor: draft.actor,
         command: draft.command,
         event: draft.event,
@@ -33,7 +34,7 @@ pub(crate) fn attributes() -> impl Strategy<Value = Attributes> {
         it.dedup_by(|a, b| a.0 == b.0);
         it
     });
-    (prop::array::uniform11(value()), prop::option::of("[ -~]{1,40}"), extra).prop_map(
+    (prop::array::uniform12(value()), prop::option::of("[ -~]{1,40}"), extra).prop_map(
         |(values, datacontenttype, extra)| {
             let [
                 specversion,
@@ -47,6 +48,7 @@ pub(crate) fn attributes() -> impl Strategy<Value = Attributes> {
                 actor,
                 command,
                 enteredat,
+                clockoffset,
             ] = values;
             Attributes {
                 specversion,
@@ -61,6 +63,7 @@ pub(crate) fn attributes() -> impl Strategy<Value = Attributes> {
                 actor,
                 command,
                 enteredat,
+                clockoffset,
                 extra,
                 unreadable: Vec::new(),
             }

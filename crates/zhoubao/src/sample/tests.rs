@@ -83,6 +83,7 @@ fn count_all<'a>(sample: &Sample, events: impl IntoIterator<Item = &'a TerminalE
             occurred_at: it.occurred_at,
             entered_at: None,
             recorded_at: it.occurred_at,
+            clock_offset: None,
             actor: Some(&it.actor),
             replaces: None,
         };

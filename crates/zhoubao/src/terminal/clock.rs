@@ -17,23 +17,17 @@ use zhoubao_application::clock::Clock;
 use zhoubao_application::journal::{AppendError, JournalError, Line};
 use zhoubao_contract::{Message, Stored};
 use zhoubao_domain::code::Code;
+use zhoubao_domain::counting::CLOCK_OFFSET_MAX;
 use zhoubao_domain::time::rfc3339;
 use zhoubao_store_sqlite::ledger::{ClockNotes, Contact, Jump, Ledger, LedgerError, Stamp};
 
 use crate::failure::chain;
-
-/// From here on an offset or a jump is told (W.130); below it nobody's day or week is in doubt.
-pub const OFFSET_MAX: SignedDuration = SignedDuration::from_secs(30);
 
 /// Pause between two measurements while one append follows the other: the clock that never jumps carries on.
 const MEASURE_PAUSE_US: i64 = 60_000_000;
 
 /// Longest round trip that still tells the time well enough.
 const ROUND_TRIP_MAX_US: i64 = 10_000_000;
-
-/// The attribute of an event that says how far its device was ahead of the journal, in milliseconds; only where that is
-/// more than [`OFFSET_MAX`]. Whoever does not know it may pass over it.
-pub const ATTRIBUTE: &str = "clockoffset";
 
 /// How far the clock of the device is ahead of the journal's at `now`; `None` where it was never measured.
 #[must_use]
@@ -58,14 +52,14 @@ pub fn jump(before: &Stamp, now: &Stamp) -> Option<SignedDuration> {
     }
     let run = SignedDuration::from_micros(now.monotonic_us.saturating_sub(before.monotonic_us));
     let by = now.wall.duration_since(before.wall).saturating_sub(run);
-    (by.abs() > OFFSET_MAX).then_some(by)
+    (by.abs() > CLOCK_OFFSET_MAX).then_some(by)
 }
 
 /// What is wrong with the clock, for a person; `None` where nothing is.
 #[must_use]
 pub fn warning(notes: &ClockNotes, now: &Stamp) -> Option<String> {
     let offset = offset(notes, now);
-    if let Some(offset) = offset.filter(|it| it.abs() > OFFSET_MAX) {
+    if let Some(offset) = offset.filter(|it| it.abs() > CLOCK_OFFSET_MAX) {
         let (word, english) = if offset.is_positive() { ("快", "fast") } else { ("慢", "slow") };
         let seconds = offset.abs().as_secs();
         return Some(format!(

@@ -6,7 +6,6 @@ use zhoubao_domain::code::Code;
 use zhoubao_domain::id::{HallCode, Subject};
 use zhoubao_store_sqlite::ledger::Recorded;
 
-use super::clock::ATTRIBUTE;
 use super::recorder::{Answer, Order};
 use crate::commands::emit::LINE_BYTES_MAX;
 use crate::failure::Failure;
@@ -56,10 +55,9 @@ impl Intake {
                 "编号由台账给出 the ledger numbers: leave `id`, `prevhash` and `hash` away";
             return Err(Failure::coded(Code::Malformed, message));
         }
-        if event.attributes.extra.iter().any(|(name, _)| name == ATTRIBUTE) {
-            let message = format!(
-                "时钟偏差由本机测得 the device measures its clock: leave `{ATTRIBUTE}` away"
-            );
+        if event.attributes.clockoffset.is_some() {
+            let message =
+                "时钟偏差由本机测得 the device measures its clock: leave `clockoffset` away";
             return Err(Failure::coded(Code::Malformed, message));
         }
         Ok(event)

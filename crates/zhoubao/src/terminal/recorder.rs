@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use zhoubao_contract::structured::Incoming;
+use zhoubao_domain::counting::CLOCK_OFFSET_MAX;
 use zhoubao_domain::event::Refusal;
 use zhoubao_store_sqlite::ledger::{Ledger, LedgerError, Recorded};
 
-use super::clock::{ATTRIBUTE, Clocks, OFFSET_MAX, offset};
+use super::clock::{Clocks, offset};
 use crate::failure::{Failure, chain};
 
 /// Most events of one transaction, unless one order has more.
@@ -42,10 +43,11 @@ pub async fn record(
             events.extend(order.events);
         }
         let stamp = clocks.stamp();
-        if let Some(offset) = offset(&clocks.notes(), &stamp).filter(|it| it.abs() > OFFSET_MAX) {
+        if let Some(offset) =
+            offset(&clocks.notes(), &stamp).filter(|it| it.abs() > CLOCK_OFFSET_MAX)
+        {
             for event in &mut events {
-                let millis = offset.as_millis().to_string();
-                event.attributes.extra.push((ATTRIBUTE.to_owned(), millis));
+                event.attributes.clockoffset = Some(offset.as_millis().to_string());
             }
         }
         match ledger.record(&events, &stamp).await {
