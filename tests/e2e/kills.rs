@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::Command;
 use tokio::time::{Instant, timeout, timeout_at};
 use zhoubao::sample::{Bulk, TerminalEvent, bulk};
 use zhoubao_application::writer::{Unnumbered, Writer};
@@ -30,8 +31,8 @@ struct Plan {
 }
 
 /// What the log of one life of the projector says.
-#[derive(Debug, Default)]
-struct Life {
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Life {
     /// Where the first commit started from.
     from: Option<u64>,
     /// The last commit that began.
@@ -42,7 +43,7 @@ struct Life {
 
 impl Life {
     /// Takes in one line of the log; whether a commit begins with it.
-    fn read(&mut self, line: &str) -> bool {
+    pub(crate) fn read(&mut self, line: &str) -> bool {
         let Ok(line) = serde_json::from_str::<Value>(line) else { return false };
         let to = line["fields"]["log.position"].as_u64();
         match line["fields"]["message"].as_str() {
@@ -61,7 +62,7 @@ impl Life {
         }
     }
 
-    fn is_inside(&self) -> bool {
+    pub(crate) fn is_inside(&self) -> bool {
         self.begun.is_some() && self.begun != self.ended
     }
 }
@@ -88,13 +89,18 @@ impl Dice {
     }
 }
 
-async fn one_life(hall: &Hall, strike: Strike) -> anyhow::Result<Life> {
-    let mut child = hall
-        .command(&["project"])
+/// The projector, which logs what [`Life::read`] understands.
+pub(crate) fn projector(hall: &Hall) -> Command {
+    let mut command = hall.command(&["project"]);
+    command
         .env("ZHOUBAO_LOG", "zhoubao_application=debug")
         .env("ZHOUBAO_LOG_FORMAT", "json")
-        .stdout(Stdio::null())
-        .spawn()?;
+        .stdout(Stdio::null());
+    command
+}
+
+async fn one_life(hall: &Hall, strike: Strike) -> anyhow::Result<Life> {
+    let mut child = projector(hall).spawn()?;
     let mut lines = BufReader::new(child.stderr.take().context("no stderr")?).lines();
     let (mut life, mut said) = (Life::default(), String::new());
     let strike_at = match strike {

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout};
+use tokio::sync::watch;
 use tokio::time::timeout;
-use zhoubao_test_support::NatsServer;
+use zhoubao_test_support::{NatsServer, Postgres};
 
 use crate::hall::{COMMAND_MAX, Hall};
-use crate::kills::Dice;
+use crate::kills::{Dice, Life, projector};
 
 /// A consultation of one person on 6 February, under a key of its own.
 fn consultation(key: usize) -> String {
@@ -174,72 +176,157 @@ async fn a_full_disk_is_said_before_anything_is_called_saved() -> anyhow::Result
     Ok(())
 }
 
-/// Agent, broker and projector are killed at random while a window records.
-#[tokio::test(flavor = "multi_thread")]
-async fn killed_at_random_everything_saved_is_counted_once() -> anyhow::Result<()> {
-    const EVENTS: usize = 4_000;
-    const KILLS: u64 = 24;
-    let mut nats = NatsServer::start().await?;
-    let hall = Hall::in_files()?.with_nats(&nats);
-    hall.set_up().await?;
-    let mut dice = Dice(20_230_206);
-    let mut projector = None;
-    let (mut saved, mut killed) = (0, [0; 3]);
-    for kill in 0..KILLS {
-        if projector.is_none() {
-            let mut command = hall.command(&["project"]);
-            projector = Some(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?);
-        }
-        let mut agent = hall
-            .command(&["terminal", "run", "w01"])
-            .stdin(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let mut stdin = agent.stdin.take().context("no stdin")?;
-        let mut said = BufReader::new(agent.stdout.take().context("no stdout")?).lines();
-        // What was not answered before is given again.
-        let input = lines(saved..EVENTS);
-        let feed = tokio::spawn(async move {
-            // The agent is killed while it reads.
-            let _ = stdin.write_all(input.as_bytes()).await;
-            std::future::pending::<()>().await;
-        });
-        let share = EVENTS / usize::try_from(KILLS)?;
-        let upto = (saved + usize::try_from(dice.below(2 * share as u64))?).min(EVENTS);
+/// Who is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Victim {
+    Agent,
+    Broker,
+    Database,
+    Projector,
+}
+
+/// The agent of the window, and what it has said is saved.
+struct Agent {
+    child: Child,
+    stdin: ChildStdin,
+    said: Lines<BufReader<ChildStdout>>,
+}
+
+impl Agent {
+    fn start(hall: &Hall) -> anyhow::Result<Self> {
+        let mut command = hall.command(&["terminal", "run", "w01"]);
+        let mut child = command.stdin(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let stdin = child.stdin.take().context("no stdin")?;
+        let said = BufReader::new(child.stdout.take().context("no stdout")?).lines();
+        Ok(Self { child, stdin, said })
+    }
+
+    /// Reads on until it has said of `upto` events that they are saved, or has ended; answers with how many it has said.
+    async fn read(&mut self, mut saved: usize, upto: usize) -> anyhow::Result<usize> {
         while saved < upto {
-            let line = timeout(COMMAND_MAX, said.next_line()).await??.context("it ended early")?;
+            let Some(line) = timeout(COMMAND_MAX, self.said.next_line()).await?? else { break };
             saved += 1;
             assert!(line.starts_with(&format!("terminal.w01#{saved} 已保存")), "{line}");
         }
-        tokio::time::sleep(Duration::from_millis(dice.below(60))).await;
-        let victim = usize::try_from(kill % 3)?;
-        killed[victim] += 1;
-        match victim {
-            0 => {}
-            1 => {
-                nats.kill().await?;
-                tokio::time::sleep(Duration::from_millis(dice.below(100))).await;
-                nats.restart().await?;
+        Ok(saved)
+    }
+}
+
+/// A projector, and what its log says as it grows.
+struct Projector {
+    child: Child,
+    life: watch::Receiver<Life>,
+}
+
+impl Projector {
+    fn start(hall: &Hall) -> anyhow::Result<Self> {
+        let mut child = projector(hall).spawn()?;
+        let mut lines = BufReader::new(child.stderr.take().context("no stderr")?).lines();
+        let (tell, life) = watch::channel(Life::default());
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                tell.send_modify(|it| {
+                    it.read(&line);
+                });
             }
-            _ => {
-                let mut projector = projector.take().context("a projector")?;
-                projector.start_kill()?;
-                timeout(COMMAND_MAX, projector.wait()).await??;
+        });
+        Ok(Self { child, life })
+    }
+
+    /// Waits until it is inside a transaction, or a moment for it to be in one.
+    async fn inside(&mut self) {
+        let begins = self.life.wait_for(Life::is_inside);
+        // Where nothing is left to fold, no transaction begins.
+        let _ = timeout(Duration::from_secs(1), begins).await;
+    }
+}
+
+/// Agent, broker, database and projector are killed at random while a window records that is enrolled: nothing of its
+/// line counts that no signature covers.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_random_everything_saved_is_counted_once() -> anyhow::Result<()> {
+    const EVENTS: usize = 4_000;
+    const EACH: usize = 6;
+    const KILLS: usize = 4 * EACH;
+    let (mut nats, mut postgres) = tokio::try_join!(NatsServer::start(), Postgres::start())?;
+    let hall = Hall::in_files()?.with_nats(&nats).with_postgres(&postgres.create_database().await?);
+    hall.set_up().await?;
+    let key = hall.run(&["terminal", "enroll", "w01"]).await?.ok();
+    let key = hall.file("key.w01.json", &key.text())?;
+    hall.run(&["setup", "apply", &key, "--by", "a01"]).await?.ok();
+
+    let mut dice = Dice(20_230_206);
+    let mut victims: Vec<Victim> =
+        [Victim::Agent, Victim::Broker, Victim::Database, Victim::Projector].repeat(EACH);
+    let (mut agent, mut projector) = (None, None);
+    let (mut saved, mut inside, mut waiting) = (0, 0, 0);
+    for kill in 0..KILLS {
+        let victim = victims.swap_remove(usize::try_from(dice.below(victims.len() as u64))?);
+        let device = match &mut agent {
+            Some(agent) => agent,
+            None => agent.insert(Agent::start(&hall)?),
+        };
+        let folding = match &mut projector {
+            Some(projector) => projector,
+            None => projector.insert(Projector::start(&hall)?),
+        };
+        // What was not answered before is given again.
+        let share = EVENTS / KILLS;
+        let upto = EVENTS.min(saved + share / 2 + usize::try_from(dice.below(share as u64))?);
+        assert!(saved < upto, "all was recorded before kill {kill}");
+        let given = lines(saved..upto);
+        timeout(COMMAND_MAX, device.stdin.write_all(given.as_bytes())).await??;
+        let commits = matches!(victim, Victim::Database | Victim::Projector);
+        if commits && kill % 3 > 0 {
+            folding.inside().await;
+        } else {
+            tokio::time::sleep(Duration::from_millis(dice.below(60))).await;
+        }
+        match victim {
+            Victim::Agent => {
+                device.child.start_kill()?;
+                timeout(COMMAND_MAX, device.child.wait()).await??;
+            }
+            Victim::Broker => nats.kill().await?,
+            Victim::Database => postgres.kill().await?,
+            Victim::Projector => {
+                folding.child.start_kill()?;
+                timeout(COMMAND_MAX, folding.child.wait()).await??;
             }
         }
-        // The agent goes each time: it has no other way of ending.
-        agent.start_kill()?;
-        timeout(COMMAND_MAX, agent.wait()).await??;
-        feed.abort();
+        inside += usize::from(commits && folding.life.borrow().is_inside());
+        tokio::time::sleep(Duration::from_millis(dice.below(150))).await;
+        match victim {
+            Victim::Broker => nats.restart().await?,
+            Victim::Database => postgres.restart().await?,
+            Victim::Projector => projector = None,
+            Victim::Agent => {}
+        }
+        // Nobody else's death keeps the window from recording.
+        let said = device.read(saved, upto).await?;
+        waiting += usize::from(said < upto);
+        assert!(said == upto || victim == Victim::Agent, "{victim:?}: {said} of {upto}");
+        saved = said;
+        if victim == Victim::Agent {
+            agent = None;
+        }
     }
-    assert_eq!(killed, [8; 3]);
+    assert_eq!(victims, [], "each of the four as often");
+    eprintln!(
+        "{KILLS} kills: {inside} inside a transaction, {waiting} before all was answered; {saved} answered"
+    );
+    assert!(inside >= 2, "only {inside} kills fell inside a transaction");
+    assert!(waiting >= 1, "no kill left anything to be given again");
+    drop((agent, projector));
+
     let ran = hall.run_with(&lines(saved..EVENTS), &["terminal", "run", "w01", "--once"]).await?;
     ran.ok();
-    drop(projector);
     let end = status(&hall).await?;
     assert_eq!([&end["recorded"], &end["stored"]], [EVENTS, EVENTS], "{saved} were answered");
     let counts = hall.counts().await?;
     assert_eq!((counts.flagged, counts.quarantined, counts.held, counts.repeated), (0, 0, 0, 0));
     assert_eq!(hall.amounts("2023-02-06", "2023-02-06").await?, [EVENTS as i64, 0, 0, 0]);
+    let verified = hall.run(&["rebuild", "--verify", "--dry-run", "--json"]).await?.ok().json()?;
+    assert_eq!(verified["differences"], 0, "{verified}");
     Ok(())
 }
