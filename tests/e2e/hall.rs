@@ -15,7 +15,7 @@ use zhoubao::output::Output;
 use zhoubao::play::Player;
 use zhoubao::sample::Sample;
 use zhoubao::wiring::Context;
-use zhoubao_application::clock::SystemClock;
+use zhoubao_application::clock::{Clock, SystemClock};
 use zhoubao_domain::id::HallCode;
 use zhoubao_projections::rows::Counts;
 
@@ -118,8 +118,13 @@ impl Hall {
 
     /// The library on the same journal and read models.
     pub(crate) fn context(&self) -> Context {
+        self.context_at(Arc::new(SystemClock))
+    }
+
+    /// The same by another clock.
+    pub(crate) fn context_at(&self, clock: Arc<dyn Clock>) -> Context {
         let output = Output::to(Box::new(std::io::sink()), Box::new(std::io::sink()), false, true);
-        Context::new(self.config.clone(), Arc::new(SystemClock), output)
+        Context::new(self.config.clone(), clock, output)
     }
 
     /// Enters set-up, opening figures and authorizations.

@@ -12,6 +12,7 @@ mod keys;
 mod kills;
 mod nats;
 mod refusals;
+mod repeats;
 mod rules;
 mod terminal;
 mod terminal_clock;

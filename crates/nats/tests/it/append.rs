@@ -2,15 +2,17 @@
 
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use async_nats::HeaderMap;
 use futures_util::StreamExt as _;
+use serde_json::json;
 use zhoubao_application::journal::{AppendError, Journal as _, append_in_order};
 use zhoubao_nats::{Fault, NatsJournal, Options};
-use zhoubao_test_support::{NatsServer, NatsUser};
+use zhoubao_test_support::{NatsServer, NatsUser, eventually};
 
 use crate::proxy::Proxy;
 use crate::{
-    at, client, create_changed_stream, event, hall, journal, journal_on, last, line, options,
+    api, at, client, create_changed_stream, event, hall, journal, journal_on, last, line, options,
     terminal,
 };
 
@@ -117,6 +119,45 @@ async fn a_rival_behind_a_lost_acknowledgement_changes_nothing() -> anyhow::Resu
     journal.append(&messages[2..], &[at(&a, 2)]).await?;
     // The head is no longer ours, but what we sent is where it belongs.
     assert_eq!(journal.append(&messages[..2], &[at(&a, 0)]).await?, [1, 2]);
+    Ok(())
+}
+
+/// The window forgets, so nothing may rest on it: the journal stores a repeat, and whoever folds it tells.
+#[tokio::test]
+async fn the_same_event_is_stored_again_within_the_duplicate_window_and_beyond_it()
+-> anyhow::Result<()> {
+    let (server, journal) = journal().await?;
+    let subject = terminal("w01");
+    let message = line(&subject, 1, 1, None);
+    let plain = client(&server).await?;
+    // A message of somebody else with an id: whether the server still knows it.
+    let knows = async || -> anyhow::Result<bool> {
+        let mut headers = HeaderMap::new();
+        headers.insert("Nats-Msg-Id", "probe");
+        let probe = "hall.510000.terminal.probe";
+        let answer = plain.request_with_headers(probe, headers, "{}".into()).await?;
+        let answer: serde_json::Value = serde_json::from_slice(&answer.payload)?;
+        anyhow::ensure!(answer["seq"].is_u64(), "{answer}");
+        Ok(answer["duplicate"] == true)
+    };
+    assert!(!knows().await?);
+    let first = journal.append(&message, &[at(&subject, 0)]).await?[0];
+    let second = journal.append(&message, &[at(&subject, first)]).await?[0];
+    assert!(knows().await?, "the window is open");
+
+    let mut config = api(&server, "STREAM.INFO.HALL_510000", &json!({})).await?["config"].take();
+    config["duplicate_window"] = json!(Duration::from_millis(100).as_nanos());
+    api(&server, "STREAM.UPDATE.HALL_510000", &config).await?;
+    eventually("the window to close", Duration::from_secs(20), async || {
+        Ok((!knows().await?).then_some(()))
+    })
+    .await?;
+    let third = journal.append(&message, &[at(&subject, second)]).await?[0];
+    assert!(first < second && second < third);
+    for position in [first, second, third] {
+        let stored = journal.get(position).await?.context("it is stored")?;
+        assert_eq!(stored.message, message[0]);
+    }
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Executor as _};
 use tempfile::TempDir;
@@ -12,7 +12,7 @@ use zhoubao_contract::structured::{Incoming, parse};
 use zhoubao_contract::{Stored, decode, hash};
 use zhoubao_domain::code::Code;
 use zhoubao_store_sqlite::ledger::{
-    ClockNotes, Contact, Jump, Ledger, LedgerError, Recorded, Settings, Stamp,
+    ClockNotes, Contact, Entry, Jump, Ledger, LedgerError, Recorded, Settings, Stamp,
 };
 
 fn settings(path: &Path, terminal: &str) -> Settings {
@@ -97,6 +97,38 @@ async fn given_a_command_when_it_comes_again_then_it_is_the_same_event_and_never
     assert_eq!(known(9, Some("k1")).await.unwrap().unwrap_err().code, Code::Fork);
     assert_eq!((known(1, Some("k3")).await, known(1, None).await), (None, None));
     assert_eq!(ledger.standing().await.unwrap().recorded, 4);
+}
+
+#[tokio::test]
+async fn given_a_command_when_it_comes_again_400_days_later_then_it_has_its_first_number() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("ledger.db");
+    let ledger = open(&path).await;
+    let first = ledger.record(&[event(1, Some("k1")), event(2, Some("k2"))], &stamp()).await;
+    assert_eq!(numbers(first.unwrap()), [(1, false), (2, false)]);
+    let entries = ledger.entries(0, 2, 9).await.unwrap();
+    ledger.mark_stored(0, &[11, 12]).await.unwrap();
+    // The clock is an argument: 400 days, other events, and the device switched off and on.
+    let later = Stamp {
+        wall: stamp().wall + SignedDuration::from_hours(400 * 24),
+        monotonic_us: 3,
+        boot: "c".to_owned(),
+    };
+    let others: Vec<_> = (0..500).map(|it| event(1, Some(&format!("other-{it}")))).collect();
+    ledger.record(&others, &later).await.unwrap();
+    ledger.close().await;
+    let ledger = open(&path).await;
+    let again = [event(2, Some("k2")), event(1, Some("k1")), event(1, None)];
+    let answers = ledger.record(&again, &later).await.unwrap();
+    assert_eq!(numbers(answers), [(2, true), (1, true), (503, false)]);
+    let answers = ledger.record(&[event(9, Some("k1"))], &later).await.unwrap();
+    assert_eq!(answers[0].as_ref().unwrap_err().code, Code::Fork);
+    assert_eq!(ledger.standing().await.unwrap().recorded, 503);
+    let unchanged = ledger.entries(0, 2, 9).await.unwrap();
+    let of = |entries: &[Entry]| -> Vec<_> {
+        entries.iter().map(|it| (it.number, it.message.clone(), it.wall)).collect()
+    };
+    assert_eq!(of(&unchanged), of(&entries), "what was written first stays");
 }
 
 #[tokio::test]
