@@ -15,6 +15,7 @@
 //! It may be killed at any moment: the rows and the checkpoint are one transaction. A commit whose outcome is
 //! unknown is resolved by reading the checkpoint.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,7 @@ use tracing::Instrument as _;
 use zhoubao_contract::Stored;
 use zhoubao_domain::code::Code;
 use zhoubao_domain::id::{Digest, EventRef, HallCode};
+use zhoubao_projections::early::passes_over;
 use zhoubao_projections::entry::ParseEntryError;
 use zhoubao_projections::freeze::{AloneNeeds, FreezeFound};
 use zhoubao_projections::model::{Incoming, Model, SeedError};
@@ -442,28 +444,27 @@ async fn first_hashes(
 ) -> Result<Vec<(EventRef, Digest)>, ProjectError> {
     let keys: Vec<_> = repeats.iter().map(|it| (it.stream.clone(), it.number)).collect();
     let positions = retry(|| store.positions(hall, &keys)).await?;
+    let exceptions = retry(|| store.exceptions(hall, false)).await?;
+    let mut passed_over: HashMap<(&str, u64), Vec<&ExceptionRow>> = HashMap::new();
+    for it in exceptions.iter().filter(|it| passes_over(it.code)) {
+        passed_over.entry((&it.stream, it.number)).or_default().push(it);
+    }
     let mut hashes = Vec::with_capacity(repeats.len());
-    let mut exceptions = None;
     for (event, position) in repeats.into_iter().zip(positions) {
-        let stored = match position {
-            Some(position) => message_at(journal, position).await?,
-            None => None,
-        };
-        let own = stored.map(|it| Incoming::read(it, hall));
+        let Some(position) = position else { continue };
+        let key = (&*event.stream.to_string(), event.number);
+        let of_event = passed_over.get(&key).map(Vec::as_slice).unwrap_or_default();
+        if of_event.iter().any(|it| it.position == position) {
+            // Nothing was ever taken under the number: it was given up.
+            continue;
+        }
+        let own = message_at(journal, position).await?.map(|it| Incoming::read(it, hall));
         if let Some(own) = own.filter(|it| it.identity() == Some(&event)) {
             hashes.push((event, own.hash));
             continue;
         }
         // It counts from the position of what let it in: the message itself came before, and was an exception then.
-        let rows = match &mut exceptions {
-            Some(rows) => rows,
-            rows => rows.insert(retry(|| store.exceptions(hall, false)).await?),
-        };
-        let stream = event.stream.to_string();
-        let taken = rows.iter().filter(|it| {
-            it.stream == stream && it.number == event.number && it.settled == position
-        });
-        for row in taken {
+        for row in of_event.iter().filter(|it| it.settled == Some(position)) {
             if let Some(stored) = message_at(journal, row.position).await? {
                 hashes.push((event.clone(), zhoubao_contract::hash(&stored.message)));
             }

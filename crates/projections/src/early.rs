@@ -16,6 +16,15 @@ use zhoubao_domain::id::{Digest, EventRef, Stream};
 use crate::model::{Incoming, Model};
 use crate::rows::Standing;
 
+/// Whether a line does not take a message of which this was said: its number stays free for the true one.
+#[must_use]
+pub fn passes_over(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Fork | Code::SequenceGap | Code::BrokenChain | Code::BadSignature | Code::KeyRevoked
+    )
+}
+
 /// What is held, and the messages that may be taken now.
 #[derive(Debug, Default)]
 pub(crate) struct Early {

@@ -11,7 +11,7 @@
 //! Read [`entry`] first, then [`rows`], [`model`] and [`cover`].
 
 pub mod cover;
-mod early;
+pub mod early;
 pub mod entry;
 pub mod freeze;
 pub mod model;

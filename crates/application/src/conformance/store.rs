@@ -87,6 +87,7 @@ macro_rules! store_conformance {
             given_a_history_when_read_then_all_rows_are_what_was_committed,
             given_a_history_when_cut_into_other_pages_then_all_rows_are_equal,
             given_a_history_when_the_projector_restarts_then_all_rows_are_equal,
+            given_a_number_that_was_given_up_when_it_comes_twice_then_pages_do_not_matter,
             given_a_history_when_reopened_then_nothing_is_missing,
             given_facts_when_seeded_then_the_lines_of_the_desk_are_left_out,
             given_cases_when_looked_up_then_only_known_ones_are_found,
@@ -1244,6 +1245,42 @@ pub async fn given_a_history_when_cut_into_other_pages_then_all_rows_are_equal(
             Some(first) => assert_same_rows(first, &lines, &format!("pages of {size}")),
         }
     }
+}
+
+/// A person lets #3 in although #2 is missing. When #2 comes after all, twice, each is an exception of its own.
+pub async fn given_a_number_that_was_given_up_when_it_comes_twice_then_pages_do_not_matter(
+    stores: &impl StoreFactory,
+) {
+    let hall = hall();
+    let mut history = History::new(&hall, 5);
+    history.set_up();
+    let (line, at) = (event("terminal.t01#1").stream, time("2023-02-06T09:10:00+08:00"));
+    let consulted = |history: &mut History| {
+        let act =
+            Act { kind: Kind::Consulted, amount: 1, department: None, matter: None, case: None };
+        history.event(&line, at, "clerk", Event::Act(act));
+        history.stored.pop().expect("an event").message
+    };
+    let [first, second, third] = [(); 3].map(|()| consulted(&mut history));
+    history.push(first, at);
+    history.push(third, at);
+    let released = Event::Released {
+        original: event("terminal.t01#3"),
+        position: Some(history.position()),
+        reason: "核实".to_owned(),
+    };
+    history.event(&Stream::Quarantine, at, "office", released);
+    history.push(second.clone(), at);
+    history.push(second, at);
+    let mut dumps = vec![];
+    for size in [10_000, 1] {
+        let store = stores.fresh().await;
+        project(&*store, &history, whole(size)).await;
+        let counts = store.checkpoint(&hall).await.expect("read").expect("folded").counts;
+        assert_eq!((counts.quarantined, counts.repeated), (2, 0), "pages of {size}");
+        dumps.push(dump(&*store, &hall, 500).await);
+    }
+    assert_same_rows(&dumps[0], &dumps[1], "pages of 1");
 }
 
 /// Rows do not depend on what the projector has in memory.
