@@ -1,25 +1,17 @@
 //! A device's keys: made on it, taken into the register by the office, replaced, revoked; and whoever writes under its
 //! name without them.
 
-use serde_json::{Value, json};
+use anyhow::Context as _;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStderr};
+use tokio::time::timeout;
+use zhoubao_test_support::eventually;
 
-use crate::hall::Hall;
+use crate::hall::{COMMAND_MAX, Hall};
+use crate::terminal::lines;
 
 const RUN: [&str; 4] = ["terminal", "run", "w01", "--once"];
-
-fn consultations(keys: std::ops::Range<usize>) -> String {
-    let event = |key| {
-        json!({
-            "specversion": "1.0",
-            "source": "hall.510000.terminal.w01",
-            "type": "cn.zhoubao.Consulted.v1",
-            "time": "2023-02-06T09:10:00+08:00",
-            "command": format!("key-{key}"),
-            "data": { "people": 1 },
-        })
-    };
-    keys.map(|it| format!("{}\n", event(it))).collect()
-}
 
 /// Takes what the device printed into the register.
 async fn register(hall: &Hall, printed: &[u8]) -> anyhow::Result<Value> {
@@ -41,7 +33,7 @@ async fn enrolled_signed_replaced_and_revoked() -> anyhow::Result<()> {
     let hall = Hall::in_files()?;
     hall.set_up().await?;
     // Before it has a key, a device sends unsigned events, and they count.
-    hall.run_with(&consultations(0..3), &RUN).await?.ok();
+    hall.run_with(&lines(0..3), &RUN).await?.ok();
     hall.run(&["terminal", "rekey", "w01"]).await?.fails(4, "E.112");
     hall.run(&["terminal", "revoke", "w01", "--by", "a01"]).await?.fails(4, "E.112");
 
@@ -53,17 +45,17 @@ async fn enrolled_signed_replaced_and_revoked() -> anyhow::Result<()> {
     let file = hall.file("key.w01.json", &first.text())?;
     hall.run(&["setup", "apply", &file, "--by", "c01"]).await?.fails(4, "E.111");
     let first = register(&hall, &first.out).await?;
-    hall.run_with(&consultations(3..250), &RUN).await?.ok();
+    hall.run_with(&lines(3..250), &RUN).await?.ok();
     assert_eq!(hall.amounts("2023-02-06", "2023-02-06").await?, [250, 0, 0, 0]);
 
     // The new key is used as soon as it is made known; what the old one signs still counts.
     let second = hall.run(&["terminal", "rekey", "w01"]).await?.ok();
     let second = register(&hall, &second.out).await?;
     assert_eq!(second["endorsement"]["key"], first["signing"]);
-    hall.run_with(&consultations(250..260), &RUN).await?.ok();
+    hall.run_with(&lines(250..260), &RUN).await?.ok();
     hall.run(&["terminal", "rekey", "w01", "--approved"]).await?.ok();
     hall.run(&["terminal", "rekey", "w01", "--approved"]).await?.fails(4, "E.112");
-    hall.run_with(&consultations(260..270), &RUN).await?.ok();
+    hall.run_with(&lines(260..270), &RUN).await?.ok();
     let enrolled = hall.run(&["terminal", "enroll", "w01"]).await?.ok().json()?;
     assert_eq!(enrolled["signing"], second["signing"]);
     assert_eq!(hall.amounts("2023-02-06", "2023-02-06").await?, [270, 0, 0, 0]);
@@ -78,7 +70,7 @@ async fn enrolled_signed_replaced_and_revoked() -> anyhow::Result<()> {
     hall.run(&["terminal", "revoke", "w01", "--by", "c01"]).await?.fails(4, "E.111");
     hall.run(&["terminal", "revoke", "w01", "--by", "a01"]).await?.ok();
     hall.run(&["terminal", "revoke", "w01", "--by", "a01"]).await?.ok();
-    hall.run_with(&consultations(270..271), &RUN).await?.ok();
+    hall.run_with(&lines(270..271), &RUN).await?.ok();
     assert_eq!(codes(&hall).await?, ["E.116"]);
     assert_eq!(hall.amounts("2023-02-06", "2023-02-06").await?, [270, 0, 0, 0]);
     Ok(())
@@ -91,13 +83,13 @@ async fn who_writes_under_its_name_without_its_key_is_found_and_stops_nobody() -
     hall.set_up().await?;
     let enrolled = hall.run(&["terminal", "enroll", "w01"]).await?.ok();
     register(&hall, &enrolled.out).await?;
-    hall.run_with(&consultations(0..3), &RUN).await?.ok();
+    hall.run_with(&lines(0..3), &RUN).await?.ok();
     assert_eq!(hall.amounts("2023-02-06", "2023-02-06").await?, [3, 0, 0, 0]);
 
     // The line looks right in everything but the signature, and nothing comes after it in the journal.
     let act = ["emit", "consult", "--terminal", "w01", "--people", "1", "--by", "c01"];
     hall.run(&act).await?.fails(4, "E.115");
-    hall.run_with(&consultations(90..91), &["emit", "-", "--anyway"]).await?.ok();
+    hall.run_with(&lines(90..91), &["emit", "-", "--anyway"]).await?.ok();
     assert_eq!(hall.amounts("2023-02-06", "2023-02-06").await?, [3, 0, 0, 0]);
     // The next message of anybody decides it.
     hall.run(&["setup", "list"]).await?.ok();
@@ -108,8 +100,63 @@ async fn who_writes_under_its_name_without_its_key_is_found_and_stops_nobody() -
     assert_eq!((counts.quarantined, counts.held), (1, 0));
     assert_eq!(codes(&hall).await?, ["E.115"]);
     // The device itself sees that somebody else has written.
-    hall.run_with(&consultations(3..4), &RUN).await?.fails(4, "E.104");
+    hall.run_with(&lines(3..4), &RUN).await?.fails(4, "E.104");
     Ok(())
+}
+
+/// The agent, and what it logs.
+fn agent(hall: &Hall) -> anyhow::Result<(Child, Lines<BufReader<ChildStderr>>)> {
+    let mut child = hall.command(&["terminal", "run", "w01"]).spawn()?;
+    let log = BufReader::new(child.stderr.take().context("no stderr")?).lines();
+    Ok((child, log))
+}
+
+async fn until_counted(hall: &Hall, number: u64) -> anyhow::Result<()> {
+    eventually("the receipt", COMMAND_MAX, async || {
+        let status = hall.run(&["terminal", "status", "w01", "--json"]).await?.ok().json()?;
+        Ok((status["counted"] == number).then_some(()))
+    })
+    .await
+}
+
+/// The hall's receipt key, as `doctor` shows it.
+async fn receipt_key(hall: &Hall) -> anyhow::Result<Option<String>> {
+    let text = hall.run(&["doctor"]).await?.text();
+    let key = text.split("公钥 key ").nth(1).and_then(|it| it.split_whitespace().next());
+    Ok(key.map(str::to_owned))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn receipts_of_another_key_are_taken_once_the_device_trusts_it() -> anyhow::Result<()> {
+    let hall = Hall::in_files()?;
+    hall.set_up().await?;
+    assert_eq!(receipt_key(&hall).await?, None, "nothing was signed yet");
+    hall.run_with(&lines(0..3), &RUN).await?.ok();
+    hall.run(&["project", "--once"]).await?.ok();
+    let (first_agent, _log) = agent(&hall)?;
+    until_counted(&hall, 3).await?;
+    let first = receipt_key(&hall).await?.context("no key")?;
+    drop(first_agent);
+
+    // The key is lost, and receipts are signed by another.
+    std::fs::remove_file(hall.dir().join("receipts.key"))?;
+    hall.run_with(&lines(3..5), &RUN).await?.ok();
+    hall.run(&["project", "--once"]).await?.ok();
+    let second = receipt_key(&hall).await?.context("no key")?;
+    assert_ne!(first, second);
+    let (second_agent, mut log) = agent(&hall)?;
+    loop {
+        let line = timeout(COMMAND_MAX, log.next_line()).await??.context("it ended early")?;
+        if line.contains("E.117") {
+            break;
+        }
+    }
+    until_counted(&hall, 3).await?;
+    drop(second_agent);
+
+    hall.run(&["terminal", "trust", "w01", &second]).await?.ok();
+    let _agent = agent(&hall)?;
+    until_counted(&hall, 5).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -121,10 +168,10 @@ async fn a_key_that_others_can_read_is_not_used() -> anyhow::Result<()> {
     let key = hall.dir().join("terminal-w01.key");
     assert_eq!(std::fs::metadata(&key)?.permissions().mode() & 0o777, 0o600);
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o640))?;
-    hall.run_with(&consultations(0..1), &RUN).await?.fails(78, "E.780");
+    hall.run_with(&lines(0..1), &RUN).await?.fails(78, "E.780");
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600))?;
     std::fs::write(&key, "00\n")?;
-    let ran = hall.run_with(&consultations(0..1), &RUN).await?;
+    let ran = hall.run_with(&lines(0..1), &RUN).await?;
     assert_eq!(ran.exit, 78, "{ran:?}");
     Ok(())
 }

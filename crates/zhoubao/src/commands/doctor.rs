@@ -27,6 +27,7 @@ use crate::cli::DoctorArgs;
 use crate::config::{Address, JournalAt, StoreAt};
 use crate::failure::{Exit, Failure};
 use crate::output::Table;
+use crate::receipts::public_key;
 use crate::wiring::{Access, Context, Whole};
 
 /// Free space below which somebody should look.
@@ -170,6 +171,7 @@ async fn look(ctx: &Context, findings: &mut Findings) {
     findings.ok("大厅 hall", hall.to_string());
     let journal = journal(ctx, &hall, findings).await;
     archive(ctx, journal.as_deref(), findings).await;
+    receipts(ctx, findings);
     let Some(store) = store(ctx, findings).await else { return };
     let read = async {
         let checkpoint = store.checkpoint(&hall).await?;
@@ -487,6 +489,16 @@ async fn agreement(
         );
     }
     Ok(())
+}
+
+/// The key of the receipts that the projector of this folder has signed: what a device that trusts another is told.
+fn receipts(ctx: &Context, findings: &mut Findings) {
+    let subject = "回执 receipts";
+    match public_key(&ctx.folder().receipts_key()) {
+        Ok(Some(key)) => findings.ok(subject, format!("公钥 key {key}")),
+        Ok(None) => {}
+        Err(failure) => findings.fail(subject, failure),
+    }
 }
 
 /// The event, and where a person who settles it has to say which message he means.

@@ -277,14 +277,16 @@ async fn agent(
     };
     let work = async {
         let recorder = record(ledger.clone(), clocks.clone(), waiting, recorded);
-        let intake = async {
-            let refused = lines(ctx, intake).await?;
+        let taking = async move {
+            let refused = lines(ctx, intake.clone()).await?;
             if !once {
+                // With the way in open, recorder and sender go on: the hall may still say what it has counted.
                 std::future::pending::<()>().await;
             }
+            drop(intake);
             Ok::<_, Failure>(refused)
         };
-        let (refused, (), sent) = tokio::join!(intake, recorder, sender.run());
+        let (refused, (), sent) = tokio::join!(taking, recorder, sender.run());
         Ok::<_, Failure>((sent?, refused?))
     };
     // Recorder and sender go on until the last request has its answer.
