@@ -271,7 +271,12 @@ impl Desk {
     }
 }
 
-pub(crate) async fn facts(store: &dyn ReadModels, hall: &HallCode) -> Result<Known, DeskError> {
+/// What the facts in the read models say.
+///
+/// # Errors
+///
+/// When the store does not answer, or a fact in it cannot be read.
+pub async fn facts(store: &dyn ReadModels, hall: &HallCode) -> Result<Known, DeskError> {
     let query = SnapshotQuery {
         first: jiff::civil::Date::ZERO,
         last: jiff::civil::Date::ZERO,

@@ -28,6 +28,7 @@ use zhoubao_domain::code::Code;
 use zhoubao_domain::id::{Digest, HallCode};
 
 use crate::failure::Failure;
+use crate::files::{PRIVATE, folder_of, replace, sync_name};
 
 /// Bytes after which a folder goes on in another file: one is copied and looked through in a moment.
 pub const FILE_BYTES_MAX: u64 = 64 << 20;
@@ -68,12 +69,6 @@ fn parts(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
 #[must_use]
 pub fn is_there(folder: &Path) -> bool {
     folder.join(MANIFEST).exists() || parts(folder).is_ok_and(|it| !it.is_empty())
-}
-
-/// Makes names in a folder last.
-fn sync_folder(folder: &Path) -> std::io::Result<()> {
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    File::open(folder)?.sync_all()
 }
 
 /// One file of a copy while it is read.
@@ -286,8 +281,7 @@ pub fn write_backup(from: &Path, file: &Path) -> Result<Manifest, Failure> {
     let mut copy = Copy::open(from)?.until(end.position);
     let manifest = Manifest { end, content: Some(content) };
     let failed = |error: std::io::Error| Failure::file(file, &error);
-    let folder = file.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut aside = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    let mut aside = tempfile::NamedTempFile::new_in(folder_of(file)).map_err(failed)?;
     {
         let mut out = std::io::BufWriter::new(aside.as_file_mut());
         out.write_all(manifest.to_line().as_bytes()).map_err(failed)?;
@@ -301,7 +295,7 @@ pub fn write_backup(from: &Path, file: &Path) -> Result<Manifest, Failure> {
     }
     aside.as_file().sync_all().map_err(failed)?;
     aside.persist_noclobber(file).map_err(|error| failed(error.error))?;
-    sync_folder(folder).map_err(failed)?;
+    sync_name(file).map_err(failed)?;
     Ok(manifest)
 }
 
@@ -451,7 +445,7 @@ impl Keeper {
         let path = self.folder.join(format!("{:0DIGITS$}{ENDING}", self.chain.position + 1));
         let made = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path);
         let file = made.map_err(|error| Failure::file(&path, &error))?;
-        sync_folder(&self.folder).map_err(|error| Failure::file(&self.folder, &error))?;
+        sync_name(&path).map_err(|error| Failure::file(&self.folder, &error))?;
         self.file = Some((file, 0));
         Ok(())
     }
@@ -462,16 +456,8 @@ impl Keeper {
 }
 
 fn write_manifest(folder: &Path, end: &Chain) -> Result<(), Failure> {
-    let path = folder.join(MANIFEST);
-    let write = || -> std::io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        let manifest = Manifest { end: end.clone(), content: None };
-        file.write_all(manifest.to_line().as_bytes())?;
-        file.as_file().sync_all()?;
-        file.persist(&path)?;
-        sync_folder(folder)
-    };
-    write().map_err(|error| Failure::file(&path, &error))
+    let manifest = Manifest { end: end.clone(), content: None };
+    replace(&folder.join(MANIFEST), manifest.to_line().as_bytes(), PRIVATE)
 }
 
 /// Where the archive of a folder ends, by its manifest alone; `None` where there is none.

@@ -12,6 +12,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod failure;
+pub mod files;
 pub mod folder;
 pub mod output;
 pub mod play;

@@ -12,6 +12,7 @@ use zhoubao_domain::code::Code;
 use crate::archive::{self, FILE_BYTES_MAX, Keeper};
 use crate::cli::{ArchiveArgs, BackupArgs};
 use crate::failure::{Failure, chain};
+use crate::files::folder_of;
 use crate::projecting::{patiently, stopped};
 use crate::wiring::Context;
 
@@ -169,10 +170,9 @@ pub async fn backup(ctx: &Context, args: BackupArgs) -> Result<(), Failure> {
     let (from, _aside) = match from {
         Some(from) => (from, None),
         None => {
-            let beside = file.parent().filter(|it| !it.as_os_str().is_empty());
-            let beside = beside.unwrap_or(Path::new(".")).to_owned();
-            let aside = tempfile::tempdir_in(&beside);
-            let aside = aside.map_err(|error| Failure::file(&beside, &error))?;
+            let beside = folder_of(&file);
+            let aside = tempfile::tempdir_in(beside);
+            let aside = aside.map_err(|error| Failure::file(beside, &error))?;
             let folder: PathBuf = aside.path().join("archive");
             follow(ctx, &folder, true).await?;
             (folder, Some(aside))

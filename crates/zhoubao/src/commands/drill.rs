@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use serde_json::json;
 use tempfile::TempDir;
+use zhoubao_application::desk::facts;
 use zhoubao_application::follow::Follower;
 use zhoubao_application::journal::{Incarnation, Journal};
-use zhoubao_application::known::Known;
-use zhoubao_application::store::{ReadModels, SnapshotQuery};
+use zhoubao_application::store::ReadModels;
 use zhoubao_application::weekly::{self, Weekly, WeeklyError};
 use zhoubao_composer::{json as canonical, txt};
 use zhoubao_domain::code::Code;
@@ -174,16 +174,7 @@ async fn compare_issues(
     copy: &dyn ReadModels,
     hall: &HallCode,
 ) -> Result<(Vec<String>, Vec<String>), Failure> {
-    let query = SnapshotQuery {
-        first: jiff::civil::Date::ZERO,
-        last: jiff::civil::Date::ZERO,
-        after: None,
-        adjustments_after: None,
-        issues: vec![],
-        segments: false,
-        facts: true,
-    };
-    let known = Known::from_facts(&live.snapshot(hall, &query).await?.facts, u64::MAX)?;
+    let known = facts(live, hall).await?;
     let frozen: Vec<&ObjectId> =
         known.book.issues.iter().filter(|(_, it)| it.freeze.is_some()).map(|(id, _)| id).collect();
     let (mut same, mut differ) = (vec![], vec![]);

@@ -1,23 +1,22 @@
 //! `zhoubao nats-config`: the configuration of the hall's nats-server, from the register.
 
 use std::collections::HashMap;
-use std::fs::{DirBuilder, File};
-use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::fs::DirBuilder;
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use serde_json::json;
-use zhoubao_application::known::Known;
-use zhoubao_application::store::SnapshotQuery;
+use zhoubao_application::desk::facts;
 use zhoubao_domain::code::Code;
 use zhoubao_domain::id::{HallCode, TerminalId};
 use zhoubao_domain::registry::Registry;
-use zhoubao_domain::time::hall_day;
 use zhoubao_nats::config::{ACCOUNTS_FILE, Accounts, Server, Service, UserKey, public_key, seed};
 
 use crate::cli::NatsConfigArgs;
 use crate::config::redact;
 use crate::failure::{Exit, Failure};
+use crate::files::{replace, write_secret};
 use crate::wiring::Context;
 
 /// The file with the server's settings.
@@ -25,6 +24,9 @@ const SERVER_FILE: &str = "nats-server.conf";
 
 /// The folder of the services' seeds.
 const KEYS: &str = "keys";
+
+/// The server may run as another user, and there are public keys only.
+const PUBLIC: u32 = 0o644;
 
 /// Runs the command.
 ///
@@ -40,13 +42,13 @@ pub async fn run(ctx: &Context, args: NatsConfigArgs) -> Result<(), Failure> {
     std::fs::create_dir_all(out).map_err(|error| Failure::file(out, &error))?;
     let services = services(ctx, &out.join(KEYS))?;
     let accounts = Accounts { hall, terminals: with_key, services };
-    write(&out.join(ACCOUNTS_FILE), &accounts.to_string())?;
+    replace(&out.join(ACCOUNTS_FILE), accounts.to_string().as_bytes(), PUBLIC)?;
     let path = out.join(SERVER_FILE);
     let is_new = !path.exists();
     if is_new {
         let store_dir = args.store_dir.display().to_string();
         let server = Server { listen: args.listen, name: args.server_name, store_dir };
-        write(&path, &server.to_string())?;
+        replace(&path, server.to_string().as_bytes(), PUBLIC)?;
     }
     let terminals: Vec<_> = accounts.terminals.iter().map(|(it, _)| it.as_str()).collect();
     let without_key: Vec<_> = without_key.iter().map(TerminalId::as_str).collect();
@@ -96,18 +98,7 @@ async fn register(ctx: &Context, hall: &HallCode) -> Result<Registry, Failure> {
         )),
         Err(failure) => return Err(failure),
     }
-    let today = hall_day(ctx.clock.now());
-    let query = SnapshotQuery {
-        first: today,
-        last: today,
-        after: None,
-        adjustments_after: None,
-        issues: vec![],
-        segments: false,
-        facts: true,
-    };
-    let snapshot = ctx.open_store().await?.snapshot(hall, &query).await?;
-    Ok(Known::from_facts(&snapshot.facts, u64::MAX)?.registry)
+    Ok(facts(&*ctx.open_store().await?, hall).await?.registry)
 }
 
 /// Terminals in service.
@@ -182,10 +173,7 @@ fn services(ctx: &Context, keys: &Path) -> Result<Vec<(Service, UserKey)>, Failu
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let seed = seed(Context::secret()?).map_err(|it| wrong(&it))?;
-                let written = File::options().write(true).create_new(true).mode(0o600).open(&path);
-                written
-                    .and_then(|mut it| writeln!(it, "{seed}").and_then(|()| it.sync_all()))
-                    .map_err(|error| Failure::file(&path, &error))?;
+                write_secret(&path, &seed)?;
                 seed
             }
             Err(error) => return Err(Failure::file(&path, &error)),
@@ -193,18 +181,4 @@ fn services(ctx: &Context, keys: &Path) -> Result<Vec<(Service, UserKey)>, Failu
         services.push((service, public_key(&seed).map_err(|it| wrong(&it))?));
     }
     Ok(services)
-}
-
-/// Writes a file whole or not at all: the server may read it at any moment.
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    let failed = |error: &std::io::Error| Failure::file(path, error);
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|it| failed(&it))?;
-    file.write_all(text.as_bytes()).map_err(|it| failed(&it))?;
-    // The server may run as another user, and there are public keys only.
-    let readable = std::fs::Permissions::from_mode(0o644);
-    file.as_file().set_permissions(readable).map_err(|it| failed(&it))?;
-    file.as_file().sync_all().map_err(|it| failed(&it))?;
-    file.persist(path).map_err(|it| failed(&it.error))?;
-    Ok(())
 }

@@ -6,8 +6,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use zhoubao_application::known::Known;
-use zhoubao_application::store::{ReadModels, SnapshotQuery};
+use zhoubao_application::desk::facts;
 use zhoubao_contract::archive::Chain;
 use zhoubao_contract::{Draft, Stored, encode};
 use zhoubao_domain::code::Code;
@@ -159,7 +158,7 @@ async fn look(ctx: &Context, hall: &HallCode) -> Result<Option<Lost>, Failure> {
     if store.checkpoint(hall).await?.is_none() {
         return Ok(None);
     }
-    let known = known(&*store, hall).await?;
+    let known = facts(&*store, hall).await?;
     let count = async |prefix: &str| Ok::<_, Failure>(store.heads(hall, prefix).await?.len());
     let signed = known.book.issues.values().filter_map(|it| it.sign_off.as_ref());
     let issues: Vec<_> = signed.map(|it| (it.year, it.number, it.running_number)).collect();
@@ -176,19 +175,6 @@ async fn look(ctx: &Context, hall: &HallCode) -> Result<Option<Lost>, Failure> {
         issues,
         terminals: terminals.map(|(stream, head)| (stream.to_string(), head.number)).collect(),
     }))
-}
-
-async fn known(store: &dyn ReadModels, hall: &HallCode) -> Result<Known, Failure> {
-    let query = SnapshotQuery {
-        first: jiff::civil::Date::ZERO,
-        last: jiff::civil::Date::ZERO,
-        after: None,
-        adjustments_after: None,
-        issues: vec![],
-        segments: false,
-        facts: true,
-    };
-    Ok(Known::from_facts(&store.snapshot(hall, &query).await?.facts, u64::MAX)?)
 }
 
 fn print_lost(ctx: &Context, lost: Option<&Lost>) {

@@ -4,8 +4,6 @@
 //! digits are soon tried through.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use argon2::Argon2;
@@ -15,6 +13,7 @@ use zhoubao_domain::code::Code;
 use zhoubao_domain::id::UserId;
 
 use crate::failure::Failure;
+use crate::files::{PRIVATE, replace};
 
 /// Fewest digits.
 const DIGITS_MIN: usize = 6;
@@ -120,17 +119,10 @@ impl Clerks {
             Some(hash) => all.insert(clerk.to_string(), hash),
             None => all.remove(clerk.as_str()),
         };
-        let folder = self.0.parent().filter(|it| !it.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new("."));
-        // Written aside, for its owner only, and renamed: nobody ever reads half of it.
-        let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
-            serde_json::to_writer_pretty(&mut file, &all)?;
-            file.write_all(b"\n")?;
-            file.as_file().sync_all()?;
-            file.persist(&self.0).map_err(|it| it.error)?;
-            File::open(folder)?.sync_all()
-        });
-        written.map_err(|error| Failure::file(&self.0, &error))?;
+        let mut text = serde_json::to_string_pretty(&all)
+            .map_err(|error| Failure::configuration(error.to_string()))?;
+        text.push('\n');
+        replace(&self.0, text.as_bytes(), PRIVATE)?;
         Ok(before.is_some())
     }
 }

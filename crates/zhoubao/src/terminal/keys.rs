@@ -7,9 +7,7 @@
 //!  terminal-w01.nk.next   ╯ taken it into the register
 //! ```
 
-use std::fs::{File, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use zhoubao_contract::signature::SigningKey;
@@ -18,6 +16,7 @@ use zhoubao_domain::id::{Digest, TerminalId};
 use zhoubao_nats::config::{UserKey, public_key, seed};
 
 use crate::failure::Failure;
+use crate::files::{sync_name, write_secret};
 use crate::folder::Folder;
 use crate::wiring::Context;
 
@@ -89,7 +88,7 @@ impl KeyFiles {
     pub fn read_or_make(&self) -> Result<Keys, Failure> {
         if !self.nats.exists() {
             let seed = seed(Context::secret()?).map_err(|_| no_key(&self.nats))?;
-            write(&self.nats, &seed)?;
+            write_secret(&self.nats, &seed)?;
         }
         // Last, so that a device that has it has both.
         signing_key_or_new(&self.signing)?;
@@ -105,7 +104,7 @@ impl KeyFiles {
         for (from, to) in [(&self.nats, &others.nats), (&self.signing, &others.signing)] {
             std::fs::rename(from, to).map_err(|error| Failure::file(from, &error))?;
         }
-        sync_folder(&others.signing)
+        sync_name(&others.signing).map_err(|error| Failure::file(&others.signing, &error))
     }
 }
 
@@ -123,7 +122,7 @@ fn signing_key(path: &Path) -> Result<Option<SigningKey>, Failure> {
 /// When the file cannot be read or written, holds no key, or others can read it.
 pub fn signing_key_or_new(path: &Path) -> Result<SigningKey, Failure> {
     if !path.exists() {
-        write(path, &Digest::new(Context::secret()?).to_string())?;
+        write_secret(path, &Digest::new(Context::secret()?).to_string())?;
     }
     signing_key(path)?.ok_or_else(|| no_key(path))
 }
@@ -149,29 +148,4 @@ fn read(path: &Path) -> Result<Option<String>, Failure> {
         )));
     }
     std::fs::read_to_string(path).map(Some).map_err(failed)
-}
-
-/// Writes a file that was not there, whole or not at all.
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| Failure::file(path, &error);
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(format!(".{}", std::process::id()));
-    let aside = PathBuf::from(aside);
-    let written =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside).and_then(
-            |mut file| {
-                writeln!(file, "{text}")?;
-                file.sync_all()
-            },
-        );
-    // A link fails where there is a file already: nobody's key is ever written over.
-    let linked = written.and_then(|()| std::fs::hard_link(&aside, path));
-    let removed = std::fs::remove_file(&aside);
-    linked.and(removed).map_err(failed)?;
-    sync_folder(path)
-}
-
-fn sync_folder(path: &Path) -> Result<(), Failure> {
-    let folder = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder).and_then(|it| it.sync_all()).map_err(|error| Failure::file(folder, &error))
 }
