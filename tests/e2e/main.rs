@@ -4,6 +4,7 @@
 //! subject.
 
 mod archive;
+mod bench;
 mod broker_down;
 mod copies;
 mod demo;

@@ -8,11 +8,15 @@
 //!
 //! The expectation goes on the first message of each subject and on no other (10164). All are sent without waiting
 //! for the first answer, which only tells early that no batch can be opened.
+//!
+//! Unless whoever appends is to leave room for others ([`Pace::Yielding`]): a server that syncs always waits for its disk twice
+//! when a batch is opened and twice when it is committed, and takes what comes in in its order. So it is asked for
+//! an answer at either end and before the commit, and whatever others have sent meanwhile goes first.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use async_nats::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use async_nats::{HeaderMap, HeaderName, HeaderValue, StatusCode, Subscriber};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use serde::Deserialize;
@@ -93,12 +97,22 @@ pub(crate) enum Unacknowledged {
     Unclear(Fault),
 }
 
+/// How fast the messages of a batch follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// At once.
+    Fast,
+    /// So that the messages of others find their way in between.
+    Yielding,
+}
+
 /// Sends all `messages` once.
 pub(crate) async fn send(
     connection: &Connection,
     hall: &HallCode,
     messages: &[Message],
     expected: &[Expectation],
+    pace: Pace,
 ) -> Result<Vec<u64>, Unacknowledged> {
     let not_stored = Unacknowledged::NotStored;
     check_append(hall, messages, expected).map_err(not_stored)?;
@@ -120,7 +134,7 @@ pub(crate) async fn send(
     let sent = if outgoing.len() == 1 {
         single(connection, &stream, outgoing).await
     } else {
-        batch(connection, &stream, outgoing).await
+        batch(connection, &stream, outgoing, pace).await
     };
     let fault = match sent {
         Ok(sequences) => return Ok(sequences),
@@ -148,7 +162,7 @@ pub(crate) async fn append(
     messages: &[Message],
     expected: &[Expectation],
 ) -> Result<Vec<u64>, AppendError> {
-    match send(&journal.connection, journal.hall(), messages, expected).await {
+    match send(&journal.connection, journal.hall(), messages, expected, Pace::Fast).await {
         Ok(sequences) => Ok(sequences),
         Err(Unacknowledged::NotStored(error)) => Err(error),
         Err(Unacknowledged::Conflict) => match probe(journal, messages, expected, true).await {
@@ -189,6 +203,7 @@ pub(crate) async fn batch(
     connection: &Connection,
     stream: &str,
     outgoing: Vec<Outgoing>,
+    pace: Pace,
 ) -> Result<Vec<u64>, Fault> {
     let deadline = Instant::now() + ACK_WAIT;
     let mut signals = connection.signals();
@@ -199,29 +214,41 @@ pub(crate) async fn batch(
     let id = HeaderValue::from(batch_id());
     let count = outgoing.len();
     let subject = outgoing.first().map(|it| it.subject.clone()).unwrap_or_default();
-    for (number, Outgoing { subject, mut headers, body }) in (1..).zip(outgoing) {
-        headers.insert(BATCH_ID, id.clone());
-        headers.insert(BATCH_SEQUENCE, HeaderValue::from(number));
-        if number == count {
-            headers.insert(BATCH_COMMIT, "1");
-        }
-        let sent = if number == 1 || number == count {
-            client.publish_with_reply_and_headers(subject, inbox.clone(), headers, body).await
-        } else {
-            client.publish_with_headers(subject, headers, body).await
-        };
-        sent.map_err(|it| Fault::Unexpected(it.to_string()))?;
-    }
-    loop {
+    let mut answer = async |answers: &mut Subscriber| {
         let answer = tokio::select! {
             biased;
             answer = answers.next() => answer.ok_or(Fault::Disconnected)?,
             fault = trouble(&mut signals, &subject) => return Err(fault),
             () = tokio::time::sleep_until(deadline) => return Err(Fault::Timeout(ACK_WAIT)),
         };
-        if answer.status == Some(StatusCode::NO_RESPONDERS) {
-            return Err(Fault::NoResponders);
+        match answer.status {
+            Some(StatusCode::NO_RESPONDERS) => Err(Fault::NoResponders),
+            _ => Ok(answer),
         }
+    };
+    for (number, Outgoing { subject, mut headers, body }) in (1..).zip(outgoing) {
+        headers.insert(BATCH_ID, id.clone());
+        headers.insert(BATCH_SEQUENCE, HeaderValue::from(number));
+        if number == count {
+            headers.insert(BATCH_COMMIT, "1");
+        }
+        let waits = pace == Pace::Yielding && (number == 1 || number + 1 == count);
+        let sent = if number == 1 || number == count || waits {
+            client.publish_with_reply_and_headers(subject, inbox.clone(), headers, body).await
+        } else {
+            client.publish_with_headers(subject, headers, body).await
+        };
+        sent.map_err(|it| Fault::Unexpected(it.to_string()))?;
+        if waits {
+            let answer = answer(&mut answers).await?;
+            if !answer.payload.is_empty() {
+                // It was refused.
+                return read_ack(&answer.payload, stream, count);
+            }
+        }
+    }
+    loop {
+        let answer = answer(&mut answers).await?;
         // The first message of a batch that was opened is answered with nothing.
         if !answer.payload.is_empty() {
             return read_ack(&answer.payload, stream, count);

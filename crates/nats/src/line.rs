@@ -8,7 +8,7 @@ use zhoubao_application::journal::{AppendError, Expectation, JournalError, Line}
 use zhoubao_contract::{Message, Stored};
 use zhoubao_domain::id::{Stream, Subject, TerminalId};
 
-use crate::append::{Unacknowledged, send, unavailable};
+use crate::append::{Pace, Unacknowledged, send, unavailable};
 use crate::check::{Severity, check_own_server};
 use crate::connection::{ANSWER_WAIT, Connection, Options};
 use crate::message::from_direct_get;
@@ -59,12 +59,13 @@ impl Line for NatsLine {
 
     async fn append(&self, messages: &[Message], last: u64) -> Result<Vec<u64>, AppendError> {
         let expected = [Expectation { subject: self.subject.clone(), last }];
-        send(&self.connection, &self.subject.hall, messages, &expected).await.map_err(|it| match it
-        {
-            Unacknowledged::NotStored(error) => error,
-            Unacknowledged::Conflict => AppendError::Conflict,
-            Unacknowledged::Unclear(fault) => unavailable(fault),
-        })
+        send(&self.connection, &self.subject.hall, messages, &expected, Pace::Yielding)
+            .await
+            .map_err(|it| match it {
+                Unacknowledged::NotStored(error) => error,
+                Unacknowledged::Conflict => AppendError::Conflict,
+                Unacknowledged::Unclear(fault) => unavailable(fault),
+            })
     }
 
     async fn receipt(&self) -> Result<Option<String>, JournalError> {

@@ -22,7 +22,7 @@ use zhoubao_contract::Stored;
 use zhoubao_domain::code::Code;
 use zhoubao_domain::id::Digest;
 
-use crate::append::{Outgoing, batch, single};
+use crate::append::{Outgoing, Pace, batch, single};
 use crate::check::{Severity, check_servers};
 use crate::connection::{CHECK_WAIT, Connection, Options};
 use crate::fault::Fault;
@@ -251,7 +251,7 @@ impl RestoredStream {
         let sequences = if outgoing.len() == 1 {
             single(&self.connection, &stream, outgoing).await?
         } else {
-            batch(&self.connection, &stream, outgoing).await?
+            batch(&self.connection, &stream, outgoing, Pace::Fast).await?
         };
         sequences.last().copied().ok_or_else(|| Fault::Unexpected("nothing was stored".to_owned()))
     }

@@ -4,7 +4,8 @@
 //!             ┌────────────── all stored ──────────────┐
 //!             ▼                                        │
 //!  start ─► asking ─► idle ── something to send ─► sending ── fork, too large ─► stopped
-//!             ▲ ▲                                      │
+//!             ▲ ▲                             ▲        │
+//!             │ │                             └ yielding ◄── a full batch is stored, and there is more
 //!             │ └──────────── conflict ────────────────┤
 //!             └─ resting ◄──── no answer ──────────────┘
 //! ```
@@ -12,7 +13,8 @@
 //! The ledger on the terminal's disk holds every event with its number and chain. The journal's last message on the
 //! terminal's own subject says how far it has come. Whatever is in doubt is settled by reading that message, never by
 //! remembering: a batch whose answer was lost, a ledger that was restored from an old copy, a second device with the
-//! same ledger, a journal that lost its tail. One batch is in flight at a time, so the order of the line is kept.
+//! same ledger, a journal that lost its tail. One batch is in flight at a time, so the order of the line is kept. Whoever
+//! has much to send leaves the journal to the others for most of the time.
 //!
 //! ```
 //! use jiff::Timestamp;
@@ -40,6 +42,13 @@ const REST_MIN: SignedDuration = SignedDuration::from_millis(200);
 
 /// Longest pause: a terminal is heard of again this soon after the network is back.
 const REST_MAX: SignedDuration = SignedDuration::from_secs(10);
+
+/// How many times as long as a full batch took the journal is left to others before the next one: a terminal that was
+/// away for weeks takes at most a fifth of its time, however slow its disk is.
+const YIELD: i32 = 4;
+
+/// Longest time for which it is left to others.
+const YIELD_MAX: SignedDuration = SignedDuration::from_secs(1);
 
 /// How far the line has come in the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,8 +149,18 @@ pub enum Effect {
 enum Work {
     Idle,
     Asking,
-    Sending { upto: u64 },
-    Resting { until: Timestamp },
+    Sending {
+        upto: u64,
+        since: Timestamp,
+    },
+    /// Something is in doubt or was refused; afterwards the journal is asked.
+    Resting {
+        until: Timestamp,
+    },
+    /// Nothing is in doubt; afterwards the next batch is sent.
+    Yielding {
+        until: Timestamp,
+    },
     Stopped,
 }
 
@@ -199,16 +218,17 @@ impl Outbox {
             Input::Start => self.ask(),
             Input::Recorded(number) => {
                 self.recorded = self.recorded.max(number);
-                if self.work == Work::Idle { self.go_on() } else { Vec::new() }
+                if self.work == Work::Idle { self.go_on(now) } else { Vec::new() }
             }
             Input::Woken => match self.work {
                 Work::Resting { until } if now >= until => self.ask(),
-                Work::Resting { until } => vec![Effect::Rest(until)],
+                Work::Yielding { until } if now >= until => self.go_on(now),
+                Work::Resting { until } | Work::Yielding { until } => vec![Effect::Rest(until)],
                 _ => Vec::new(),
             },
-            Input::Stored(positions) => self.stored_at(positions),
+            Input::Stored(positions) => self.stored_at(positions, now),
             Input::Refused(refusal) => self.refused(refusal, now, jitter),
-            Input::Head(head) => self.head(head),
+            Input::Head(head) => self.head(head, now),
             Input::NoHead => self.rest(now, jitter),
         }
     }
@@ -230,7 +250,7 @@ impl Outbox {
         vec![Effect::Rest(until)]
     }
 
-    fn go_on(&mut self) -> Vec<Effect> {
+    fn go_on(&mut self, now: Timestamp) -> Vec<Effect> {
         let after = self.number();
         if after >= self.recorded {
             self.work = Work::Idle;
@@ -238,7 +258,7 @@ impl Outbox {
         }
         let most = if self.singles > 0 { 1 } else { BATCH_EVENTS_MAX };
         let upto = self.recorded.min(after + most);
-        self.work = Work::Sending { upto };
+        self.work = Work::Sending { upto, since: now };
         vec![Effect::Send { after, upto, expected: self.stored.map_or(0, |it| it.position) }]
     }
 
@@ -247,25 +267,34 @@ impl Outbox {
         vec![Effect::Stop { code, number }]
     }
 
-    fn stored_at(&mut self, positions: Vec<u64>) -> Vec<Effect> {
-        let Work::Sending { .. } = self.work else { return Vec::new() };
+    fn stored_at(&mut self, positions: Vec<u64>, now: Timestamp) -> Vec<Effect> {
+        let Work::Sending { since, .. } = self.work else { return Vec::new() };
         let after = self.number();
         let Some(position) = positions.last().copied() else { return self.ask() };
         let number = after + positions.len() as u64;
         self.stored = Some(Mark { number, position });
         self.failures = 0;
         self.singles = self.singles.saturating_sub(positions.len() as u64);
+        let is_full = positions.len() as u64 == BATCH_EVENTS_MAX;
         let mut effects = vec![Effect::MarkStored { after, positions }];
         if let Some((first, last)) = self.lost.filter(|(_, last)| number >= *last) {
             effects.push(Effect::Restored { first, last });
             self.lost = None;
         }
-        effects.extend(self.go_on());
+        // Not positive where the clock was set back meanwhile: then it says nothing of how long the batch took.
+        let pause = now.duration_since(since).saturating_mul(YIELD).min(YIELD_MAX);
+        if is_full && self.recorded > number && pause.is_positive() {
+            let until = now.saturating_add(pause).unwrap_or(now);
+            self.work = Work::Yielding { until };
+            effects.push(Effect::Rest(until));
+        } else {
+            effects.extend(self.go_on(now));
+        }
         effects
     }
 
     fn refused(&mut self, refusal: Refusal, now: Timestamp, jitter: u16) -> Vec<Effect> {
-        let Work::Sending { upto } = self.work else { return Vec::new() };
+        let Work::Sending { upto, .. } = self.work else { return Vec::new() };
         let single = upto == self.number() + 1;
         match refusal {
             Refusal::NoAnswer => self.rest(now, jitter),
@@ -277,7 +306,7 @@ impl Outbox {
             Refusal::Conflict => self.rest(now, jitter),
             Refusal::BatchRefused | Refusal::Impossible(_) if !single => {
                 self.singles = BATCH_EVENTS_MAX;
-                self.go_on()
+                self.go_on(now)
             }
             Refusal::BatchRefused => self.rest(now, jitter),
             // Nothing may overtake it: the order of the line is part of what it says.
@@ -285,7 +314,7 @@ impl Outbox {
         }
     }
 
-    fn head(&mut self, head: Option<Head>) -> Vec<Effect> {
+    fn head(&mut self, head: Option<Head>, now: Timestamp) -> Vec<Effect> {
         let Work::Asking = self.work else { return Vec::new() };
         let number = head.map_or(0, |it| it.number);
         if let Some(head) = head {
@@ -311,7 +340,7 @@ impl Outbox {
             // It was the old answer of a server that lagged.
             self.lost = None;
         }
-        effects.extend(self.go_on());
+        effects.extend(self.go_on(now));
         effects
     }
 }

@@ -100,6 +100,36 @@ fn given_a_server_that_is_down_when_tried_again_then_pauses_grow_to_a_limit_and_
 }
 
 #[test]
+fn given_much_to_send_when_a_full_batch_is_stored_then_the_journal_is_left_to_others_four_times_as_long()
+ {
+    let (mut outbox, effects) = started(450, 1);
+    assert_eq!(effects, [send(1, 201, 1)]);
+    let stored = NOW + SignedDuration::from_millis(20);
+    let until = stored + SignedDuration::from_millis(80);
+    let effects = outbox.step(Input::Stored((2..=201).collect()), stored, 0);
+    assert_eq!(effects.last(), Some(&Effect::Rest(until)));
+    assert_eq!(outbox.step(Input::Recorded(460), stored, 0), [], "nor does what is new hurry it");
+    assert_eq!(outbox.step(Input::Woken, stored, 0), [Effect::Rest(until)], "too early");
+    assert_eq!(outbox.step(Input::Woken, until, 0), [send(201, 401, 201)], "nothing is in doubt");
+    let slow = until + SignedDuration::from_secs(5);
+    let effects = outbox.step(Input::Stored((202..=401).collect()), slow, 0);
+    assert_eq!(effects.last(), Some(&Effect::Rest(slow + SignedDuration::from_secs(1))));
+    let until = slow + SignedDuration::from_secs(1);
+    assert_eq!(outbox.step(Input::Woken, until, 0), [send(401, 460, 401)]);
+    let effects = outbox.step(Input::Stored((402..=460).collect()), until, 0);
+    assert_eq!(effects.len(), 1, "what is stored is noted, and the queue is empty: {effects:?}");
+    assert!(outbox.is_drained());
+}
+
+#[test]
+fn given_a_clock_that_was_set_back_while_a_batch_was_stored_then_the_next_one_follows_at_once() {
+    let (mut outbox, _) = started(450, 1);
+    let before = NOW - SignedDuration::from_hours(1);
+    let effects = outbox.step(Input::Stored((2..=201).collect()), before, 0);
+    assert_eq!(effects.last(), Some(&send(201, 401, 201)));
+}
+
+#[test]
 fn given_no_slot_for_a_batch_when_refused_then_the_events_go_one_by_one_for_a_while() {
     let (mut outbox, effects) = started(500, 1);
     assert_eq!(effects, [send(1, 201, 1)]);

@@ -205,10 +205,11 @@ pub enum Command {
         after_help = "例 examples:\n  zhoubao explain E.103\n  zhoubao explain            every code"
     )]
     Explain(ExplainArgs),
-    /// 测速 measures the product beside a hand-written program
+    /// 测速 measures the product beside a hand-written program, or beside itself when it is idle
     #[command(after_help = "例 examples:\n  zhoubao bench rebuild --events 1000000\n  \
         zhoubao bench rebuild --journal nats --store postgres://zhoubao@db/zhoubao --events 1000000 --json\n  \
-        zhoubao bench append --journal nats --events 100000\n\n\
+        zhoubao bench append --journal nats --events 100000\n  \
+        zhoubao bench drain --journal nats\n\n\
         见 docs/benchmarks.md; halls 990000 and 990001, schemas zhoubao_bench and zhoubao_bench_raw are made and removed")]
     Bench(BenchArgs),
 }
@@ -724,6 +725,8 @@ pub enum BenchKind {
     Append,
     /// Folding the journal into new read models.
     Rebuild,
+    /// A window that sends what it recorded in weeks without network, and what the others notice of it.
+    Drain,
 }
 
 /// What one process of `bench` does.
@@ -755,15 +758,18 @@ pub struct BenchArgs {
     /// 测什么 what to measure
     #[arg(value_enum)]
     pub kind: BenchKind,
-    /// 事件数 events
-    #[arg(long, value_name = "N", default_value_t = 100_000)]
-    pub events: u64,
+    /// 事件数 events [default: 100000; of a drain 10000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub events: Option<u64>,
     /// 每批或每页条数 messages of one append [default: 200], or of a page of the baseline's rebuild [default: 10000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub page: Option<u32>,
-    /// 轮数 runs of each side, by turns
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    pub runs: u32,
+    /// 轮数 runs of each side, by turns, or drains [default: 3; of a drain 20]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub runs: Option<u32>,
+    /// 落盘延时 milliseconds that each fsync of the drain's own server takes longer; needs strace, unless 0
+    #[arg(long, value_name = "MS", default_value_t = 4, value_parser = clap::value_parser!(u32).range(..=1_000))]
+    pub fsync_ms: u32,
     /// 随机种子 the same seed gives the same record
     #[arg(long, default_value_t = 42)]
     pub seed: u64,
@@ -776,6 +782,20 @@ pub struct BenchArgs {
 }
 
 impl BenchArgs {
+    /// Events to be measured.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        let usual = if self.kind == BenchKind::Drain { 10_000 } else { 100_000 };
+        self.events.unwrap_or(usual)
+    }
+
+    /// How often.
+    #[must_use]
+    pub fn runs(&self) -> u32 {
+        let usual = if self.kind == BenchKind::Drain { 20 } else { 3 };
+        self.runs.unwrap_or(usual)
+    }
+
     /// Messages of one append.
     #[must_use]
     pub fn page_of_append(&self) -> usize {

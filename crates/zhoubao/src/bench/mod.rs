@@ -9,13 +9,17 @@
 //! Each turn is this program again with hidden flags: so its peak of memory is its own, and no turn finds the caches
 //! of an allocator that another has filled. A turn answers with one JSON object on stdout.
 //!
+//! [`drain`] has no baseline but the same hall while it is idle, and no turns.
+//!
 //! Read [`turn`] first, then [`baseline`].
 
 pub mod baseline;
+pub mod drain;
 pub mod journal;
 pub mod turn;
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use zhoubao_domain::id::{HallCode, ParseIdError};
@@ -89,4 +93,10 @@ pub fn peak_kib() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|it| it.strip_prefix("VmHWM:"))?;
     line.trim().trim_end_matches("kB").trim().parse().ok()
+}
+
+/// The time, in milliseconds, within which `percent` of 100 were done; 0 where there were none.
+fn percentile_ms(ascending: &[Duration], percent: usize) -> f64 {
+    let place = (ascending.len() * percent / 100).min(ascending.len().saturating_sub(1));
+    ascending.get(place).map_or(0.0, |it| it.as_secs_f64() * 1000.0)
 }

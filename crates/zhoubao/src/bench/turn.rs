@@ -18,7 +18,9 @@ use zhoubao_store_postgres::PostgresReadModels;
 use zhoubao_store_sqlite::raw::{RawJournal, RawPage, RawReadModels};
 
 use super::journal::{sample, unnumbered};
-use super::{HALL, HALL_OF_BASELINE, SCHEMA, SCHEMA_OF_BASELINE, baseline, hall, peak_kib};
+use super::{
+    HALL, HALL_OF_BASELINE, SCHEMA, SCHEMA_OF_BASELINE, baseline, hall, peak_kib, percentile_ms,
+};
 use crate::cli::{BenchArgs, BenchKind, BenchTurn};
 use crate::config::{Address, JournalAt, StoreAt};
 use crate::failure::{Failure, chain};
@@ -37,7 +39,7 @@ pub(crate) async fn take(
     match (args.kind, turn) {
         (_, BenchTurn::Fill) => {
             let started = Instant::now();
-            let last = super::journal::fill(ctx, args.events, args.seed).await?;
+            let last = super::journal::fill(ctx, args.events(), args.seed).await?;
             Ok(json!({ "events": last, "seconds": started.elapsed().as_secs_f64() }))
         }
         (BenchKind::Rebuild, BenchTurn::Product) => rebuild(ctx).await,
@@ -46,6 +48,7 @@ pub(crate) async fn take(
         }
         (BenchKind::Append, BenchTurn::Product) => append(ctx, args).await,
         (BenchKind::Append, BenchTurn::Baseline) => append_by_hand(ctx, args).await,
+        (BenchKind::Drain, _) => Err(Failure::usage("a drain has no turns")),
     }
 }
 
@@ -199,10 +202,7 @@ struct Times(Vec<Duration>);
 impl Times {
     fn report(mut self, events: u64) -> Value {
         self.0.sort_unstable();
-        let at = |percent: usize| {
-            let place = (self.0.len() * percent / 100).min(self.0.len().saturating_sub(1));
-            self.0.get(place).map_or(0.0, |it| it.as_secs_f64() * 1000.0)
-        };
+        let at = |percent| percentile_ms(&self.0, percent);
         let seconds: f64 = self.0.iter().map(Duration::as_secs_f64).sum();
         json!({
             "events": events, "seconds": seconds, "peak_kib": peak_kib(),
@@ -221,7 +221,7 @@ struct Batches {
 
 impl Batches {
     fn new(args: &BenchArgs, hall: &HallCode) -> Result<Self, Failure> {
-        let acts = sample()?.bulk(args.events, args.seed).peekable();
+        let acts = sample()?.bulk(args.events(), args.seed).peekable();
         Ok(Self { acts, hall: hall.clone(), ends: HashMap::new(), size: args.page_of_append() })
     }
 
@@ -290,7 +290,7 @@ async fn append(ctx: &Context, args: &BenchArgs) -> Result<Value, Failure> {
         }
         times.0.push(started.elapsed());
     }
-    Ok(times.report(args.events))
+    Ok(times.report(args.events()))
 }
 
 async fn append_by_hand(ctx: &Context, args: &BenchArgs) -> Result<Value, Failure> {
@@ -325,5 +325,5 @@ async fn append_by_hand(ctx: &Context, args: &BenchArgs) -> Result<Value, Failur
         }
         times.0.push(started.elapsed());
     }
-    Ok(times.report(args.events))
+    Ok(times.report(args.events()))
 }

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use zhoubao_nats::raw;
 
-use crate::bench::{HALL, HALL_OF_BASELINE, Own, context, hall, turn};
+use crate::bench::{HALL, HALL_OF_BASELINE, Own, context, drain, hall, turn};
 use crate::broker::Broker;
 use crate::cli::{BenchArgs, BenchKind, BenchTurn};
 use crate::config::{JournalAt, NATS_URL, StoreAt};
@@ -28,9 +29,13 @@ pub async fn run(ctx: &Context, args: BenchArgs) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::unavailable(format!("no folder: {error}"));
     let folder = tempfile::Builder::new().prefix("zhoubao-bench").tempdir().map_err(failed)?;
     // A server of the benchmark's own ends with this function.
-    let _broker = match &ctx.config.journal {
+    let broker = match &ctx.config.journal {
         JournalAt::Nats(address) if address.expose() == NATS_URL => {
-            let broker = Broker::start(&folder.path().join("nats")).await?;
+            let longer = match args.kind {
+                BenchKind::Drain => Duration::from_millis(args.fsync_ms.into()),
+                _ => Duration::ZERO,
+            };
+            let broker = Broker::start(&folder.path().join("nats"), longer).await?;
             Own { url: broker.url(), sys_url: broker.sys_url() }.leave(folder.path())?;
             Some(broker)
         }
@@ -46,6 +51,12 @@ pub async fn run(ctx: &Context, args: BenchArgs) -> Result<(), Failure> {
                     )));
             }
         }
+    }
+    if args.kind == BenchKind::Drain {
+        let measured = drain::measure(&inner, &args, broker.as_ref()).await;
+        clean_up(&inner).await?;
+        print_drain(ctx, &measured?);
+        return Ok(());
     }
     let measured = measure(ctx, &args, folder.path()).await;
     clean_up(&inner).await?;
@@ -75,10 +86,10 @@ struct Measured {
 async fn measure(ctx: &Context, args: &BenchArgs, folder: &Path) -> Result<Measured, Failure> {
     let mut measured = Measured { fill: None, product: vec![], baseline: vec![] };
     if args.kind == BenchKind::Rebuild {
-        ctx.output.note(format!("写入日志 making a journal of {} acts", args.events));
+        ctx.output.note(format!("写入日志 making a journal of {} acts", args.events()));
         measured.fill = Some(spawn(BenchTurn::Fill, folder).await?);
     }
-    for number in 1..=args.runs.max(1) {
+    for number in 1..=args.runs() {
         for turn in [BenchTurn::Product, BenchTurn::Baseline] {
             let done = spawn(turn, folder).await?;
             ctx.output.note(format!("{number} {}: {:.0}/s", turn.word(), per_second(&done)));
@@ -151,13 +162,10 @@ fn print(ctx: &Context, args: &BenchArgs, measured: &Measured) {
             json!({ "events_per_second": { "median": median, "min": min, "max": max },
                 "peak_mib": peak(turns), "turns": turns })
         };
-        let kind = match args.kind {
-            BenchKind::Append => "append",
-            BenchKind::Rebuild => "rebuild",
-        };
+        let kind = if args.kind == BenchKind::Append { "append" } else { "rebuild" };
         ctx.output.value(&json!({
             "bench": kind, "journal": ctx.config.journal.to_string(),
-            "store": ctx.config.store.to_string(), "events": args.events, "runs": product.len(),
+            "store": ctx.config.store.to_string(), "events": args.events(), "runs": product.len(),
             "fill": fill, "product": side(product), "baseline": side(baseline), "ratio": ratio,
         }));
         return;
@@ -172,6 +180,7 @@ fn print(ctx: &Context, args: &BenchArgs, measured: &Measured) {
     ctx.output.table(&table);
     ctx.output.line(format!("比 ratio {ratio:.2}"));
     match args.kind {
+        BenchKind::Drain => {}
         BenchKind::Append => {
             for (name, turns) in [("产品 product", product), ("对照 baseline", baseline)] {
                 let (p50, p99) =
@@ -189,4 +198,45 @@ fn print(ctx: &Context, args: &BenchArgs, measured: &Measured) {
         ctx.output
             .line(format!("日志 making the journal: {seconds:.1} s, not timed with the rest"));
     }
+}
+
+fn print_drain(ctx: &Context, measured: &Value) {
+    let number = |of: &Value| of.as_f64().unwrap_or(0.0);
+    let (idle, draining) = (&measured["idle"], &measured["draining"]);
+    let ratio = number(&draining["p99_ms"]) / number(&idle["p99_ms"]);
+    if ctx.output.is_json() {
+        let mut measured = measured.clone();
+        measured["ratio"] = json!(ratio);
+        ctx.output.value(&measured);
+        return;
+    }
+    let seconds: Vec<f64> =
+        measured["seconds"].as_array().into_iter().flatten().map(number).collect();
+    let at = |place: usize| seconds.get(place).copied().unwrap_or(0.0);
+    let last = seconds.len().saturating_sub(1);
+    ctx.output.line(format!(
+        "补传 {} events drained in {:.2} s ({:.2} - {:.2}), {} times",
+        measured["events"],
+        at(last / 2),
+        at(0),
+        at(last),
+        measured["runs"]
+    ));
+    let mut table =
+        Table::new(["其他窗口 other windows", "事件 events", "p50 ms", "p99 ms", "最大 max ms"]);
+    for (name, it) in [("空闲 idle", idle), ("补传时 draining", draining)] {
+        let [p50, p99, max] =
+            ["p50_ms", "p99_ms", "max_ms"].map(|key| format!("{:.1}", number(&it[key])));
+        table.row([name.to_owned(), it["events"].to_string(), p50, p99, max]);
+    }
+    ctx.output.table(&table);
+    ctx.output.line(format!("p99 之比 ratio {ratio:.2}"));
+    if let Some(syncs) = measured["fsyncs_delayed"].as_u64() {
+        let delay = &measured["fsync_delay_ms"];
+        ctx.output.line(format!("磁盘 {syncs} fsyncs of the server took {delay} ms longer each"));
+    }
+    ctx.output.line(format!(
+        "{} 条已录入 events recorded, {} 条在日志 stored, all counted",
+        measured["recorded"], measured["stored"]
+    ));
 }

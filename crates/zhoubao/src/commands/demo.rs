@@ -42,7 +42,7 @@ pub async fn run(ctx: &Context, args: DemoArgs) -> Result<(), Failure> {
     // `--journal nats` without an address: a server of the demo's own, in the demo's folder.
     let _broker = match &ctx.config.journal {
         JournalAt::Nats(address) if address.expose() == crate::config::NATS_URL => {
-            let broker = Broker::start(&folder.join("nats")).await?;
+            let broker = Broker::start(&folder.join("nats"), Duration::ZERO).await?;
             ctx.config.journal = JournalAt::Nats(Address::new(broker.url()));
             ctx.config.sys_url = Some(Address::new(broker.sys_url()));
             Some(broker)
