@@ -9,7 +9,7 @@ use zhoubao_composer::material::{
 use zhoubao_composer::{ComposeError, Composed, Material, Template};
 use zhoubao_domain::code::Code;
 use zhoubao_domain::event::{AuthorizationChange, InspectionResult, Refusal, Setup, TerminalHead};
-use zhoubao_domain::figure::{self, Adjustment, Figures, Source, TallyCell, TallyValue};
+use zhoubao_domain::figure::{self, Adjustment, Figures, Partition, Source, TallyCell, TallyValue};
 use zhoubao_domain::id::{Digest, HallCode, ObjectId, SetupTopic, Stream};
 use zhoubao_domain::issue::{Command, Issue};
 use zhoubao_domain::reconcile::{self, Mismatch};
@@ -352,7 +352,32 @@ impl Gather<'_> {
             inspection: self.inspection(),
             coverage_holes: self.coverage_holes()?,
             print_run: None,
+            working_days: self.working_days(),
+            part_names: self.part_names(),
+            tables: vec![],
+            earlier: vec![],
+            parameters: BTreeMap::new(),
         })
+    }
+
+    /// None where a calendar is missing: only a template that asks for them needs it.
+    fn working_days(&self) -> Option<u32> {
+        let period = self.issue.period;
+        let days = self.then.calendar().ok()?.working_days(period.first()..=period.last()).ok()?;
+        u32::try_from(days.len()).ok()
+    }
+
+    fn part_names(&self) -> BTreeMap<(Partition, String), String> {
+        let registry = &self.then.registry;
+        let windows = registry
+            .windows
+            .iter()
+            .map(|(id, it)| ((Partition::Window, id.to_string()), it.name.clone()));
+        let departments = registry
+            .departments
+            .iter()
+            .map(|(id, it)| ((Partition::Department, id.to_string()), it.name.clone()));
+        windows.chain(departments).collect()
     }
 
     fn scope_changes(&self) -> Vec<ScopeChange> {

@@ -1,24 +1,24 @@
 //! Material and template become a document, or a list of everything that prevents it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::civil::Date;
 use zhoubao_domain::code::Code;
 use zhoubao_domain::event::InspectionResult;
-use zhoubao_domain::figure::{Cause, Definition, Figure, Partition, Span};
+use zhoubao_domain::figure::{Partition, Span};
 use zhoubao_domain::reconcile;
 
 use crate::dates;
-use crate::describe;
 use crate::document::{
-    Block, BlockKind, Document, Field, FigureSource, Inline, Measure, Metadata, Origin, digit_runs,
-    unbound_numbers,
+    Block, BlockKind, Document, Field, Inline, Metadata, Origin, digit_runs, unbound_numbers,
 };
-use crate::material::{Material, Scope, Submission};
+use crate::figures;
+use crate::language::evaluate::{Evaluator, Failed, Printed, Scope};
+use crate::language::syntax::Body;
+use crate::material::{Material, Scope as Change, Submission};
 use crate::numbering::Numbering;
-use crate::submission::{self, Piece};
-use crate::template::{HolderWordings, Kind, MastheadKind, Note, Section, Template, When};
-use crate::wording::{Call, Engine, Part, definition_named};
+use crate::submission::{self, Call, Piece};
+use crate::template::{HolderWordings, Kind, MastheadKind, Note, Section, Template, When, at_line};
 
 /// Code of the note that more cases are finished than accepted: legal, cases carry over.
 pub const FINISHED_EXCEEDS_ACCEPTED: &str = "W.204";
@@ -73,13 +73,14 @@ fn list(problems: &[Problem]) -> String {
 pub fn compose(material: &Material, template: &Template) -> Result<Composed, ComposeError> {
     let mut composer = Composer {
         material,
-        engine: Engine::new(&material.definitions),
+        evaluator: Evaluator::new(material, template),
         template,
         blocks: vec![],
         problems: vec![],
         warnings: vec![],
     };
     composer.reconcile();
+    composer.settings();
     composer.masthead();
     composer.stray_submissions();
     let blocks = composer.sections(&template.sections, 1);
@@ -118,7 +119,7 @@ pub fn compose(material: &Material, template: &Template) -> Result<Composed, Com
 struct Composer<'a> {
     material: &'a Material,
     template: &'a Template,
-    engine: Engine,
+    evaluator: Evaluator<'a>,
     blocks: Vec<Block>,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
@@ -145,7 +146,7 @@ fn date(date: Date) -> Vec<Inline> {
 }
 
 /// Joins neighbouring words, so that a text is one run however it was put together.
-fn merged(inlines: impl IntoIterator<Item = Inline>) -> Vec<Inline> {
+pub(crate) fn merged(inlines: impl IntoIterator<Item = Inline>) -> Vec<Inline> {
     let mut merged: Vec<Inline> = vec![];
     for inline in inlines {
         match (merged.last_mut(), inline) {
@@ -158,7 +159,7 @@ fn merged(inlines: impl IntoIterator<Item = Inline>) -> Vec<Inline> {
 }
 
 /// Joins lists of inlines with a word between them.
-fn joined(lists: Vec<Vec<Inline>>, between: &str) -> Vec<Inline> {
+pub(crate) fn joined(lists: Vec<Vec<Inline>>, between: &str) -> Vec<Inline> {
     let mut all = vec![];
     for (index, list) in lists.into_iter().enumerate() {
         if index > 0 {
@@ -167,15 +168,6 @@ fn joined(lists: Vec<Vec<Inline>>, between: &str) -> Vec<Inline> {
         all.extend(list);
     }
     merged(all)
-}
-
-/// The word between a cause and its amount; none where the cause itself says it.
-fn direction(cause: Option<Cause>, amount: i64) -> &'static str {
-    match (cause, amount >= 0) {
-        (Some(Cause::Late | Cause::Release), true) | (Some(Cause::Voiding), false) => "",
-        (_, true) => "增",
-        (_, false) => "减",
-    }
 }
 
 impl Composer<'_> {
@@ -203,245 +195,63 @@ impl Composer<'_> {
 
     // Wordings.
 
-    fn issue_names(&self) -> Names {
-        let material = self.material;
-        vec![
-            ("title", name(&self.template.title)),
-            ("part", name(&self.template.part)),
-            ("hall", name(&material.hall)),
-            ("publisher", name(&material.publisher)),
-            ("year", field(Field::Year, material.year)),
-            ("number", field(Field::Number, material.number)),
-            ("running_number", field(Field::RunningNumber, material.running_number)),
-            (
-                "print_run",
-                field(Field::PrintRun, material.print_run.unwrap_or(self.template.print_run)),
-            ),
-            ("period", field(Field::Date, dates::period(material.period))),
-            ("first_day", date(material.period.first())),
-            ("last_day", date(material.period.last())),
-        ]
+    /// What the issue sets must be something that the template asks for.
+    fn settings(&mut self) {
+        let known = self.template.settable();
+        for name in self.material.parameters.keys().filter(|it| !known.contains_key(it.as_str())) {
+            let known: Vec<_> = known.keys().copied().collect();
+            let known = known.join(", ");
+            let text = format!("模板没有参数 the template has no `{name}` to set, only: {known}");
+            self.problem(Code::Template, "参数 parameters", text);
+        }
     }
 
-    /// Renders a wording; a problem is reported and leaves the text empty.
-    fn render(&mut self, place: &str, wording: &str, own: Names) -> Vec<Inline> {
-        let mut names = self.issue_names();
-        names.extend(own);
-        let parts = match self.engine.render(wording, &names) {
-            Ok(parts) => parts,
-            Err(what) => {
-                self.problem(Code::Template, place, what);
-                return vec![];
-            }
-        };
-        let mut inlines = vec![];
-        for part in parts {
-            match part {
-                Part::Text(text) => inlines.push(Inline::words(text)),
-                Part::Inlines(it) => inlines.extend(it),
-                Part::Call(call) => inlines.extend(self.resolve(place, &call)),
+    fn report(&mut self, place: &str, failed: Vec<Failed>) {
+        for Failed { line, failure } in failed {
+            // What is missing is missing wherever it is asked for: the first place is enough.
+            let known =
+                |it: &Problem| it.code == failure.code.text() && it.text.ends_with(&failure.text);
+            if !self.problems.iter().any(known) {
+                self.problem(failure.code, place, at_line(line, &failure.text));
             }
         }
-        merged(inlines)
     }
 
+    /// Prints one paragraph; a problem is reported and leaves its part of the text empty.
+    fn render(&mut self, place: &str, wording: &Body, own: Names) -> Vec<Inline> {
+        let (inlines, failed) = self.evaluator.wording(wording, Scope::with(own));
+        self.report(place, failed);
+        inlines
+    }
+
+    /// A figure that a submission asks for.
     fn resolve(&mut self, place: &str, call: &Call) -> Vec<Inline> {
+        let material = self.material;
         match call {
             Call::Figure { definition, span, partition, part } => {
-                let Some(definition) = definition_named(&self.material.definitions, definition)
+                let Some(definition) = material.definitions.iter().find(|it| it.key == *definition)
                 else {
-                    self.problem(
-                        Code::Template,
-                        place,
-                        format!("未知指标 unknown figure `{definition}`"),
-                    );
+                    let text = format!("未知指标 unknown figure `{definition}`");
+                    self.problem(Code::Template, place, text);
                     return vec![];
                 };
-                let figure = self.material.figure(&definition.key, *span, *partition, part);
+                let figure = material.figure(&definition.key, *span, *partition, part);
                 if figure.is_none() && *partition == Partition::Total {
                     // `reconcile` has reported the missing total.
                     return vec![];
                 }
                 // A part without a row counted nothing: the parts are known to sum to the total.
-                vec![self.counted(
-                    definition,
-                    *span,
-                    *partition,
-                    part,
-                    figure.unwrap_or_default(),
-                    None,
-                )]
+                let figure = figure.unwrap_or_default();
+                vec![figures::counted(material, definition, *span, *partition, part, figure, None)]
             }
-            Call::AuthorisedDepartments => vec![self.register()],
-            Call::Amounts { span } => self.amounts(*span, Partition::Total, ""),
-            Call::ByDay { span } => self.by_day(*span),
-            Call::Adjustments => self.adjustments(),
-            Call::Statistic { class, measure } => self.statistic(place, class, *measure),
+            Call::AuthorisedDepartments => vec![figures::register(material)],
         }
-    }
-
-    fn counted(
-        &self,
-        definition: &Definition,
-        span: Span,
-        partition: Partition,
-        part: &str,
-        figure: Figure,
-        cause: Option<Cause>,
-    ) -> Inline {
-        let day = (partition == Partition::Day).then(|| part.parse::<Date>().ok()).flatten();
-        let days = day.map(|it| (it, it)).or_else(|| self.material.days(span));
-        let text = match span {
-            Span::Adjustment => figure.amount.unsigned_abs().to_string(),
-            _ => figure.amount.to_string(),
-        };
-        let source = FigureSource::Counted {
-            definition: definition.key.clone(),
-            title: definition.title.clone(),
-            meaning: definition.meaning.clone(),
-            span,
-            partition,
-            part: part.to_owned(),
-            cause: cause.map(|it| it.word().to_owned()),
-            first_day: days.map(|it| it.0),
-            last_day: days.map(|it| it.1),
-            position: self.material.position,
-            events: figure.events,
-            value: figure.amount,
-            unit: definition.unit.clone(),
-        };
-        Inline::Figure { text, source }
-    }
-
-    fn register(&self) -> Inline {
-        let material = self.material;
-        let value = material.authorised_departments;
-        let source = FigureSource::Register {
-            as_of: material.authorised_as_of,
-            position: material.position,
-            value,
-        };
-        Inline::Figure { text: value.to_string(), source }
-    }
-
-    /// `咨询12人次、受理3件`: every figure that is not 0, or all of them if all are.
-    fn amounts(&self, span: Span, partition: Partition, part: &str) -> Vec<Inline> {
-        let amount = |it: &Definition| {
-            self.material.figure(&it.key, span, partition, part).unwrap_or_default()
-        };
-        let definitions = &self.material.definitions;
-        let nothing = definitions.iter().all(|it| amount(it).amount == 0);
-        let printed = definitions.iter().filter(|it| nothing || amount(it).amount != 0).map(|it| {
-            vec![
-                Inline::words(&it.title),
-                self.counted(it, span, partition, part, amount(it), None),
-                Inline::words(&it.unit),
-            ]
-        });
-        joined(printed.collect(), "、")
-    }
-
-    /// The days of a span on which a figure is not 0.
-    fn days_with_amounts(&self, span: Span) -> BTreeSet<&str> {
-        let figures = self.material.figures.iter();
-        figures
-            .filter(|(key, figure)| {
-                key.span == span && key.partition == Partition::Day && figure.amount != 0
-            })
-            .map(|(key, _)| key.part.as_str())
-            .collect()
-    }
-
-    /// `1月28日咨询12人次、受理3件；1月29日受理1件`.
-    fn by_day(&self, span: Span) -> Vec<Inline> {
-        let days = self.days_with_amounts(span).into_iter().map(|part| {
-            let day = match part.parse::<Date>() {
-                Ok(day) => Inline::Field {
-                    field: Field::Date,
-                    text: dates::short_in(day, self.material.year),
-                },
-                Err(_) => Inline::words("期初"),
-            };
-            std::iter::once(day).chain(self.amounts(span, Partition::Day, part)).collect()
-        });
-        let days: Vec<_> = days.collect();
-        if days.is_empty() { vec![Inline::words("无")] } else { joined(days, "；") }
-    }
-
-    /// `补计受理3件、更正咨询减2人次`; empty without adjustments.
-    fn adjustments(&self) -> Vec<Inline> {
-        let material = self.material;
-        let mut sums: BTreeMap<(Cause, usize), Figure> = BTreeMap::new();
-        for (index, definition) in material.definitions.iter().enumerate() {
-            for it in material.adjustments.iter().filter(|it| definition.kinds.contains(&it.kind)) {
-                let sum = sums.entry((it.cause, index)).or_default();
-                sum.amount += it.amount;
-                sum.events += it.events;
-            }
-        }
-        let whole = |it: &Definition| {
-            material.figure(&it.key, Span::Adjustment, Partition::Total, "").unwrap_or_default()
-        };
-        let agrees = material.definitions.iter().enumerate().all(|(index, definition)| {
-            let causes = sums.iter().filter(|((_, it), _)| *it == index);
-            causes.map(|(_, sum)| sum.amount).sum::<i64>() == whole(definition).amount
-        });
-        let by_cause: Vec<(Option<Cause>, &Definition, Figure)> = if agrees {
-            sums.iter()
-                .filter_map(|((cause, index), sum)| {
-                    Some((Some(*cause), material.definitions.get(*index)?, *sum))
-                })
-                .collect()
-        } else {
-            material.definitions.iter().map(|it| (None, it, whole(it))).collect()
-        };
-        let printed = by_cause.into_iter().filter(|(_, _, sum)| sum.amount != 0).map(
-            |(cause, definition, sum)| {
-                vec![
-                    Inline::words(cause.map_or("", describe::cause)),
-                    Inline::words(&definition.title),
-                    Inline::words(direction(cause, sum.amount)),
-                    self.counted(definition, Span::Adjustment, Partition::Total, "", sum, cause),
-                    Inline::words(&definition.unit),
-                ]
-            },
-        );
-        joined(printed.collect(), "、")
-    }
-
-    fn statistic(&mut self, place: &str, class: &str, measure: Measure) -> Vec<Inline> {
-        let found = self.material.statistics.as_ref().and_then(|statistics| {
-            Some((statistics, statistics.classes.iter().find(|it| it.class == class)?))
-        });
-        let Some((statistics, figures)) = found else {
-            self.problem(
-                Code::EmptySection,
-                place,
-                format!("平台数据缺少类别 no imported figures of `{class}`"),
-            );
-            return vec![];
-        };
-        let value = match measure {
-            Measure::Accepted => figures.accepted,
-            Measure::Finished => figures.finished,
-        };
-        let source = FigureSource::Imported {
-            platform: statistics.source.clone(),
-            level: statistics.level.clone(),
-            class: class.to_owned(),
-            measure,
-            first_day: statistics.period.first(),
-            last_day: statistics.period.last(),
-            value,
-        };
-        vec![Inline::Figure { text: value.to_string(), source }]
     }
 
     // Masthead and imprint.
 
     fn push(&mut self, kind: BlockKind, marker: String, inlines: Vec<Inline>) {
-        let (section, origin) = (String::new(), Origin::Template);
-        self.blocks.push(Block { kind, section, marker, inlines, origin });
+        self.blocks.push(Block::new(kind, "", marker, inlines, Origin::Template));
     }
 
     fn masthead(&mut self) {
@@ -467,8 +277,10 @@ impl Composer<'_> {
             let inlines = vec![Inline::words(format!("{}。", it.to))];
             self.push(BlockKind::DistributionLine, format!("{}：", it.kind), inlines);
         }
-        let inlines = self.render("版记 imprint", &template.print_run_wording, vec![]);
-        self.push(BlockKind::PrintRun, String::new(), inlines);
+        if let Some(wording) = &template.print_run_wording {
+            let inlines = self.render("版记 imprint", wording, vec![]);
+            self.push(BlockKind::PrintRun, String::new(), inlines);
+        }
     }
 
     // Sections.
@@ -478,23 +290,28 @@ impl Composer<'_> {
         let mut ordinal = 0;
         for section in sections {
             let before = self.problems.len();
+            match section.when.as_ref().map(|it| self.evaluator.holds(it)) {
+                None | Some(Ok(true)) => {}
+                Some(Ok(false)) => continue,
+                Some(Err(failed)) => {
+                    self.report(&section.title, vec![failed]);
+                    continue;
+                }
+            }
             let body = self.body(section, level);
             if body.is_empty() {
                 if section.required && self.problems.len() == before {
-                    let text = format!("「{}」没有内容 has nothing to print", section.heading);
-                    self.problem(Code::EmptySection, &section.heading, text);
+                    let text = format!("「{}」没有内容 has nothing to print", section.title);
+                    self.problem(Code::EmptySection, &section.title, text);
                 }
                 continue;
             }
+            let heading = self.render(&section.title, &section.heading, vec![]);
             ordinal += 1;
             let marker = Numbering::LEVELS.get(level - 1).and_then(|it| it.marker(ordinal));
-            blocks.push(Block {
-                kind: BlockKind::Heading { level: u8::try_from(level).unwrap_or(u8::MAX) },
-                section: section.key.clone(),
-                marker: marker.unwrap_or_default(),
-                inlines: vec![Inline::words(&section.heading)],
-                origin: Origin::Template,
-            });
+            let kind = BlockKind::Heading { level: u8::try_from(level).unwrap_or(u8::MAX) };
+            let marker = marker.unwrap_or_default();
+            blocks.push(Block::new(kind, &section.key, marker, heading, Origin::Template));
             blocks.extend(body);
         }
         blocks
@@ -503,29 +320,61 @@ impl Composer<'_> {
     fn body(&mut self, section: &Section, level: usize) -> Vec<Block> {
         match &section.kind {
             Kind::Group(inner) => self.sections(inner, level + 1),
+            Kind::Text(body) => self.text(section, body),
             Kind::Figures { wording, notes } => self.figures(section, wording, notes),
             Kind::AuthorizationScope { .. } => self.scope(section),
             Kind::Items { numbering, holders } => self.items(section, *numbering, holders.as_ref()),
-            Kind::Statistics { classes, wording } => self.statistics(section, classes, wording),
+            Kind::Statistics { classes, wording, .. } => self.statistics(section, classes, wording),
             Kind::Inspection { .. } => self.inspection(section),
         }
     }
 
     fn paragraph(section: &Section, inlines: Vec<Inline>, origin: Origin) -> Block {
-        let (section, marker) = (section.key.clone(), String::new());
-        Block { kind: BlockKind::Paragraph, section, marker, inlines, origin }
+        Block::new(BlockKind::Paragraph, &section.key, "", inlines, origin)
     }
 
-    fn figures(&mut self, section: &Section, wording: &str, notes: &[Note]) -> Vec<Block> {
-        let place = &section.heading;
+    fn text(&mut self, section: &Section, body: &Body) -> Vec<Block> {
+        let (printed, failed) = self.evaluator.paragraphs(body);
+        self.report(&section.title, failed);
+        let mut blocks = vec![];
+        let block = |kind, marker, inlines| {
+            Block::new(kind, &section.key, marker, inlines, Origin::Computed)
+        };
+        for it in printed {
+            match it {
+                Printed::Paragraph(inlines) => {
+                    blocks.push(block(BlockKind::Paragraph, String::new(), inlines));
+                }
+                Printed::Item(marker, inlines) => {
+                    blocks.push(block(BlockKind::Item, marker, inlines));
+                }
+                Printed::Table(table) => {
+                    let table = Some(table);
+                    blocks.push(Block { table, ..block(BlockKind::Table, String::new(), vec![]) });
+                }
+                Printed::Submissions(places, numbering) => {
+                    let material = self.material;
+                    let news = places.into_iter().filter_map(|it| material.submissions.get(it));
+                    let items: Vec<_> = news.filter_map(|it| self.submission(it)).collect();
+                    blocks.extend(self.numbered(section, numbering, items));
+                }
+            }
+        }
+        blocks
+    }
+
+    fn figures(&mut self, section: &Section, wording: &Body, notes: &[Note]) -> Vec<Block> {
+        let place = &section.title;
         let inlines = self.render(place, wording, vec![]);
         let mut blocks = vec![Self::paragraph(section, inlines, Origin::Computed)];
         for note in notes {
-            let period = self.material.period;
+            let (material, period) = (self.material, self.material.period);
             let holds = match note.when {
-                When::Outside => !self.days_with_amounts(Span::Outside).is_empty(),
-                When::OutsideEarlier => !self.days_with_amounts(Span::OutsideEarlier).is_empty(),
-                When::Adjustment => !self.adjustments().is_empty(),
+                When::Outside => !figures::days_with_amounts(material, Span::Outside).is_empty(),
+                When::OutsideEarlier => {
+                    !figures::days_with_amounts(material, Span::OutsideEarlier).is_empty()
+                }
+                When::Adjustment => !figures::adjustments(material).is_empty(),
                 When::YearSplit => period.first().year() != period.last().year(),
             };
             if holds {
@@ -547,7 +396,7 @@ impl Composer<'_> {
         else {
             return vec![];
         };
-        let place = &section.heading;
+        let place = &section.title;
         let material = self.material;
         if material.scope_changes.is_empty() {
             if !material.coverage_holes.is_empty() {
@@ -561,10 +410,10 @@ impl Composer<'_> {
         }
         let changes = material.scope_changes.iter().map(|it| {
             let (wording, items) = match &it.change {
-                Scope::Authorised => (authorised, None),
-                Scope::Withdrawn => (withdrawn, None),
-                Scope::ItemsIncluded(items) => (items_included, Some(items)),
-                Scope::ItemsRemoved(items) => (items_removed, Some(items)),
+                Change::Authorised => (authorised, None),
+                Change::Withdrawn => (withdrawn, None),
+                Change::ItemsIncluded(items) => (items_included, Some(items)),
+                Change::ItemsRemoved(items) => (items_removed, Some(items)),
             };
             let mut own = vec![("department", name(&it.department))];
             if let Some(items) = items {
@@ -630,25 +479,28 @@ impl Composer<'_> {
         if let Some(wordings) = holders {
             items.extend(self.holder_changes(section, wordings));
         }
+        self.numbered(section, numbering, items)
+    }
+
+    fn numbered(
+        &mut self,
+        section: &Section,
+        numbering: Numbering,
+        items: Vec<Item>,
+    ) -> Vec<Block> {
         let alone = items.len() == 1;
         let mut blocks = vec![];
         for (index, item) in items.into_iter().enumerate() {
             let marker = if alone { Some(String::new()) } else { numbering.marker(index + 1) };
             let Some(marker) = marker else {
-                self.problem(Code::Template, &section.heading, "条目超过 99 more than 99 items");
+                self.problem(Code::Template, &section.title, "条目超过 99 more than 99 items");
                 break;
             };
             let mut kind = BlockKind::Item;
             let mut marker = marker;
             for inlines in item.paragraphs {
-                let (section, origin) = (section.key.clone(), item.origin.clone());
-                blocks.push(Block {
-                    kind,
-                    section,
-                    marker: std::mem::take(&mut marker),
-                    inlines,
-                    origin,
-                });
+                let marker = std::mem::take(&mut marker);
+                blocks.push(Block::new(kind, &section.key, marker, inlines, item.origin.clone()));
                 kind = BlockKind::Paragraph;
             }
         }
@@ -779,15 +631,14 @@ impl Composer<'_> {
         let sentences = groups.into_iter().map(|(replaced, departments)| {
             let wording = if replaced { &wordings.replaced } else { &wordings.letter_signed };
             let departments = joined(departments.into_iter().map(name).collect(), "、");
-            let inlines =
-                self.render(&section.heading, wording, vec![("departments", departments)]);
+            let inlines = self.render(&section.title, wording, vec![("departments", departments)]);
             Item { paragraphs: vec![inlines], origin: Origin::Computed }
         });
         sentences.collect()
     }
 
-    fn statistics(&mut self, section: &Section, classes: &[String], wording: &str) -> Vec<Block> {
-        let place = &section.heading;
+    fn statistics(&mut self, section: &Section, classes: &[String], wording: &Body) -> Vec<Block> {
+        let place = &section.title;
         let Some(statistics) = &self.material.statistics else { return vec![] };
         let (cut_off, end) = (statistics.period.last(), self.material.period.last());
         if cut_off != end {
@@ -834,7 +685,7 @@ impl Composer<'_> {
         else {
             return vec![];
         };
-        let place = &section.heading;
+        let place = &section.title;
         let material = self.material;
         let Some(results) = &material.inspection else {
             self.warn(Code::NoInspection.text(), place, "本周未开展巡查 no round was held");
@@ -868,8 +719,8 @@ impl Composer<'_> {
                 self.problem(Code::Template, place, "巡查事项超过 99 more than 99 items");
                 break;
             };
-            let (section, origin) = (section.key.clone(), Origin::Inspection);
-            blocks.push(Block { kind: BlockKind::Item, section, marker, inlines, origin });
+            let (kind, origin) = (BlockKind::Item, Origin::Inspection);
+            blocks.push(Block::new(kind, &section.key, marker, inlines, origin));
         }
         blocks
     }

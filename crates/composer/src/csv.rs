@@ -5,6 +5,7 @@
 
 use crate::describe;
 use crate::document::{Document, FigureSource};
+use crate::language::number::read;
 
 const HEADER: [&str; 13] = [
     "序号",
@@ -100,7 +101,50 @@ fn describe(source: &FigureSource) -> Vec<String> {
                 text(platform),
             ]
         }
+        FigureSource::Cell {
+            table,
+            title,
+            platform,
+            row,
+            column,
+            first_day,
+            last_day,
+            position,
+            value,
+        } => vec![
+            text(table),
+            text(&format!("{title} {column}")),
+            String::new(),
+            text(row),
+            String::new(),
+            first_day.to_string(),
+            last_day.to_string(),
+            number(value),
+            String::new(),
+            String::new(),
+            text(&format!("{platform}，日志第{position}号")),
+        ],
+        FigureSource::Entered { name, text: value } => {
+            let mut cells = vec![text(name), text(&describe::title(source))];
+            cells.extend(std::iter::repeat_n(String::new(), 5));
+            cells.extend([number(value), String::new(), String::new(), "录入".to_owned()]);
+            cells
+        }
+        FigureSource::Derived { formula, value, inputs } => {
+            let mut cells = vec![text(formula), "计算".to_owned()];
+            cells.extend(std::iter::repeat_n(String::new(), 5));
+            let inputs: Vec<_> = inputs.iter().map(describe::input).collect();
+            let inputs = text(&inputs.join("；"));
+            cells.extend([number(value), String::new(), String::new(), inputs]);
+            cells
+        }
     }
+}
+
+/// A number as it is; what only came as text, or is a fraction such as 7/3, is a text, lest it become a date.
+fn number(value: &str) -> String {
+    let is_number = read(value).is_some() || value.is_empty();
+    if is_number { value.to_owned() } else { format!("'{value}") }
 }
 
 /// A text that no spreadsheet takes for a formula. Numbers of our own keep their minus sign.

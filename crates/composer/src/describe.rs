@@ -54,6 +54,29 @@ pub(crate) fn title(source: &FigureSource) -> String {
         FigureSource::Imported { level, class, measure, .. } => {
             format!("{level}{class}{}（平台数据）", measure.title())
         }
+        FigureSource::Cell { title, row, column, .. } => format!("{title}：{row} {column}（导入）"),
+        FigureSource::Entered { name, .. } => format!("{name}（录入）"),
+        FigureSource::Derived { formula, .. } => format!("计算：{formula}"),
+    }
+}
+
+/// A number as it went into a computed one: `受理（本周）= 94`.
+pub(crate) fn input(source: &FigureSource) -> String {
+    let days = days(source);
+    let days = if days.is_empty() { String::new() } else { format!("，{days}") };
+    format!("{}{days} = {}", title(source), value(source))
+}
+
+/// A number as it is, before it is printed in some form.
+pub(crate) fn value(source: &FigureSource) -> String {
+    match source {
+        FigureSource::Counted { value, .. } | FigureSource::Register { value, .. } => {
+            value.to_string()
+        }
+        FigureSource::Imported { value, .. } => value.to_string(),
+        FigureSource::Cell { value, .. }
+        | FigureSource::Entered { text: value, .. }
+        | FigureSource::Derived { value, .. } => value.clone(),
     }
 }
 
@@ -65,7 +88,9 @@ pub(crate) fn days(source: &FigureSource) -> String {
             _ => return String::new(),
         },
         FigureSource::Register { as_of, .. } => (*as_of, *as_of),
-        FigureSource::Imported { first_day, last_day, .. } => (*first_day, *last_day),
+        FigureSource::Imported { first_day, last_day, .. }
+        | FigureSource::Cell { first_day, last_day, .. } => (*first_day, *last_day),
+        FigureSource::Entered { .. } | FigureSource::Derived { .. } => return String::new(),
     };
     if first == last {
         dates::full(first)

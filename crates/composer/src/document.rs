@@ -65,6 +65,82 @@ pub struct Block {
     pub inlines: Vec<Inline>,
     /// Where its wording comes from.
     pub origin: Origin,
+    /// Of a [`BlockKind::Table`]: its rows. Such a block has no inlines of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<Table>,
+}
+
+/// A table. Every place of the grid belongs to exactly one cell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Table {
+    /// Printed above it; may be empty.
+    pub caption: Vec<Inline>,
+    /// Number of rows, from the top, that are the head.
+    pub head: usize,
+    /// Rows from the top. A place that a cell reaches into from the left or from above has no cell of its own.
+    pub rows: Vec<Vec<Cell>>,
+}
+
+/// A cell of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cell {
+    /// Its text; may be empty.
+    pub inlines: Vec<Inline>,
+    /// Columns that it covers, at least 1.
+    pub columns: u32,
+    /// Rows that it covers, at least 1.
+    pub rows: u32,
+}
+
+impl Cell {
+    /// Its text as printed.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.inlines.iter().map(Inline::text).collect()
+    }
+}
+
+impl Table {
+    /// Number of columns of the grid.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.grid().first().map_or(0, Vec::len)
+    }
+
+    /// For every place of the grid its cell, or none where one reaches in from the left or from above.
+    #[must_use]
+    pub fn grid(&self) -> Vec<Vec<Option<&Cell>>> {
+        let mut grid: Vec<Vec<Option<&Cell>>> = vec![];
+        // For each column, rows that a cell from above still covers.
+        let mut covered: Vec<u32> = vec![];
+        for row in &self.rows {
+            let mut places = vec![];
+            let mut cells = row.iter();
+            loop {
+                if let Some(rows) = covered.get_mut(places.len()).filter(|it| **it > 0) {
+                    *rows -= 1;
+                    places.push(None);
+                    continue;
+                }
+                let Some(cell) = cells.next() else { break };
+                for column in 0..cell.columns.max(1) {
+                    match covered.get_mut(places.len()) {
+                        Some(rows) => *rows = cell.rows.max(1) - 1,
+                        None => covered.push(cell.rows.max(1) - 1),
+                    }
+                    places.push((column == 0).then_some(cell));
+                }
+            }
+            grid.push(places);
+        }
+        grid
+    }
+
+    /// Every inline in order of print.
+    fn inlines(&self) -> impl Iterator<Item = &Inline> {
+        let cells = self.rows.iter().flatten().flat_map(|it| &it.inlines);
+        self.caption.iter().chain(cells)
+    }
 }
 
 /// The kind of a [`Block`].
@@ -92,6 +168,8 @@ pub enum BlockKind {
     Paragraph,
     /// First paragraph of an item of a list; further ones are [`BlockKind::Paragraph`].
     Item,
+    /// A table, see [`Block::table`].
+    Table,
     /// 报, 送 or 发.
     DistributionLine,
     /// （共印80份）
@@ -163,6 +241,8 @@ pub enum Field {
     PrintRun,
     /// A name of the hall's set-up or of an import: publisher, department, matter, platform.
     Name,
+    /// Number of a row in a list.
+    Ordinal,
 }
 
 /// What a printed number means and what it was computed from.
@@ -231,6 +311,45 @@ pub enum FigureSource {
         /// The number, 件.
         value: u64,
     },
+    /// A cell of an imported table.
+    Cell {
+        /// Key of the table.
+        table: String,
+        /// Its title.
+        title: String,
+        /// Whose figures they are.
+        platform: String,
+        /// What the row is called.
+        row: String,
+        /// Name of the column.
+        column: String,
+        /// First day.
+        #[serde(with = "text")]
+        first_day: Date,
+        /// Last day, the cut-off.
+        #[serde(with = "text")]
+        last_day: Date,
+        /// Position of the import in the journal.
+        position: u64,
+        /// As it came.
+        value: String,
+    },
+    /// Entered by hand for the issue.
+    Entered {
+        /// Its name in the template.
+        name: String,
+        /// As entered.
+        text: String,
+    },
+    /// Computed from other figures.
+    Derived {
+        /// The expression of the template, with the names it rests on: `a / b；a = sum(…)`.
+        formula: String,
+        /// The exact number: `94`, `-7/3`; empty where there is none.
+        value: String,
+        /// Every figure that went into it, each once, in the order in which it was read.
+        inputs: Vec<FigureSource>,
+    },
 }
 
 /// A column of imported figures.
@@ -251,6 +370,12 @@ impl Measure {
             Self::Accepted => "受理",
             Self::Finished => "办结",
         }
+    }
+
+    /// The measure of a word in templates.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Accepted, Self::Finished].into_iter().find(|it| it.word() == word)
     }
 
     /// The word in templates.
@@ -280,11 +405,39 @@ impl Inline {
 }
 
 impl Block {
-    /// The paragraph as printed, marker included.
+    /// A block that is no table.
+    #[must_use]
+    pub fn new(
+        kind: BlockKind,
+        section: impl Into<String>,
+        marker: impl Into<String>,
+        inlines: Vec<Inline>,
+        origin: Origin,
+    ) -> Self {
+        let (section, marker) = (section.into(), marker.into());
+        Self { kind, section, marker, inlines, origin, table: None }
+    }
+
+    /// The paragraph as printed, marker included. Of a table: its caption, then a line a row with a tab between
+    /// the places of the grid.
     #[must_use]
     pub fn text(&self) -> String {
+        if let Some(table) = &self.table {
+            let caption: String = table.caption.iter().map(Inline::text).collect();
+            let rows = table.grid().into_iter().map(|row| {
+                let cells = row.into_iter().map(|it| it.map_or_else(String::new, Cell::text));
+                cells.collect::<Vec<_>>().join("\t")
+            });
+            let lines = Some(caption).filter(|it| !it.is_empty()).into_iter().chain(rows);
+            return lines.collect::<Vec<_>>().join("\n");
+        }
         let texts = self.inlines.iter().map(Inline::text);
         std::iter::once(self.marker.as_str()).chain(texts).collect()
+    }
+
+    /// Every inline in order of print, those of a table's cells included.
+    pub fn all_inlines(&self) -> impl Iterator<Item = &Inline> {
+        self.inlines.iter().chain(self.table.iter().flat_map(Table::inlines))
     }
 }
 
@@ -292,7 +445,7 @@ impl Document {
     /// Every bound number in order of print, with the index of its block.
     pub fn figures(&self) -> impl Iterator<Item = (usize, &str, &FigureSource)> {
         self.blocks.iter().enumerate().flat_map(|(index, block)| {
-            block.inlines.iter().filter_map(move |it| match it {
+            block.all_inlines().filter_map(move |it| match it {
                 Inline::Figure { text, source } => Some((index, text.as_str(), source)),
                 Inline::Text { .. } | Inline::Field { .. } => None,
             })
@@ -320,7 +473,7 @@ pub fn unbound_numbers(document: &Document) -> Vec<UnboundNumber> {
         if matches!(block.origin, Origin::Submitted { .. } | Origin::Inspection) {
             continue;
         }
-        let texts = block.inlines.iter().filter_map(|it| match it {
+        let texts = block.all_inlines().filter_map(|it| match it {
             Inline::Text { text } => Some(text),
             Inline::Field { .. } | Inline::Figure { .. } => None,
         });

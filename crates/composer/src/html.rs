@@ -6,7 +6,7 @@
 use std::fmt::{self, Write as _};
 
 use crate::describe;
-use crate::document::{Block, BlockKind, Document, FigureSource, Inline, Origin};
+use crate::document::{Block, BlockKind, Document, FigureSource, Inline, Origin, Table};
 use crate::json;
 
 /// The style of the page, as it stands between `<style>` and `</style>`: whoever serves the page under a content
@@ -171,8 +171,52 @@ impl Page<'_> {
                 writeln!(self.html, "</h{rank}>")
             }
             BlockKind::Item => self.element("p", "item", block),
+            BlockKind::Table => block.table.as_ref().map_or(Ok(()), |it| self.table(it)),
             _ => self.element("p", "", block),
         }
+    }
+
+    fn table(&mut self, table: &Table) -> fmt::Result {
+        self.html.push_str("<table>\n");
+        if !table.caption.is_empty() {
+            self.html.push_str("<caption>");
+            self.inlines(&table.caption)?;
+            self.html.push_str("</caption>\n");
+        }
+        for (index, row) in table.rows.iter().enumerate() {
+            let is_head = index < table.head;
+            match index {
+                0 if is_head => self.html.push_str("<thead>\n"),
+                _ if index == table.head => self.html.push_str("<tbody>\n"),
+                _ => {}
+            }
+            self.html.push_str("<tr>");
+            for cell in row {
+                let element = if is_head { "th" } else { "td" };
+                write!(self.html, "<{element}")?;
+                if cell.columns > 1 {
+                    write!(self.html, " colspan=\"{}\"", cell.columns)?;
+                }
+                if cell.rows > 1 {
+                    write!(self.html, " rowspan=\"{}\"", cell.rows)?;
+                }
+                if matches!(cell.inlines.as_slice(), [Inline::Figure { .. }]) {
+                    self.html.push_str(" class=\"number\"");
+                }
+                self.html.push('>');
+                self.inlines(&cell.inlines)?;
+                write!(self.html, "</{element}>")?;
+            }
+            self.html.push_str("</tr>\n");
+            if index + 1 == table.head {
+                self.html.push_str("</thead>\n");
+            }
+        }
+        if table.rows.len() > table.head {
+            self.html.push_str("</tbody>\n");
+        }
+        self.html.push_str("</table>\n");
+        Ok(())
     }
 
     /// Ends the sections of this level and deeper; all of them for level 0.
@@ -201,7 +245,11 @@ impl Page<'_> {
         if !block.marker.is_empty() {
             write!(self.html, "<span class=\"marker\">{}</span>", Escaped(&block.marker))?;
         }
-        for inline in &block.inlines {
+        self.inlines(&block.inlines)
+    }
+
+    fn inlines(&mut self, inlines: &[Inline]) -> fmt::Result {
+        for inline in inlines {
             match inline {
                 Inline::Text { text } | Inline::Field { text, .. } => {
                     write!(self.html, "{}", Escaped(text))?;
@@ -219,7 +267,7 @@ impl Page<'_> {
                         self.html,
                         "<a class=\"figure\"{id} href=\"#src-{number}\" title=\"{}\"><data value=\"{}\">{}</data></a>",
                         Escaped(&title),
-                        value(source),
+                        Escaped(&describe::value(source)),
                         Escaped(text),
                     )?;
                 }
@@ -271,6 +319,22 @@ impl Page<'_> {
                         Escaped(platform)
                     )?;
                 }
+                FigureSource::Cell { platform, value, position, .. } => {
+                    write!(
+                        self.html,
+                        "{days}，{}，由{}导入（日志第{position}号），本系统不作统计。",
+                        Escaped(value),
+                        Escaped(platform)
+                    )?;
+                }
+                FigureSource::Entered { text, .. } => {
+                    write!(self.html, "{}，由编辑录入。", Escaped(text))?;
+                }
+                FigureSource::Derived { value, inputs, .. } => {
+                    let inputs: Vec<_> = inputs.iter().map(describe::input).collect();
+                    let inputs = inputs.join("；");
+                    write!(self.html, "精确值{}，据{}。", Escaped(value), Escaped(&inputs))?;
+                }
             }
             write!(self.html, " <a class=\"back\" href=\"#ref-{number}\">返回正文</a>")?;
             if !note.is_empty() {
@@ -288,14 +352,5 @@ impl Page<'_> {
             metadata.definitions,
             metadata.template,
         )
-    }
-}
-
-fn value(source: &FigureSource) -> String {
-    match source {
-        FigureSource::Counted { value, .. } | FigureSource::Register { value, .. } => {
-            value.to_string()
-        }
-        FigureSource::Imported { value, .. } => value.to_string(),
     }
 }

@@ -10,15 +10,19 @@
 //! | `blocks` | in order of print |
 //!
 //! A block has `kind` (`title`, `issue-number`, `publisher`, `issue-date`, `part-title`, `period`, `heading` with
-//! `level`, `paragraph`, `item`, `distribution-line`, `print-run`), `section`, `marker`, `origin` (`by`: `template`,
+//! `level`, `paragraph`, `item`, `table`, `distribution-line`, `print-run`), `section`, `marker`, `origin` (`by`: `template`,
 //! `computed`, `submitted` with `id` and `department`, `import` with `source`, `inspection`) and `inlines`. The
-//! paragraph as printed is the marker followed by the `text` of every inline.
+//! paragraph as printed is the marker followed by the `text` of every inline. A `table` also has `table`: `caption`
+//! (inlines), `head` (number of rows) and `rows` of cells (`inlines`, `columns` and `rows` covered); other blocks have
+//! no such key.
 //!
 //! An inline has `inline` (`text`, `field`, `figure`) and `text`; a field also `field` (`year`, `number`,
-//! `running-number`, `date`, `print-run`, `name`); a figure also `source`, an object whose own `source` is `counted`
+//! `running-number`, `date`, `print-run`, `name`, `ordinal`); a figure also `source`, an object whose own `source` is `counted`
 //! (`definition`, `title`, `meaning`, `span`, `partition`, `part`, `cause`, `first_day`, `last_day`, `position`,
-//! `events`, `value`, `unit`), `register` (`as_of`, `position`, `value`) or `imported` (`platform`, `level`,
-//! `class`, `measure`, `first_day`, `last_day`, `value`). Dates are `2023-02-10`.
+//! `events`, `value`, `unit`), `register` (`as_of`, `position`, `value`), `imported` (`platform`, `level`, `class`,
+//! `measure`, `first_day`, `last_day`, `value`), `cell` (`table`, `title`, `platform`, `row`, `column`, `first_day`,
+//! `last_day`, `position`, `value` as it came), `entered` (`name`, `text`) or `derived` (`formula`, `value` as an exact
+//! fraction, `inputs`: the sources of all figures that went into it). Dates are `2023-02-10`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -37,7 +37,8 @@ pub mod json;
 pub mod csv;
 
 mod describe;
-mod wording;
+mod figures;
+mod language;
 
 pub use compose::{ComposeError, Composed, Problem, compose};
 pub use document::{Document, unbound_numbers};

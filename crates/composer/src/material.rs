@@ -1,5 +1,7 @@
 //! Everything that one issue is made of, as plain data.
 
+use std::collections::BTreeMap;
+
 use jiff::civil::Date;
 use zhoubao_domain::calendar::Period;
 use zhoubao_domain::event::{ClassFigures, InspectionResult};
@@ -58,6 +60,44 @@ pub struct Material {
     pub coverage_holes: Vec<CoverageHole>,
     /// Number of copies, where it differs from the template's.
     pub print_run: Option<u32>,
+    /// Working days of the period; none where its calendar is not known.
+    pub working_days: Option<u32>,
+    /// Names of print of windows and departments, by their keys in the figures.
+    pub part_names: BTreeMap<(Partition, String), String>,
+    /// Imported tables, of this period and of others.
+    pub tables: Vec<ImportedTable>,
+    /// Earlier issues of the series, the latest first.
+    pub earlier: Vec<EarlierIssue>,
+    /// What this issue sets of the template's parameters and entered numbers.
+    pub parameters: BTreeMap<String, String>,
+}
+
+/// A table of figures from outside (导入表), its cells as they came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportedTable {
+    /// The key under which templates ask for it.
+    pub key: String,
+    /// Whose figures they are.
+    pub source: String,
+    /// The days they cover; the last one is the cut-off.
+    pub period: Period,
+    /// Names of the columns.
+    pub columns: Vec<String>,
+    /// Rows in the order entered, a cell for each column.
+    pub rows: Vec<Vec<String>>,
+    /// Position of the import in the journal; of two for the same days the later one holds.
+    pub position: u64,
+}
+
+/// An earlier issue of the series, for comparisons.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EarlierIssue {
+    /// Its period.
+    pub period: Period,
+    /// The cut of its freeze.
+    pub position: u64,
+    /// Its frozen figures.
+    pub figures: Figures,
 }
 
 /// A change of scope: which departments and matters the comprehensive windows may take.

@@ -27,6 +27,11 @@ impl Numbering {
     pub const LEVELS: [Self; 4] =
         [Self::Chinese, Self::ChineseBracketed, Self::Arabic, Self::ArabicBracketed];
 
+    /// The style that a template writes as its first number.
+    pub(crate) fn from_first(text: &str) -> Option<Self> {
+        Self::LEVELS.into_iter().find(|it| it.marker(1).as_deref() == Some(text))
+    }
+
     /// The marker of `number`, from 1 to [`NUMBER_MAX`].
     #[must_use]
     pub fn marker(self, number: usize) -> Option<String> {

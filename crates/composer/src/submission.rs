@@ -14,7 +14,12 @@ use zhoubao_domain::code::Code;
 use zhoubao_domain::event::Refusal;
 use zhoubao_domain::figure::{Definition, Partition, Span};
 
-use crate::wording::{Call, definition_named};
+/// Something that a submission asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Call {
+    Figure { definition: String, span: Span, partition: Partition, part: String },
+    AuthorisedDepartments,
+}
 
 /// A part of a paragraph.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,7 +114,7 @@ fn call(token: &str, definitions: &[Definition]) -> Option<Call> {
     if function != "figure" || words.next().is_some() {
         return None;
     }
-    let definition = definition_named(definitions, key)?.key.clone();
+    let definition = definitions.iter().find(|it| it.key == key)?.key.clone();
     let span = Span::from_word(span)?;
     let (partition, part) = match (partition, part) {
         (None, None) => (Partition::Total, String::new()),

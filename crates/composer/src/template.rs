@@ -1,61 +1,35 @@
-//! The weekly as data: order, headings and wording of an issue, written as TOML.
+//! A bulletin as data: order, headings and wording of an issue, written as TOML.
 //!
-//! # Wordings
+//! How a template is written is described in `docs/templates.md`: the file, the sections and the language of wordings.
+//! [`Template::parse`] checks the form, [`Template::check`] the names, functions, figures and tables; both name the
+//! line of everything that is wrong. What only the material of an issue can show (a table that was not imported, a
+//! comparison with nothing) is told when an issue is composed, with its line too.
 //!
-//! A wording is one paragraph of text with expressions `{{ name }}` or `{{ function('word', 'word') }}`: no operators,
-//! statements, filters or tests. Names are defined as the table says; an unknown one is an error.
-//!
-//! | name | value | where |
-//! |--|--|--|
-//! | `title`, `part`, `hall`, `publisher` | texts | everywhere |
-//! | `year`, `number`, `running_number`, `print_run` | numbers of the issue | everywhere |
-//! | `period` | `2月6日—2月10日` | everywhere |
-//! | `first_day`, `last_day` | full dates of the period's ends | everywhere |
-//! | `authorised_departments` | number of departments authorised, bound | everywhere |
-//! | `issued_on` | full date of the masthead | the masthead line `issue-date` |
-//! | `platform`, `level`, `data_first_day`, `data_last_day` | of the import | `statistics` |
-//! | `department`, `items` | of one change of scope | `authorised`, `withdrawn`, `items_included`, `items_removed` |
-//! | `departments` | names joined by 、 | `replaced`, `letter_signed` |
-//! | `item`, `text` | of one line of the checklist | `line` |
-//!
-//! | function | prints |
-//! |--|--|
-//! | `figure('accepted', 'week')` | a bound figure: key of its definition, span (`week`, `week-of-year`, `outside`, `outside-earlier`, `adjustment`, `carried`, `year`) |
-//! | `figure('accepted', 'week', 'window', 'w01')` | one part of it (`day`, `window`, `department`) |
-//! | `amounts('week-of-year')` | every figure of the span that is not 0: 咨询12人次、受理3件 |
-//! | `by_day('outside')` | the same, day by day: 1月28日咨询12人次；1月29日受理3件 |
-//! | `adjustments()` | the adjustments by cause: 补计受理增3件、更正咨询减2人次 |
-//! | `statistic('行政许可', 'accepted')` | a bound number of the import (`accepted`, `finished`); in `statistics` only |
-//!
-//! # Sections
-//!
-//! | kind | prints | keys of its own |
-//! |--|--|--|
-//! | `group` | its subsections | `section` |
-//! | `figures` | one paragraph, then the notes whose condition holds | `wording`, `note` (`when`, `wording`) |
-//! | `authorization-scope` | one sentence a change, or the claim that there was none | `unchanged`, `authorised`, `withdrawn`, `items_included`, `items_removed` |
-//! | `items` | submissions, then sentences on changed holders if both wordings are given | `items`, `replaced`, `letter_signed` |
-//! | `statistics` | one paragraph | `classes`, `wording` |
-//! | `inspection` | the checklist's introduction, then one line an item | `items`, `line`, `good`, `not_inspected`, `not_held` |
-//!
-//! Every section has `key`, `heading`, `kind` and `required` (true unless said otherwise). A section that is not
-//! required and has nothing to print is left out with its heading, and the numbers close up.
+//! Every section has `key`, `heading`, `kind`, `required` (true unless said otherwise) and perhaps `when`, a
+//! condition. A section whose condition does not hold, or that is not required and has nothing to print, is left out
+//! with its heading, and the numbers close up.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
+use toml::Spanned;
 use zhoubao_domain::code::Code;
 use zhoubao_domain::event::Refusal;
 use zhoubao_domain::figure::Definition;
 use zhoubao_domain::id::Digest;
 
-use crate::document::{BlockKind, Inline};
+use crate::document::BlockKind;
+use crate::language::check::{Checker, calls, names_in};
+use crate::language::syntax::{self, Body, Expression, Fault, Form, may_be_name};
 use crate::numbering::{NUMBER_MAX, Numbering};
-use crate::wording::{Call, Engine, Part, misfit, plain_misfit};
 
 /// Largest template, in bytes: it is stored in an event.
 pub const TEMPLATE_BYTES_MAX: usize = 20 * 1024;
+
+/// Largest wording of one paragraph, in bytes.
+const WORDING_BYTES_MAX: usize = 4 * 1024;
 
 /// Deepest nesting of sections: a level for each style of numbering.
 const LEVELS_MAX: usize = Numbering::LEVELS.len();
@@ -65,35 +39,55 @@ const LEVELS_MAX: usize = Numbering::LEVELS.len();
 pub struct Template {
     pub(crate) title: String,
     pub(crate) part: String,
-    pub(crate) print_run: u32,
-    pub(crate) print_run_wording: String,
+    pub(crate) print_run: Option<u32>,
+    pub(crate) print_run_wording: Option<Body>,
     pub(crate) masthead: Vec<MastheadLine>,
     pub(crate) sections: Vec<Section>,
     pub(crate) distribution: Vec<Distribution>,
+    /// Words that an issue may set otherwise.
+    pub(crate) parameters: BTreeMap<String, String>,
+    /// Numbers that are entered by hand for an issue; empty: there is none.
+    pub(crate) entered: BTreeMap<String, String>,
+    pub(crate) lets: BTreeMap<String, Expression>,
+    pub(crate) tables: BTreeMap<String, Declared>,
     digest: Digest,
+}
+
+/// A table that must have been imported.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Declared {
+    pub(crate) title: String,
+    /// Columns that are names; the first says what a row is called.
+    pub(crate) text: Vec<String>,
+    pub(crate) numbers: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Section {
     pub(crate) key: String,
-    pub(crate) heading: String,
+    pub(crate) heading: Body,
+    /// As written in the template, for messages.
+    pub(crate) title: String,
     pub(crate) required: bool,
+    pub(crate) when: Option<Expression>,
     pub(crate) kind: Kind,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Kind {
     Group(Vec<Section>),
+    Text(Body),
     Figures {
-        wording: String,
+        wording: Body,
         notes: Vec<Note>,
     },
     AuthorizationScope {
-        unchanged: String,
-        authorised: String,
-        withdrawn: String,
-        items_included: String,
-        items_removed: String,
+        unchanged: Body,
+        authorised: Body,
+        withdrawn: Body,
+        items_included: Body,
+        items_removed: Body,
     },
     Items {
         numbering: Numbering,
@@ -101,21 +95,22 @@ pub(crate) enum Kind {
     },
     Statistics {
         classes: Vec<String>,
-        wording: String,
+        wording: Body,
+        line: usize,
     },
     Inspection {
         numbering: Numbering,
-        line: String,
-        good: String,
-        not_inspected: String,
-        not_held: String,
+        line: Body,
+        good: Body,
+        not_inspected: Body,
+        not_held: Body,
     },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HolderWordings {
-    pub(crate) replaced: String,
-    pub(crate) letter_signed: String,
+    pub(crate) replaced: Body,
+    pub(crate) letter_signed: Body,
 }
 
 /// A condition of a note.
@@ -132,11 +127,10 @@ pub(crate) enum When {
     YearSplit,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Note {
     pub(crate) when: When,
-    pub(crate) wording: String,
+    pub(crate) wording: Body,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -163,13 +157,12 @@ impl MastheadKind {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MastheadLine {
     pub(crate) kind: MastheadKind,
-    pub(crate) wording: String,
+    pub(crate) wording: Body,
     /// Printed instead while the issue is not signed off.
-    pub(crate) pending: Option<String>,
+    pub(crate) pending: Option<Body>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -179,24 +172,43 @@ pub(crate) struct Distribution {
     pub(crate) to: String,
 }
 
+// The file.
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawTemplate {
-    title: String,
-    part: String,
-    print_run: u32,
-    print_run_wording: String,
-    masthead: Vec<MastheadLine>,
+    title: Spanned<String>,
+    part: Option<Spanned<String>>,
+    print_run: Option<Spanned<u32>>,
+    print_run_wording: Option<Spanned<String>>,
+    masthead: Vec<RawMastheadLine>,
     #[serde(rename = "section")]
     sections: Vec<RawSection>,
     #[serde(default)]
     distribution: Vec<Distribution>,
+    #[serde(default)]
+    parameters: BTreeMap<String, Spanned<String>>,
+    #[serde(default)]
+    entered: BTreeMap<String, Spanned<String>>,
+    #[serde(default, rename = "let")]
+    lets: BTreeMap<String, Spanned<String>>,
+    #[serde(default, rename = "table")]
+    tables: BTreeMap<String, Spanned<Declared>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawMastheadLine {
+    kind: MastheadKind,
+    wording: Spanned<String>,
+    pending: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum RawKind {
     Group,
+    Text,
     Figures,
     AuthorizationScope,
     Items,
@@ -206,47 +218,59 @@ enum RawKind {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawSection {
-    key: String,
-    heading: String,
-    kind: RawKind,
-    required: Option<bool>,
-    #[serde(rename = "section")]
-    sections: Option<Vec<RawSection>>,
-    wording: Option<String>,
-    #[serde(rename = "note")]
-    notes: Option<Vec<Note>>,
-    items: Option<Numbering>,
-    classes: Option<Vec<String>>,
-    unchanged: Option<String>,
-    authorised: Option<String>,
-    withdrawn: Option<String>,
-    items_included: Option<String>,
-    items_removed: Option<String>,
-    replaced: Option<String>,
-    letter_signed: Option<String>,
-    line: Option<String>,
-    good: Option<String>,
-    not_inspected: Option<String>,
-    not_held: Option<String>,
+struct RawNote {
+    when: When,
+    wording: Spanned<String>,
 }
 
-/// Collects what is wrong, each with its place.
-#[derive(Default)]
-struct Report(Vec<String>);
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSection {
+    key: Spanned<String>,
+    heading: Spanned<String>,
+    kind: RawKind,
+    required: Option<bool>,
+    when: Option<Spanned<String>>,
+    #[serde(rename = "section")]
+    sections: Option<Vec<RawSection>>,
+    text: Option<Spanned<String>>,
+    wording: Option<Spanned<String>>,
+    #[serde(rename = "note")]
+    notes: Option<Vec<RawNote>>,
+    items: Option<Numbering>,
+    classes: Option<Vec<String>>,
+    unchanged: Option<Spanned<String>>,
+    authorised: Option<Spanned<String>>,
+    withdrawn: Option<Spanned<String>>,
+    items_included: Option<Spanned<String>>,
+    items_removed: Option<Spanned<String>>,
+    replaced: Option<Spanned<String>>,
+    letter_signed: Option<Spanned<String>>,
+    line: Option<Spanned<String>>,
+    good: Option<Spanned<String>>,
+    not_inspected: Option<Spanned<String>>,
+    not_held: Option<Spanned<String>>,
+}
 
-impl Report {
-    fn add(&mut self, place: &str, what: impl AsRef<str>) {
-        self.0.push(format!("{place}: {}", what.as_ref()));
-    }
+/// Reads the parts of a template and collects what is wrong, each with its line.
+struct Reader<'a> {
+    source: &'a str,
+    wrong: Vec<Fault>,
+    keys: BTreeSet<String>,
+}
 
-    fn end(self) -> Result<(), Refusal> {
-        if self.0.is_empty() {
-            Ok(())
-        } else {
-            Err(Refusal::new(Code::Template, self.0.join("；")))
-        }
+fn end(mut wrong: Vec<Fault>) -> Result<(), Refusal> {
+    if wrong.is_empty() {
+        return Ok(());
     }
+    wrong.sort_by_key(|it| it.line);
+    let texts: Vec<_> = wrong.into_iter().map(|it| at_line(it.line, &it.text)).collect();
+    Err(Refusal::new(Code::Template, texts.join("；")))
+}
+
+/// A message with its line; line 0 is none.
+pub(crate) fn at_line(line: usize, text: &str) -> String {
+    if line == 0 { text.to_owned() } else { format!("第 {line} 行 line {line}: {text}") }
 }
 
 impl Template {
@@ -254,7 +278,7 @@ impl Template {
     ///
     /// # Errors
     ///
-    /// E.220 with line or place of everything that is wrong.
+    /// E.220 with the line of everything that is wrong.
     pub fn parse(source: &str) -> Result<Self, Refusal> {
         let refuse = |detail: String| Refusal::new(Code::Template, detail);
         if source.len() > TEMPLATE_BYTES_MAX {
@@ -264,95 +288,130 @@ impl Template {
             )));
         }
         let raw: RawTemplate = toml::from_str(source).map_err(|error| {
-            let line = error
-                .span()
-                .map(|it| source[..it.start.min(source.len())].matches('\n').count() + 1);
-            let place = line.map(|it| format!("第 {it} 行 line {it}: ")).unwrap_or_default();
-            refuse(format!("{place}{}", error.message().replace('\n', " ")))
+            let line = error.span().map_or(0, |it| line_of(source, it.start));
+            refuse(at_line(line, &error.message().replace('\n', " ")))
         })?;
-        let mut report = Report::default();
-        for (place, text) in [("title", &raw.title), ("part", &raw.part)] {
-            plain(&mut report, place, text);
+        let mut reader = Reader { source, wrong: vec![], keys: BTreeSet::new() };
+        reader.plain("title", &raw.title);
+        if let Some(part) = &raw.part {
+            reader.plain("part", part);
         }
-        if !(1..=1_000_000).contains(&raw.print_run) {
-            report.add("print_run", "1 至 1000000 expected 1 to 1000000");
+        if let Some(copies) = &raw.print_run
+            && !(1..=1_000_000).contains(copies.get_ref())
+        {
+            let text = "print_run: 1 至 1000000 expected 1 to 1000000";
+            reader.wrong(copies.span(), text);
         }
-        worded(&mut report, "print_run_wording", &raw.print_run_wording);
-        for (index, line) in raw.masthead.iter().enumerate() {
+        let print_run_wording =
+            raw.print_run_wording.map(|it| reader.wording("print_run_wording", &it));
+        let line = |(index, it): (usize, RawMastheadLine)| {
             let place = format!("masthead[{index}]");
-            worded(&mut report, &place, &line.wording);
-            if let Some(pending) = &line.pending {
-                worded(&mut report, &format!("{place}.pending"), pending);
+            let pending = it.pending.map(|it| reader.wording(&format!("{place} pending"), &it));
+            MastheadLine { kind: it.kind, wording: reader.wording(&place, &it.wording), pending }
+        };
+        let masthead = raw.masthead.into_iter().enumerate().map(line).collect();
+        for (index, it) in raw.distribution.iter().enumerate() {
+            for (field, text) in [("kind", &it.kind), ("to", &it.to)] {
+                let empty = text.trim().is_empty().then_some("不能为空 must not be empty");
+                if let Some(what) = empty.or_else(|| plain_misfit(text)) {
+                    let text = format!("distribution[{index}] {field}: {what}");
+                    reader.wrong.push(Fault::new(0, text));
+                }
             }
         }
-        for (index, it) in raw.distribution.iter().enumerate() {
-            plain(&mut report, &format!("distribution[{index}].kind"), &it.kind);
-            plain(&mut report, &format!("distribution[{index}].to"), &it.to);
+        let parameters = reader.named("parameters", raw.parameters);
+        let entered = reader.named("entered", raw.entered);
+        let mut lets = BTreeMap::new();
+        for (name, it) in raw.lets {
+            reader.name("let", &name, it.span());
+            if let Some(it) = reader.expression(&format!("let `{name}`"), &it) {
+                lets.insert(name, it);
+            }
         }
-        let mut keys = BTreeSet::new();
-        let sections = sections(&mut report, &mut keys, "section", raw.sections, 1);
-        report.end()?;
+        let mut tables = BTreeMap::new();
+        for (key, it) in raw.tables {
+            reader.table(&key, &it);
+            tables.insert(key, it.into_inner());
+        }
+        let sections = reader.sections("section", raw.sections, 1);
+        for name in lets.keys().chain(parameters.keys()).chain(entered.keys()) {
+            let times = usize::from(lets.contains_key(name))
+                + usize::from(parameters.contains_key(name))
+                + usize::from(entered.contains_key(name));
+            if times > 1 {
+                let text = format!("名称 `{name}` 重复 is defined twice");
+                reader.wrong.push(Fault::new(0, text));
+                break;
+            }
+        }
+        end(reader.wrong)?;
         Ok(Self {
-            title: raw.title,
-            part: raw.part,
-            print_run: raw.print_run,
-            print_run_wording: raw.print_run_wording,
-            masthead: raw.masthead,
+            title: raw.title.into_inner(),
+            part: raw.part.map(Spanned::into_inner).unwrap_or_default(),
+            print_run: raw.print_run.map(Spanned::into_inner),
+            print_run_wording,
+            masthead,
             sections,
             distribution: raw.distribution,
+            parameters,
+            entered,
+            lets,
+            tables,
             digest: Digest::new(Sha256::digest(source.as_bytes()).into()),
         })
     }
 
-    /// Checks every wording against the known figures by rendering it.
+    /// Checks every expression against the known figures, and the names, functions and tables it uses.
     ///
     /// # Errors
     ///
-    /// E.220 with the place of everything that is wrong.
+    /// E.220 with the line of everything that is wrong.
     pub fn check(&self, definitions: &[Definition]) -> Result<(), Refusal> {
-        let engine = Engine::new(definitions);
-        let mut report = Report::default();
-        let mut wordings =
-            vec![("print_run_wording".to_owned(), self.print_run_wording.as_str(), Names::Issue)];
-        for (index, line) in self.masthead.iter().enumerate() {
-            let names =
-                if line.kind == MastheadKind::IssueDate { Names::IssueDate } else { Names::Issue };
-            wordings.push((format!("masthead[{index}]"), &line.wording, names));
+        let mut checker = Checker::new(self, definitions);
+        checker.names();
+        for it in self.lets.values() {
+            checker.expression(it);
+        }
+        for line in &self.masthead {
+            let names: &[&str] =
+                if line.kind == MastheadKind::IssueDate { &["issued_on"] } else { &[] };
+            checker.body(&line.wording, names);
             if let Some(pending) = &line.pending {
-                wordings.push((format!("masthead[{index}].pending"), pending, Names::Issue));
+                checker.body(pending, &[]);
             }
         }
-        for section in &self.sections {
-            section.wordings(&mut wordings);
+        if let Some(it) = &self.print_run_wording {
+            checker.body(it, &[]);
         }
-        for (place, wording, names) in wordings {
-            match engine.render(wording, &names.dummies()) {
-                Ok(parts) => {
-                    let classes =
-                        if let Names::Statistics(classes) = names { classes } else { &[] };
-                    for part in &parts {
-                        if let Part::Call(Call::Statistic { class, .. }) = part
-                            && !classes.contains(class)
-                        {
-                            report.add(&place, format!("未知类别 unknown class `{class}` here"));
-                        }
-                    }
-                    for class in classes {
-                        let printed = parts.iter().any(|part| {
-                            matches!(part, Part::Call(Call::Statistic { class: it, .. }) if it == class)
-                        });
-                        if !printed {
-                            report.add(
-                                &place,
-                                format!("类别未印 the class `{class}` is not printed"),
-                            );
-                        }
+        let sections = self.all_sections();
+        for section in &sections {
+            if let Some(it) = &section.when {
+                checker.expression(it);
+            }
+            checker.body(&section.heading, &[]);
+            for (body, names) in section.bodies() {
+                checker.body(body, names);
+            }
+        }
+        let mut wrong = checker.faults;
+        for section in sections {
+            if let Kind::Statistics { classes, wording, line } = &section.kind {
+                let printed = calls(wording, "statistic");
+                for (class, line) in &printed {
+                    if !classes.iter().any(|it| it == class) {
+                        let text = format!("未知类别 unknown class `{class}` here");
+                        wrong.push(Fault::new(*line, text));
                     }
                 }
-                Err(what) => report.add(&place, what),
+                for class in classes {
+                    if !printed.iter().any(|(it, _)| it == class) {
+                        let text = format!("类别未印 the class `{class}` is not printed");
+                        wrong.push(Fault::new(*line, text));
+                    }
+                }
             }
         }
-        report.end()
+        end(wrong)
     }
 
     /// SHA-256 of the template's source.
@@ -367,21 +426,39 @@ impl Template {
         &self.title
     }
 
-    /// Keys and headings of the sections that take submissions, in order of print.
-    #[must_use]
-    pub fn submission_sections(&self) -> Vec<(&str, &str)> {
-        fn walk<'a>(sections: &'a [Section], found: &mut Vec<(&'a str, &'a str)>) {
+    fn all_sections(&self) -> Vec<&Section> {
+        fn walk<'a>(sections: &'a [Section], found: &mut Vec<&'a Section>) {
             for section in sections {
-                match &section.kind {
-                    Kind::Items { .. } => found.push((&section.key, &section.heading)),
-                    Kind::Group(inner) => walk(inner, found),
-                    _ => {}
+                found.push(section);
+                if let Kind::Group(inner) = &section.kind {
+                    walk(inner, found);
                 }
             }
         }
         let mut found = vec![];
         walk(&self.sections, &mut found);
         found
+    }
+
+    /// Keys of all sections.
+    pub(crate) fn all_keys(&self) -> Vec<&str> {
+        self.all_sections().into_iter().map(|it| it.key.as_str()).collect()
+    }
+
+    /// Keys and headings of the sections that take submissions, in order of print.
+    #[must_use]
+    pub fn submission_sections(&self) -> Vec<(&str, &str)> {
+        let sections = self.all_sections();
+        let bodies = sections.iter().flat_map(|it| it.bodies());
+        let asked: Vec<&str> = bodies
+            .flat_map(|(body, _)| calls(body, "submissions"))
+            .map(|(section, _)| section)
+            .collect();
+        sections
+            .into_iter()
+            .filter(|it| matches!(it.kind, Kind::Items { .. }) || asked.contains(&it.key.as_str()))
+            .map(|it| (it.key.as_str(), it.title.as_str()))
+            .collect()
     }
 
     /// The key of the section for submissions that has this key or heading.
@@ -393,64 +470,47 @@ impl Template {
             .find(|(key, heading)| *key == name || *heading == name)
             .map(|(key, _)| key)
     }
-}
 
-/// The names that a wording may use beside those of the issue.
-#[derive(Clone, Copy)]
-enum Names<'a> {
-    Issue,
-    IssueDate,
-    Statistics(&'a [String]),
-    Scope,
-    Holders,
-    Line,
-}
+    /// Names that an issue may set: parameters and entered numbers, with what they are otherwise.
+    #[must_use]
+    pub fn settable(&self) -> BTreeMap<&str, &str> {
+        let all = self.parameters.iter().chain(&self.entered);
+        all.map(|(name, it)| (name.as_str(), it.as_str())).collect()
+    }
 
-/// Names that are defined in every wording.
-pub(crate) const ISSUE_NAMES: [&str; 11] = [
-    "title",
-    "part",
-    "hall",
-    "publisher",
-    "year",
-    "number",
-    "running_number",
-    "print_run",
-    "period",
-    "first_day",
-    "last_day",
-];
+    /// Keys of the tables that must be imported, with their titles.
+    #[must_use]
+    pub fn imports(&self) -> Vec<(&str, &str)> {
+        self.tables.iter().map(|(key, it)| (key.as_str(), it.title.as_str())).collect()
+    }
 
-impl Names<'_> {
-    fn dummies(self) -> Vec<(&'static str, Vec<Inline>)> {
-        let own: &[&'static str] = match self {
-            Self::Issue => &[],
-            Self::IssueDate => &["issued_on"],
-            Self::Statistics(_) => &["platform", "level", "data_first_day", "data_last_day"],
-            Self::Scope => &["department", "items"],
-            Self::Holders => &["departments"],
-            Self::Line => &["item", "text"],
-        };
-        ISSUE_NAMES.iter().chain(own).map(|it| (*it, vec![])).collect()
+    /// An expression with the names of the template that it rests on: `a / b；a = sum(…)`.
+    pub(crate) fn formula(&self, at: &Expression) -> String {
+        let mut formula = at.source.clone();
+        let mut next: Vec<&str> = names_in(&at.term);
+        next.reverse();
+        let mut seen = BTreeSet::new();
+        while let Some(name) = next.pop() {
+            if let (true, Some(it)) = (seen.insert(name), self.lets.get(name)) {
+                formula.push_str(&format!("；{name} = {}", it.source));
+                next.extend(names_in(&it.term).into_iter().rev());
+            }
+        }
+        formula
     }
 }
 
 impl Section {
-    fn wordings<'a>(&'a self, into: &mut Vec<(String, &'a str, Names<'a>)>) {
-        let mut add = |field: &str, wording: &'a str, names| {
-            into.push((format!("section `{}` {field}", self.key), wording, names));
-        };
+    /// Its wordings, with the names that each may use beside those of the template.
+    fn bodies(&self) -> Vec<(&Body, &'static [&'static str])> {
+        const PLATFORM: &[&str] = &["platform", "level", "data_first_day", "data_last_day"];
+        const CHANGE: &[&str] = &["department", "items"];
         match &self.kind {
-            Kind::Group(sections) => {
-                for it in sections {
-                    it.wordings(into);
-                }
-            }
+            Kind::Group(_) => vec![],
+            Kind::Text(body) => vec![(body, &[])],
             Kind::Figures { wording, notes } => {
-                add("wording", wording, Names::Issue);
-                for (index, note) in notes.iter().enumerate() {
-                    add(&format!("note[{index}]"), &note.wording, Names::Issue);
-                }
+                let notes = notes.iter().map(|it| &it.wording);
+                std::iter::once(wording).chain(notes).map(|it| (it, &[] as &[_])).collect()
             }
             Kind::AuthorizationScope {
                 unchanged,
@@ -458,175 +518,285 @@ impl Section {
                 withdrawn,
                 items_included,
                 items_removed,
-            } => {
-                add("unchanged", unchanged, Names::Issue);
-                add("authorised", authorised, Names::Scope);
-                add("withdrawn", withdrawn, Names::Scope);
-                add("items_included", items_included, Names::Scope);
-                add("items_removed", items_removed, Names::Scope);
-            }
-            Kind::Items { holders, .. } => {
-                if let Some(it) = holders {
-                    add("replaced", &it.replaced, Names::Holders);
-                    add("letter_signed", &it.letter_signed, Names::Holders);
-                }
-            }
-            Kind::Statistics { classes, wording } => {
-                add("wording", wording, Names::Statistics(classes))
-            }
+            } => vec![
+                (unchanged, &[]),
+                (authorised, CHANGE),
+                (withdrawn, CHANGE),
+                (items_included, CHANGE),
+                (items_removed, CHANGE),
+            ],
+            Kind::Items { holders, .. } => holders.as_ref().map_or_else(Vec::new, |it| {
+                vec![
+                    (&it.replaced, &["departments"] as &[_]),
+                    (&it.letter_signed, &["departments"]),
+                ]
+            }),
+            Kind::Statistics { wording, .. } => vec![(wording, PLATFORM)],
             Kind::Inspection { line, good, not_inspected, not_held, .. } => {
-                add("line", line, Names::Line);
-                add("good", good, Names::Issue);
-                add("not_inspected", not_inspected, Names::Issue);
-                add("not_held", not_held, Names::Issue);
+                vec![(line, &["item", "text"]), (good, &[]), (not_inspected, &[]), (not_held, &[])]
             }
         }
     }
 }
 
-fn plain(report: &mut Report, place: &str, text: &str) {
-    if text.trim().is_empty() {
-        report.add(place, "不能为空 must not be empty");
-    }
-    if let Some(what) = plain_misfit(text) {
-        report.add(place, what);
-    }
+fn line_of(source: &str, at: usize) -> usize {
+    source.get(..at).unwrap_or(source).matches('\n').count() + 1
 }
 
-fn worded(report: &mut Report, place: &str, wording: &str) {
-    if wording.trim().is_empty() {
-        report.add(place, "不能为空 must not be empty");
+impl Reader<'_> {
+    fn wrong(&mut self, span: Range<usize>, text: impl Into<String>) {
+        self.wrong.push(Fault::new(line_of(self.source, span.start), text));
     }
-    if let Some(what) = misfit(wording) {
-        report.add(place, what);
-    }
-}
 
-fn sections(
-    report: &mut Report,
-    keys: &mut BTreeSet<String>,
-    place: &str,
-    raw: Vec<RawSection>,
-    level: usize,
-) -> Vec<Section> {
-    if raw.is_empty() {
-        report.add(place, "没有栏目 no section");
+    /// The line on which the text of a string begins.
+    fn first_line(&self, span: Range<usize>) -> usize {
+        let line = line_of(self.source, span.start);
+        let written = self.source.get(span).unwrap_or_default();
+        let opens = written.strip_prefix("\'\'\'").or_else(|| written.strip_prefix("\"\"\""));
+        // The line break after the opening marks is not part of the text.
+        line + usize::from(opens.is_some_and(|it| it.starts_with(['\n', '\r'])))
     }
-    if raw.len() > NUMBER_MAX {
-        report.add(place, "栏目过多 more than 99 sections");
-    }
-    if level > LEVELS_MAX {
-        report.add(place, "层次过深 nested deeper than 4 levels");
-        return vec![];
-    }
-    raw.into_iter().filter_map(|it| section(report, keys, it, level)).collect()
-}
 
-fn section(
-    report: &mut Report,
-    keys: &mut BTreeSet<String>,
-    mut raw: RawSection,
-    level: usize,
-) -> Option<Section> {
-    let place = format!("section `{}`", raw.key);
-    let valid = (1..=64).contains(&raw.key.len())
-        && raw.key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    if !valid {
-        report.add(&place, "key 须为 expected 1 to 64 ASCII letters, digits, `-` or `_`");
+    fn plain(&mut self, place: &str, text: &Spanned<String>) {
+        if text.get_ref().trim().is_empty() {
+            self.wrong(text.span(), format!("{place}: 不能为空 must not be empty"));
+        }
+        if let Some(what) = plain_misfit(text.get_ref()) {
+            self.wrong(text.span(), format!("{place}: {what}"));
+        }
     }
-    if !keys.insert(raw.key.clone()) {
-        report.add(&place, "key 重复 used twice");
-    }
-    plain(report, &format!("{place} heading"), &raw.heading);
 
-    let mut take = |field: &str, value: &mut Option<String>| {
-        let Some(wording) = value.take() else {
-            report.add(&place, format!("缺少 lacks `{field}`"));
-            return String::new();
+    /// One paragraph.
+    fn wording(&mut self, place: &str, text: &Spanned<String>) -> Body {
+        self.plain(place, text);
+        if text.get_ref().len() > WORDING_BYTES_MAX {
+            self.wrong(text.span(), format!("{place}: 过长 longer than 4 KB"));
+        }
+        self.body(place, text, Form::Wording)
+    }
+
+    fn body(&mut self, place: &str, text: &Spanned<String>, form: Form) -> Body {
+        let line = self.first_line(text.span());
+        syntax::body(text.get_ref(), line, form).unwrap_or_else(|fault| {
+            self.wrong.push(Fault::new(fault.line, format!("{place}: {}", fault.text)));
+            vec![]
+        })
+    }
+
+    /// Paragraphs and blocks.
+    fn text(&mut self, place: &str, text: &Spanned<String>) -> Body {
+        let inner = text.get_ref();
+        if inner.trim().is_empty() {
+            self.wrong(text.span(), format!("{place}: 不能为空 must not be empty"));
+        }
+        let misfit = |c: char| (c.is_control() && !matches!(c, '\n' | '\t')) || is_separator(c);
+        if inner.contains(misfit) {
+            self.wrong(text.span(), format!("{place}: 含控制符 contains a control character"));
+        }
+        self.body(place, text, Form::Paragraphs)
+    }
+
+    fn expression(&mut self, place: &str, text: &Spanned<String>) -> Option<Expression> {
+        let line = self.first_line(text.span());
+        match syntax::expression(text.get_ref(), line) {
+            Ok(it) => Some(it),
+            Err(fault) => {
+                self.wrong.push(Fault::new(fault.line, format!("{place}: {}", fault.text)));
+                None
+            }
+        }
+    }
+
+    fn name(&mut self, place: &str, name: &str, span: Range<usize>) {
+        if !may_be_name(name) {
+            let text = format!(
+                "{place} `{name}`: 不能作名称 is no name: letters, digits and `_`, none of the language's words"
+            );
+            self.wrong(span, text);
+        }
+    }
+
+    fn named(
+        &mut self,
+        place: &str,
+        raw: BTreeMap<String, Spanned<String>>,
+    ) -> BTreeMap<String, String> {
+        let mut all = BTreeMap::new();
+        for (name, it) in raw {
+            self.name(place, &name, it.span());
+            if let Some(what) = plain_misfit(it.get_ref()) {
+                self.wrong(it.span(), format!("{place} `{name}`: {what}"));
+            }
+            all.insert(name, it.into_inner());
+        }
+        all
+    }
+
+    fn table(&mut self, key: &str, table: &Spanned<Declared>) {
+        let place = format!("table `{key}`");
+        let Declared { title, text, numbers } = table.get_ref();
+        if title.trim().is_empty() || plain_misfit(title).is_some() {
+            self.wrong(table.span(), format!("{place}: title 不能为空或换行 must be one line"));
+        }
+        if text.is_empty() {
+            let text = format!("{place}: text 至少一栏 needs at least one column of names");
+            self.wrong(table.span(), text);
+        }
+        let mut seen = BTreeSet::new();
+        for column in text.iter().chain(numbers) {
+            if !may_be_name(column) {
+                let text =
+                    format!("{place}: 栏名 `{column}` 不可用 cannot be the name of a column");
+                self.wrong(table.span(), text);
+            }
+            if !seen.insert(column) {
+                self.wrong(table.span(), format!("{place}: 栏 `{column}` 重复 stands twice"));
+            }
+        }
+    }
+
+    fn sections(&mut self, place: &str, raw: Vec<RawSection>, level: usize) -> Vec<Section> {
+        if raw.is_empty() {
+            self.wrong.push(Fault::new(0, format!("{place}: 没有栏目 no section")));
+        }
+        if raw.len() > NUMBER_MAX {
+            self.wrong.push(Fault::new(0, format!("{place}: 栏目过多 more than 99 sections")));
+        }
+        if level > LEVELS_MAX {
+            let text = format!("{place}: 层次过深 nested deeper than 4 levels");
+            self.wrong.push(Fault::new(0, text));
+            return vec![];
+        }
+        raw.into_iter().map(|it| self.section(it, level)).collect()
+    }
+
+    fn section(&mut self, mut raw: RawSection, level: usize) -> Section {
+        let span = raw.key.span();
+        let key = raw.key.into_inner();
+        let place = format!("section `{key}`");
+        let valid = (1..=64).contains(&key.len())
+            && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        if !valid {
+            let text = "key 须为 expected 1 to 64 ASCII letters, digits, `-` or `_`";
+            self.wrong(span.clone(), format!("{place}: {text}"));
+        }
+        if !self.keys.insert(key.clone()) {
+            self.wrong(span.clone(), format!("{place}: key 重复 used twice"));
+        }
+        let heading = self.wording(&format!("{place} heading"), &raw.heading);
+        let when = raw.when.and_then(|it| self.expression(&format!("{place} when"), &it));
+
+        let take = |reader: &mut Self, field: &str, value: &mut Option<Spanned<String>>| {
+            let Some(wording) = value.take() else {
+                reader.wrong(span.clone(), format!("{place}: 缺少 lacks `{field}`"));
+                return vec![];
+            };
+            if field == "text" {
+                return reader.text(&format!("{place} {field}"), &wording);
+            }
+            reader.wording(&format!("{place} {field}"), &wording)
         };
-        worded(report, &format!("{place} {field}"), &wording);
-        wording
-    };
-    let kind = match raw.kind {
-        RawKind::Group => {
-            let inner = raw.sections.take().unwrap_or_default();
-            Kind::Group(sections(report, keys, &place, inner, level + 1))
-        }
-        RawKind::Figures => {
-            let wording = take("wording", &mut raw.wording);
-            let notes = raw.notes.take().unwrap_or_default();
-            for (index, note) in notes.iter().enumerate() {
-                worded(report, &format!("{place} note[{index}]"), &note.wording);
+        let kind = match raw.kind {
+            RawKind::Group => {
+                let inner = raw.sections.take().unwrap_or_default();
+                Kind::Group(self.sections(&place, inner, level + 1))
             }
-            Kind::Figures { wording, notes }
-        }
-        RawKind::AuthorizationScope => Kind::AuthorizationScope {
-            unchanged: take("unchanged", &mut raw.unchanged),
-            authorised: take("authorised", &mut raw.authorised),
-            withdrawn: take("withdrawn", &mut raw.withdrawn),
-            items_included: take("items_included", &mut raw.items_included),
-            items_removed: take("items_removed", &mut raw.items_removed),
-        },
-        RawKind::Items => {
-            let holders =
-                (raw.replaced.is_some() || raw.letter_signed.is_some()).then(|| HolderWordings {
-                    replaced: take("replaced", &mut raw.replaced),
-                    letter_signed: take("letter_signed", &mut raw.letter_signed),
+            RawKind::Text => Kind::Text(take(self, "text", &mut raw.text)),
+            RawKind::Figures => {
+                let wording = take(self, "wording", &mut raw.wording);
+                let notes = raw.notes.take().unwrap_or_default().into_iter().enumerate();
+                let notes = notes.map(|(index, it)| Note {
+                    when: it.when,
+                    wording: self.wording(&format!("{place} note[{index}]"), &it.wording),
                 });
-            Kind::Items { numbering: numbering(report, &place, raw.items.take()), holders }
-        }
-        RawKind::Statistics => {
-            let wording = take("wording", &mut raw.wording);
-            let classes = raw.classes.take().unwrap_or_default();
-            if classes.is_empty() {
-                report.add(&place, "缺少 lacks `classes`");
+                Kind::Figures { wording, notes: notes.collect() }
             }
-            if classes.iter().collect::<BTreeSet<_>>().len() != classes.len() {
-                report.add(&place, "classes 重复 a class stands twice");
+            RawKind::AuthorizationScope => Kind::AuthorizationScope {
+                unchanged: take(self, "unchanged", &mut raw.unchanged),
+                authorised: take(self, "authorised", &mut raw.authorised),
+                withdrawn: take(self, "withdrawn", &mut raw.withdrawn),
+                items_included: take(self, "items_included", &mut raw.items_included),
+                items_removed: take(self, "items_removed", &mut raw.items_removed),
+            },
+            RawKind::Items => {
+                let given = raw.replaced.is_some() || raw.letter_signed.is_some();
+                let holders = given.then(|| HolderWordings {
+                    replaced: take(self, "replaced", &mut raw.replaced),
+                    letter_signed: take(self, "letter_signed", &mut raw.letter_signed),
+                });
+                let numbering = self.numbering(&place, &span, raw.items.take());
+                Kind::Items { numbering, holders }
             }
-            Kind::Statistics { classes, wording }
+            RawKind::Statistics => {
+                let line = raw.wording.as_ref().map_or(span.start, |it| it.span().start);
+                let line = line_of(self.source, line);
+                let wording = take(self, "wording", &mut raw.wording);
+                let classes = raw.classes.take().unwrap_or_default();
+                if classes.is_empty() {
+                    self.wrong(span.clone(), format!("{place}: 缺少 lacks `classes`"));
+                }
+                if classes.iter().collect::<BTreeSet<_>>().len() != classes.len() {
+                    let text = format!("{place}: classes 重复 a class stands twice");
+                    self.wrong(span.clone(), text);
+                }
+                Kind::Statistics { classes, wording, line }
+            }
+            RawKind::Inspection => Kind::Inspection {
+                line: take(self, "line", &mut raw.line),
+                good: take(self, "good", &mut raw.good),
+                not_inspected: take(self, "not_inspected", &mut raw.not_inspected),
+                not_held: take(self, "not_held", &mut raw.not_held),
+                numbering: self.numbering(&place, &span, raw.items.take()),
+            },
+        };
+        // Every field that its kind did not take belongs to another kind.
+        let left = [
+            ("section", raw.sections.is_some()),
+            ("text", raw.text.is_some()),
+            ("wording", raw.wording.is_some()),
+            ("note", raw.notes.is_some()),
+            ("items", raw.items.is_some()),
+            ("classes", raw.classes.is_some()),
+            ("unchanged", raw.unchanged.is_some()),
+            ("authorised", raw.authorised.is_some()),
+            ("withdrawn", raw.withdrawn.is_some()),
+            ("items_included", raw.items_included.is_some()),
+            ("items_removed", raw.items_removed.is_some()),
+            ("replaced", raw.replaced.is_some()),
+            ("letter_signed", raw.letter_signed.is_some()),
+            ("line", raw.line.is_some()),
+            ("good", raw.good.is_some()),
+            ("not_inspected", raw.not_inspected.is_some()),
+            ("not_held", raw.not_held.is_some()),
+        ];
+        for (field, _) in left.iter().filter(|(_, is_left)| *is_left) {
+            let text = format!("{place}: `{field}` 不适用 does not belong to this kind of section");
+            self.wrong(span.clone(), text);
         }
-        RawKind::Inspection => Kind::Inspection {
-            line: take("line", &mut raw.line),
-            good: take("good", &mut raw.good),
-            not_inspected: take("not_inspected", &mut raw.not_inspected),
-            not_held: take("not_held", &mut raw.not_held),
-            numbering: numbering(report, &place, raw.items.take()),
-        },
-    };
-    // Every field that its kind did not take belongs to another kind.
-    let left = [
-        ("section", raw.sections.is_some()),
-        ("wording", raw.wording.is_some()),
-        ("note", raw.notes.is_some()),
-        ("items", raw.items.is_some()),
-        ("classes", raw.classes.is_some()),
-        ("unchanged", raw.unchanged.is_some()),
-        ("authorised", raw.authorised.is_some()),
-        ("withdrawn", raw.withdrawn.is_some()),
-        ("items_included", raw.items_included.is_some()),
-        ("items_removed", raw.items_removed.is_some()),
-        ("replaced", raw.replaced.is_some()),
-        ("letter_signed", raw.letter_signed.is_some()),
-        ("line", raw.line.is_some()),
-        ("good", raw.good.is_some()),
-        ("not_inspected", raw.not_inspected.is_some()),
-        ("not_held", raw.not_held.is_some()),
-    ];
-    for (field, _) in left.iter().filter(|(_, is_left)| *is_left) {
-        report.add(&place, format!("`{field}` 不适用 does not belong to this kind of section"));
+        let title = raw.heading.into_inner();
+        Section { key, heading, title, required: raw.required.unwrap_or(true), when, kind }
     }
-    Some(Section {
-        key: raw.key,
-        heading: raw.heading,
-        required: raw.required.unwrap_or(true),
-        kind,
-    })
+
+    fn numbering(
+        &mut self,
+        place: &str,
+        span: &Range<usize>,
+        given: Option<Numbering>,
+    ) -> Numbering {
+        given.unwrap_or_else(|| {
+            let text = format!("{place}: 缺少 lacks `items` (`一、`, `（一）`, `1.` or `（1）`)");
+            self.wrong(span.clone(), text);
+            Numbering::Arabic
+        })
+    }
 }
 
-fn numbering(report: &mut Report, place: &str, given: Option<Numbering>) -> Numbering {
-    given.unwrap_or_else(|| {
-        report.add(place, "缺少 lacks `items` (`一、`, `（一）`, `1.` or `（1）`)");
-        Numbering::Arabic
-    })
+fn is_separator(c: char) -> bool {
+    matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// Says what is wrong with a text of one line.
+fn plain_misfit(text: &str) -> Option<&'static str> {
+    let misfit = text.chars().any(|c| c.is_control() || is_separator(c));
+    misfit.then_some("含控制符或换行 contains a line break or control character")
 }

@@ -254,6 +254,12 @@ fn period(first: Option<String>, last: Option<String>) -> Result<Period, Fault> 
         .map_err(|error| Fault::malformed(error.to_string()))
 }
 
+/// The days of imported figures: a year to date is longer than an issue may be.
+fn days_covered(first: Option<String>, last: Option<String>) -> Result<Period, Fault> {
+    Period::of_figures(day(first, "first")?, day(last, "last")?)
+        .map_err(|error| Fault::malformed(error.to_string()))
+}
+
 fn year(value: Option<i32>) -> Result<i16, Fault> {
     let value = need(value, "year")?;
     i16::try_from(value)
@@ -414,7 +420,7 @@ fn statistics_imported(it: wire::StatisticsImported) -> Converted {
     Ok(Event::StatisticsImported {
         source: words(it.source, "source")?,
         level: words(it.level, "level")?,
-        period: period(it.first, it.last)?,
+        period: days_covered(it.first, it.last)?,
         classes: classes.collect::<Result<_, Fault>>()?,
     })
 }

@@ -368,9 +368,9 @@ impl<'a> IntoIterator for &'a Calendar {
 
 /// The days that an issue covers, first and last included, written `2023-02-06..2023-02-10`.
 ///
-/// Invariant: 1 to [`PERIOD_DAYS_MAX`] days. The default period of a week is a proposal of the
-/// [`Calendar`]; the desk may set another one, so a period need not end on working days nor lie
-/// within one week.
+/// Invariant: 1 to [`PERIOD_DAYS_MAX`] days, or as many as [`Period::of_figures`] allows for what
+/// is imported. The default period of a week is a proposal of the [`Calendar`]; the desk may set
+/// another one, so a period need not end on working days nor lie within one week.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Period {
     first: Date,
@@ -423,6 +423,53 @@ impl Period {
             return Err(PeriodError::TooLong { first, last });
         }
         Ok(Self { first, last })
+    }
+
+    /// Makes the period that figures from outside cover, both days included: a year to date is
+    /// longer than any issue.
+    ///
+    /// # Errors
+    ///
+    /// [`PeriodError::Reversed`] if `last` is before `first`.
+    pub fn of_figures(first: Date, last: Date) -> Result<Self, PeriodError> {
+        if last < first {
+            return Err(PeriodError::Reversed { first, last });
+        }
+        Ok(Self { first, last })
+    }
+
+    /// Whether this is one whole month of the calendar.
+    fn is_month(&self) -> bool {
+        self.first.first_of_month() == self.first && self.first.last_of_month() == self.last
+    }
+
+    /// The period `n` before this one, for comparisons: of a whole month the `n`th month before, of
+    /// up to seven days the same days `n` weeks before, of any other the days right before, as many
+    /// as it has. None before there are dates.
+    pub fn before(&self, n: u32) -> Option<Self> {
+        if self.is_month() {
+            let back = jiff::Span::new().try_months(n).ok()?;
+            let month = self.first.checked_sub(back).ok()?;
+            return Some(Self { first: month, last: month.last_of_month() });
+        }
+        let length = i64::from(self.first.until(self.last).ok()?.get_days()) + 1;
+        let step = if length <= 7 { 7 } else { length };
+        let back = jiff::Span::new().try_days(step.checked_mul(n.into())?).ok()?;
+        let (first, last) = (self.first.checked_sub(back).ok()?, self.last.checked_sub(back).ok()?);
+        Some(Self { first, last })
+    }
+
+    /// The same period a year before (同期): of up to seven days the same days of the week 52 weeks
+    /// before, of any other the same dates, the last day of a month staying that.
+    pub fn a_year_before(&self) -> Option<Self> {
+        let length = i64::from(self.first.until(self.last).ok()?.get_days()) + 1;
+        if length <= 7 {
+            return self.before(52);
+        }
+        let first = self.first.checked_sub(1.year()).ok()?;
+        let last = self.last.checked_sub(1.year()).ok()?;
+        let ends_a_month = self.last.last_of_month() == self.last;
+        Some(Self { first, last: if ends_a_month { last.last_of_month() } else { last } })
     }
 
     /// First day of the period.

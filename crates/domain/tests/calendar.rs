@@ -402,6 +402,42 @@ fn a_period_belongs_to_the_year_of_its_last_day() {
 }
 
 #[test]
+fn figures_from_outside_may_cover_a_year() {
+    let year = Period::of_figures(date(2023, 1, 1), date(2023, 12, 31)).unwrap();
+    assert_eq!(year.days().count(), 365);
+    let (first, last) = (date(2023, 2, 2), date(2023, 2, 1));
+    assert_eq!(Period::of_figures(first, last), Err(PeriodError::Reversed { first, last }));
+}
+
+#[test]
+fn the_period_before_is_of_the_same_kind() {
+    let text = |it: Option<Period>| it.map(|it| it.to_string()).unwrap_or_default();
+    let february = period(date(2023, 2, 1), date(2023, 2, 28));
+    assert_eq!(text(february.before(0)), "2023-02-01..2023-02-28");
+    assert_eq!(text(february.before(1)), "2023-01-01..2023-01-31");
+    assert_eq!(text(february.before(2)), "2022-12-01..2022-12-31");
+    let week = period(date(2023, 2, 6), date(2023, 2, 10));
+    assert_eq!(text(week.before(1)), "2023-01-30..2023-02-03");
+    let whole_week = period(date(2023, 2, 6), date(2023, 2, 12));
+    assert_eq!(text(whole_week.before(6)), "2022-12-26..2023-01-01");
+    let ten_days = period(date(2023, 2, 11), date(2023, 2, 20));
+    assert_eq!(text(ten_days.before(1)), "2023-02-01..2023-02-10");
+    assert_eq!(february.before(u32::MAX), None);
+    assert_eq!(week.before(u32::MAX), None);
+}
+
+#[test]
+fn the_same_period_a_year_before() {
+    let text = |it: Period| it.a_year_before().unwrap().to_string();
+    // 2024 is a leap year: a month stays whole both ways.
+    assert_eq!(text(period(date(2024, 2, 1), date(2024, 2, 29))), "2023-02-01..2023-02-28");
+    assert_eq!(text(period(date(2025, 2, 1), date(2025, 2, 28))), "2024-02-01..2024-02-29");
+    assert_eq!(text(period(date(2023, 2, 11), date(2023, 2, 20))), "2022-02-11..2022-02-20");
+    // A week is compared with a week, Monday with Monday.
+    assert_eq!(text(period(date(2023, 2, 6), date(2023, 2, 12))), "2022-02-07..2022-02-13");
+}
+
+#[test]
 fn a_period_has_one_to_sixty_two_days() {
     let first = date(2023, 7, 1);
     assert_eq!(period(first, first).days().count(), 1);

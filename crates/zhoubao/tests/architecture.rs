@@ -33,7 +33,7 @@ const KEPT_AWAY: &[(&str, &[&str])] = &[
     ("nkeys", &["zhoubao-nats"]),
     ("sqlx", &["zhoubao-store-sqlite", "zhoubao-store-postgres"]),
     ("clap", &["zhoubao"]),
-    ("minijinja", &["zhoubao-composer"]),
+    ("num-rational", &["zhoubao-composer"]),
     (
         "tokio",
         &[

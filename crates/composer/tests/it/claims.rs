@@ -82,10 +82,8 @@ fn all_problems_are_reported_at_once() {
     E.220 稿件 s1（商务厅）: 未知引用 unknown token `{{ figure:handled:week }}`, see the known ones with a submission
     E.302 省级政务服务事项受理办理情况: 平台数据截至2023年2月9日，本期末为2023年2月10日 cut-off and period end differ
     E.220 省级政务服务事项受理办理情况: 模板不印类别 the template does not print the class `行政处罚`
-    E.301 省级政务服务事项受理办理情况: 平台数据缺少类别 no imported figures of `行政许可`
-    E.301 省级政务服务事项受理办理情况: 平台数据缺少类别 no imported figures of `行政许可`
-    E.301 省级政务服务事项受理办理情况: 平台数据缺少类别 no imported figures of `公共服务`
-    E.301 省级政务服务事项受理办理情况: 平台数据缺少类别 no imported figures of `公共服务`
+    E.301 省级政务服务事项受理办理情况: 第 88 行 line 88: 平台数据缺少类别 no imported figures of `行政许可`
+    E.301 省级政务服务事项受理办理情况: 第 88 行 line 88: 平台数据缺少类别 no imported figures of `公共服务`
     E.301 窗口工作动态: 「窗口工作动态」没有内容 has nothing to print
     ");
 }

@@ -14,3 +14,9 @@ mod templates;
 
 #[cfg(test)]
 mod exports;
+
+#[cfg(test)]
+mod bulletins;
+
+#[cfg(test)]
+mod language;

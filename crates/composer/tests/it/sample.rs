@@ -184,6 +184,11 @@ pub(crate) fn material() -> Material {
         inspection: Some(results),
         coverage_holes: vec![],
         print_run: None,
+        working_days: Some(5),
+        part_names: BTreeMap::new(),
+        tables: vec![],
+        earlier: vec![],
+        parameters: BTreeMap::new(),
     }
 }
 

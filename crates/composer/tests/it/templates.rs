@@ -57,10 +57,13 @@ fn what_is_wrong_with_a_template_is_said_with_its_place() {
         (week, "figure('consulted', 'week', 'shift', 'a')"),
         (week, "handled"),
         (week, "handled('week')"),
-        (week, "figure('consulted', 'week') + 1"),
+        (week, "figure('consulted', 'week') + "),
+        (week, "figure('consulted', 'week') + 'a'"),
+        (week, "figure('consulted'"),
         (week, "authorised_departments | upper"),
         ("本周，共计咨询", "{% for x in year %}"),
-        ("本周，共计咨询", "\u{E000}0\u{E001}"),
+        ("本周，共计咨询", "{% end %}"),
+        ("本周，共计咨询", "}} "),
         ("{{ issued_on }}", "{{ issued_on "),
         ("{{ period }}", "{{ issued_on }}"),
         ("{{ departments }}更换", "{{ department }}更换"),
@@ -69,58 +72,64 @@ fn what_is_wrong_with_a_template_is_said_with_its_place() {
         table.iter().map(|(from, to)| format!("{to}\n    {}", wrong(from, to))).collect();
     insta::assert_snapshot!(found.join("\n"), @r#"
     titel = 
-        第 5 行 line 5: unknown field `titel`, expected one of `title`, `part`, `print_run`, `print_run_wording`, `masthead`, `section`, `distribution`
+        第 5 行 line 5: unknown field `titel`, expected one of `title`, `part`, `print_run`, `print_run_wording`, `masthead`, `section`, `distribution`, `parameters`, `entered`, `let`, `table`
     print_run = 0
-        print_run: 1 至 1000000 expected 1 to 1000000
+        第 7 行 line 7: print_run: 1 至 1000000 expected 1 to 1000000
     kind = "heap"
-        第 39 行 line 39: unknown variant `heap`, expected one of `group`, `figures`, `authorization-scope`, `items`, `statistics`, `inspection`
+        第 39 行 line 39: unknown variant `heap`, expected one of `group`, `text`, `figures`, `authorization-scope`, `items`, `statistics`, `inspection`
     items = "①"
         第 79 行 line 79: unknown variant `①`, expected one of `一、`, `（一）`, `1.`, `（1）`
 
-        section `progress`: 缺少 lacks `items` (`一、`, `（一）`, `1.` or `（1）`)
+        第 75 行 line 75: section `progress`: 缺少 lacks `items` (`一、`, `（一）`, `1.` or `（1）`)
     when = "sometimes"
         第 53 行 line 53: unknown variant `sometimes`, expected one of `outside`, `outside-earlier`, `adjustment`, `year-split`
 
-        section `scope`: 缺少 lacks `unchanged`
+        第 65 行 line 65: section `scope`: 缺少 lacks `unchanged`
     good_held = 
-        第 124 行 line 124: unknown field `good_held`, expected one of `key`, `heading`, `kind`, `required`, `section`, `wording`, `note`, `items`, `classes`, `unchanged`, `authorised`, `withdrawn`, `items_included`, `items_removed`, `replaced`, `letter_signed`, `line`, `good`, `not_inspected`, `not_held`
+        第 124 行 line 124: unknown field `good_held`, expected one of `key`, `heading`, `kind`, `required`, `when`, `section`, `text`, `wording`, `note`, `items`, `classes`, `unchanged`, `authorised`, `withdrawn`, `items_included`, `items_removed`, `replaced`, `letter_signed`, `line`, `good`, `not_inspected`, `not_held`
     key = "progress"
-        section `progress`: key 重复 used twice
+        第 75 行 line 75: section `progress`: key 重复 used twice
     key = "范围"
-        section `范围`: key 须为 expected 1 to 64 ASCII letters, digits, `-` or `_`
+        第 65 行 line 65: section `范围`: key 须为 expected 1 to 64 ASCII letters, digits, `-` or `_`
     heading = ""
-        section `progress` heading: 不能为空 must not be empty
+        第 76 行 line 76: section `progress` heading: 不能为空 must not be empty
     required = false
     classes = ["行政许可"]
-        section `progress`: `classes` 不适用 does not belong to this kind of section
+        第 75 行 line 75: section `progress`: `classes` 不适用 does not belong to this kind of section
     ["行政检查", 
-        section `platform` wording: 未知类别 unknown class `行政许可` here；section `platform` wording: 未知类别 unknown class `行政许可` here；section `platform` wording: 类别未印 the class `行政检查` is not printed
+        第 88 行 line 88: 未知类别 unknown class `行政许可` here；第 88 行 line 88: 未知类别 unknown class `行政许可` here；第 88 行 line 88: 类别未印 the class `行政检查` is not printed
     statistic('公共服务', 'refused')
-        section `platform` wording: 未知数值 unknown measure `refused`, expected accepted or finished
+        第 88 行 line 88: 未知数值 unknown measure `refused`, expected one of accepted, finished
     figure('handled', 'week')
-        section `window-cases` wording: 未知指标 unknown figure `handled`, expected one of consulted, accepted, issued, transferred
+        第 45 行 line 45: 未知指标 unknown figure `handled`, expected one of consulted, accepted, issued, transferred
     figure('consulted', 'month')
-        section `window-cases` wording: 未知范围 unknown span `month`, expected one of week, week-of-year, outside, outside-earlier, adjustment, carried, year
+        第 45 行 line 45: 未知范围 unknown span `month`, expected one of week, week-of-year, outside, outside-earlier, adjustment, carried, year
     figure('consulted', 'week', 'shift', 'a')
-        section `window-cases` wording: 未知分项 unknown partition `shift`
+        第 45 行 line 45: 未知分项 unknown partition `shift`, expected one of day, window, department
     handled
-        section `window-cases` wording: 未知名称 unknown name `handled`, expected one of authorised_departments, first_day, hall, last_day, number, part, period, print_run, publisher, running_number, title, year
+        第 45 行 line 45: 未知名称 unknown name `handled`, expected one of authorised_departments, days, first_day, hall, last_day, number, part, period, print_run, publisher, running_number, title, working_days, year
     handled('week')
-        section `window-cases` wording: 未知函数 unknown function: handled is unknown
-    figure('consulted', 'week') + 1
-        section `window-cases` wording: 表达式有误 wrong expression `figure('consulted', 'week') + 1`, expected a name or a call such as figure('accepted', 'week')
+        第 45 行 line 45: 未知函数 unknown function `handled`, expected one of figure, earlier, parts, table, statistic, statistics, submissions, amounts, by_day, adjustments, where, order, arrange, top, group, row, count, sum, min, max, decimals, round, size, direction, chinese, suffix, or, form
+    figure('consulted', 'week') + 
+        第 45 行 line 45: section `window-cases` wording: 此处应为数值 expected a value, found the end
+    figure('consulted', 'week') + 'a'
+        第 45 行 line 45: 文字不能运算 cannot compute with the text 'a'
+    figure('consulted'
+        第 45 行 line 45: section `window-cases` wording: 此处应为 expected `,`，而是 found 结束 the end
     authorised_departments | upper
-        section `window-cases` wording: 表达式有误 wrong expression `authorised_departments | upper`, expected a name or a call such as figure('accepted', 'week')
+        第 45 行 line 45: 未知函数 unknown function `upper`, expected one of figure, earlier, parts, table, statistic, statistics, submissions, amounts, by_day, adjustments, where, order, arrange, top, group, row, count, sum, min, max, decimals, round, size, direction, chinese, suffix, or, form
     {% for x in year %}
-        section `window-cases` wording: 只许 {{ … }} only expressions are allowed, no statements or comments
-    0
-        section `window-cases` wording: 含保留字符 contains a reserved character (U+E000 or U+E001)
+        第 45 行 line 45: section `window-cases` wording: 缺少 {% end %} is missing for this block
+    {% end %}
+        第 45 行 line 45: section `window-cases` wording: 没有对应的开头 nothing is open here
+    }} 
+        第 45 行 line 45: section `window-cases` wording: 有 }} 而无 {{ a `}}` without `{{`
     {{ issued_on 
-        masthead[3]: 有 {{ 而无 }} a `{{` without `}}`
+        第 26 行 line 26: masthead[3]: 有 {{ 而无结尾 a `{{` is not closed
     {{ issued_on }}
-        masthead[5]: 未知名称 unknown name `issued_on`, expected one of authorised_departments, first_day, hall, last_day, number, part, period, print_run, publisher, running_number, title, year
+        第 34 行 line 34: 未知名称 unknown name `issued_on`, expected one of authorised_departments, days, first_day, hall, last_day, number, part, period, print_run, publisher, running_number, title, working_days, year
     {{ department }}更换
-        section `progress` replaced: 未知名称 unknown name `department`, expected one of authorised_departments, departments, first_day, hall, last_day, number, part, period, print_run, publisher, running_number, title, year
+        第 80 行 line 80: 未知名称 unknown name `department`, expected one of authorised_departments, days, departments, first_day, hall, last_day, number, part, period, print_run, publisher, running_number, title, working_days, year
     "#);
 }
 
