@@ -21,11 +21,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     compiler.include_source_info(true).include_imports(true).open_files(FILES)?;
 
     let descriptors = compiler.encode_file_descriptor_set();
-    prost_build::Config::new().compile_fds(compiler.file_descriptor_set())?;
+    // In order of the keys, so that equal events have equal bytes.
+    prost_build::Config::new().btree_map(["."]).compile_fds(compiler.file_descriptor_set())?;
     pbjson_build::Builder::new()
         .register_descriptors(&descriptors)?
         // A new field must be ignorable (design §4), so that an old reader goes on reading.
         .ignore_unknown_fields()
+        .btree_map(["."])
         .build(&[".zhoubao.v1"])?;
     Ok(())
 }

@@ -6,6 +6,7 @@
 mod archive;
 mod bench;
 mod broker_down;
+mod bulletins;
 mod copies;
 mod demo;
 mod hall;

@@ -305,7 +305,9 @@ pub fn check(
         Event::Setup(_) => Some(Right::Administer),
         Event::AuthorizationChanged { .. } => Some(Right::Authorize),
         Event::SubmissionFiled { .. } => Some(Right::Submit),
-        Event::SubmissionReturned { .. } | Event::StatisticsImported { .. } => Some(Right::Edit),
+        Event::SubmissionReturned { .. }
+        | Event::StatisticsImported { .. }
+        | Event::TableImported { .. } => Some(Right::Edit),
         Event::InspectionHeld { .. } => Some(Right::Inspect),
         Event::Released { .. } | Event::Rejected { .. } => Some(Right::Release),
         Event::Issue(_)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use zhoubao_composer::material::ImportedTable;
 use zhoubao_domain::authorization::{self, Register};
 use zhoubao_domain::calendar::{Calendar, Period, Schedule};
 use zhoubao_domain::event::{ClassFigures, Event, InspectionResult, Refusal, Setup};
@@ -77,6 +78,8 @@ pub struct Known {
     pub rounds: Vec<Round>,
     /// Imports, as recorded.
     pub imports: Vec<Import>,
+    /// Imported tables, as recorded.
+    pub tables: Vec<ImportedTable>,
 }
 
 impl Known {
@@ -132,6 +135,10 @@ impl Known {
             }
             (Event::StatisticsImported { source, level, period, classes }, _) => {
                 self.imports.push(Import { source, level, period, classes });
+            }
+            (Event::TableImported { source, period, columns, rows }, Stream::Desk(_, key)) => {
+                let (key, position) = (key.as_str().to_owned(), fact.position);
+                self.tables.push(ImportedTable { key, source, period, columns, rows, position });
             }
             _ => {}
         }

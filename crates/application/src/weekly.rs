@@ -1,10 +1,10 @@
 //! Composing an issue from read models and set-up events: gather, check every sum, compose.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 use zhoubao_composer::material::{
-    Checklist, CoverageHole, HolderChange, Scope, ScopeChange, Statistics, Submission,
+    Checklist, CoverageHole, EarlierIssue, HolderChange, Scope, ScopeChange, Statistics, Submission,
 };
 use zhoubao_composer::{ComposeError, Composed, Material, Template};
 use zhoubao_domain::code::Code;
@@ -17,7 +17,7 @@ use zhoubao_projections::freeze::figures_digest;
 use zhoubao_projections::recount;
 
 use crate::desk::{By, Desk, DeskError, facts};
-use crate::known::Known;
+use crate::known::{Known, Version};
 use crate::store::{ReadModels, Snapshot, SnapshotQuery, StoreError};
 use crate::writer::Receipt;
 
@@ -57,6 +57,31 @@ impl From<WeeklyError> for DeskError {
     }
 }
 
+/// Most earlier issues that one may be compared with: a year of months.
+const EARLIER_ISSUES_MAX: usize = 12;
+
+/// A template that is tried on an issue which names another.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trial {
+    /// The template.
+    pub template: Template,
+    /// What is set of its parameters.
+    pub parameters: BTreeMap<String, String>,
+}
+
+/// An issue that is to be opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewIssue {
+    /// Its id.
+    pub issue: ObjectId,
+    /// Its period; none: the next default one.
+    pub period: Option<zhoubao_domain::calendar::Period>,
+    /// Its series, named as the template; none for the hall's main one.
+    pub series: Option<ObjectId>,
+    /// What it sets of the template's parameters and entered numbers.
+    pub parameters: BTreeMap<String, String>,
+}
+
 /// A composed issue with what it was made of.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Weekly {
@@ -66,6 +91,8 @@ pub struct Weekly {
     pub material: Material,
     /// Digest of the frozen figures.
     pub figures: Digest,
+    /// Its series; none for the hall's main one.
+    pub series: Option<ObjectId>,
 }
 
 /// Composes one issue. Reads nothing but read models and set-up events.
@@ -81,6 +108,30 @@ pub async fn compose(
     id: &ObjectId,
     issued_on: Option<Date>,
 ) -> Result<Weekly, WeeklyError> {
+    compose_by(store, hall, id, issued_on, None).await
+}
+
+/// Composes the figures of an issue by another template, as a draft that nobody signed.
+///
+/// # Errors
+///
+/// As [`compose`].
+pub async fn try_template(
+    store: &dyn ReadModels,
+    hall: &HallCode,
+    id: &ObjectId,
+    trial: Trial,
+) -> Result<Weekly, WeeklyError> {
+    compose_by(store, hall, id, None, Some(trial)).await
+}
+
+async fn compose_by(
+    store: &dyn ReadModels,
+    hall: &HallCode,
+    id: &ObjectId,
+    issued_on: Option<Date>,
+    trial: Option<Trial>,
+) -> Result<Weekly, WeeklyError> {
     let query = SnapshotQuery {
         first: Date::ZERO,
         last: Date::ZERO,
@@ -92,7 +143,8 @@ pub async fn compose(
     };
     let known = Known::from_facts(&store.snapshot(hall, &query).await?.facts, u64::MAX)?;
     let issue = find(&known, id)?;
-    let previous = known.book.previous(issue.period);
+    let previous = known.book.previous(issue.series.as_ref(), issue.period);
+    let earlier = earlier(&known, issue);
     let opening = known.book.opening.as_ref();
     let previous_last = previous.map(|(_, it)| it.period.last()).or(opening.map(|it| it.through));
     let cut =
@@ -105,7 +157,13 @@ pub async fn compose(
         last: issue.period.last(),
         after: Some(cut),
         adjustments_after: Some(previous_cut),
-        issues: [Some(id), previous.map(|(id, _)| id)].into_iter().flatten().cloned().collect(),
+        issues: std::iter::once(id)
+            .chain(previous.map(|(id, _)| id))
+            .chain(earlier.iter().map(|(id, ..)| *id))
+            .cloned()
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect(),
         segments: true,
         facts: true,
     };
@@ -150,8 +208,23 @@ pub async fn compose(
         return Err(Refusal::new(Code::SignedFiguresDiffer, detail).into());
     }
     let gathered = Gather { now: &now, then: &then, issue, id, snapshot: &snapshot, cut };
-    let material =
+    let mut material =
         gathered.material(definitions, figures, previous_last, previous_cut, issued_on)?;
+    material.earlier = earlier
+        .iter()
+        .filter_map(|(id, period, position)| {
+            let (period, position) = (*period, *position);
+            Some(EarlierIssue { period, position, figures: snapshot.figures.get(id)?.clone() })
+        })
+        .collect();
+    if let Some(Trial { template, parameters }) = trial {
+        template.check(definitions)?;
+        material.parameters = parameters;
+        (material.proposed, material.issued_on) = (true, None);
+        let composed = zhoubao_composer::compose(&material, &template)?;
+        let series = issue.series.clone();
+        return Ok(Weekly { composed, material, figures: digest, series });
+    }
     let template = gathered.template()?;
     let composed = zhoubao_composer::compose(&material, &template)?;
     let document = zhoubao_composer::json::digest(&composed.document);
@@ -159,7 +232,23 @@ pub async fn compose(
         let detail = format!("签发的正文 signed text {} ≠ 现 now {document}", signed.document);
         return Err(Refusal::new(Code::SignedFiguresDiffer, detail).into());
     }
-    Ok(Weekly { composed, material, figures: digest })
+    Ok(Weekly { composed, material, figures: digest, series: issue.series.clone() })
+}
+
+/// The frozen issues of a series before one, the latest first: id, period and cut.
+fn earlier<'a>(
+    known: &'a Known,
+    issue: &Issue,
+) -> Vec<(&'a ObjectId, zhoubao_domain::calendar::Period, u64)> {
+    let mut earlier: Vec<_> = known
+        .book
+        .of_series(issue.series.as_ref())
+        .filter(|(_, it)| it.period.last() < issue.period.first())
+        .filter_map(|(id, it)| Some((id, it.period, it.freeze.as_ref()?.cut)))
+        .collect();
+    earlier.sort_by_key(|(_, period, _)| std::cmp::Reverse(period.last()));
+    earlier.truncate(EARLIER_ISSUES_MAX);
+    earlier
 }
 
 fn find<'a>(known: &'a Known, id: &ObjectId) -> Result<&'a Issue, Refusal> {
@@ -354,9 +443,9 @@ impl Gather<'_> {
             print_run: None,
             working_days: self.working_days(),
             part_names: self.part_names(),
-            tables: vec![],
+            tables: then.tables.clone(),
             earlier: vec![],
-            parameters: BTreeMap::new(),
+            parameters: issue.parameters.clone(),
         })
     }
 
@@ -571,17 +660,17 @@ impl Desk {
     /// # Errors
     ///
     /// E.221 where template, checklist or definitions are missing; a refusal of the issue's rules.
-    pub async fn open(
-        &self,
-        issue: ObjectId,
-        period: Option<zhoubao_domain::calendar::Period>,
-        by: By,
-    ) -> Result<Option<Receipt>, DeskError> {
+    pub async fn open(&self, new: NewIssue, by: By) -> Result<Option<Receipt>, DeskError> {
+        let NewIssue { issue, period, series, parameters } = new;
         self.issue(by, async |known| {
             let period = match period {
                 Some(period) => period,
-                None => proposed_period(known)?,
+                None => proposed_period(known, series.as_ref())?,
             };
+            let template = template_of(known, series.as_ref())?;
+            if let Setup::Template { source } = &template.setup {
+                settable(&Template::parse(source)?, &parameters)?;
+            }
             let digest = |topic: SetupTopic| {
                 known.latest(topic, None).map(|it| it.digest).ok_or_else(|| {
                     Refusal::new(
@@ -593,10 +682,12 @@ impl Desk {
             Ok(Command::Open {
                 issue: issue.clone(),
                 period,
-                template: digest(SetupTopic::Template)?,
+                template: template.digest,
                 checklist: digest(SetupTopic::Checklist)?,
                 figures: digest(SetupTopic::Figures)?,
                 calendars: known.calendar_digests(),
+                series: series.clone(),
+                parameters: parameters.clone(),
             })
         })
         .await
@@ -612,13 +703,70 @@ impl Desk {
     }
 }
 
-/// The next default period after the latest issue or the opening figures.
+/// Id of the main series' template in a hall that has several and no issue yet.
+const MAIN_TEMPLATE: &str = "weekly";
+
+/// The template that a new issue of a series is opened with: the latest version of the series' own; in the main
+/// series that of the template of the issue before, and before there is any that of `weekly`, or of the only one.
+///
+/// # Errors
+///
+/// E.221 where there is none.
+fn template_of<'a>(known: &'a Known, series: Option<&ObjectId>) -> Result<&'a Version, Refusal> {
+    let topic = SetupTopic::Template;
+    let ids = || known.setup.keys().filter(|(it, _)| *it == topic).map(|(_, id)| id);
+    let latest = |id: &ObjectId| known.latest(topic, Some(id));
+    let found = match series {
+        Some(series) => latest(series),
+        None => {
+            let before = known.book.of_series(None).max_by_key(|(_, it)| it.period.last());
+            let of_before = before.and_then(|(_, it)| {
+                ids().find(|id| {
+                    let versions = known.setup.get(&(topic, (*id).clone()));
+                    versions.is_some_and(|all| all.iter().any(|one| one.digest == it.template))
+                })
+            });
+            let main = || ids().find(|it| it.as_str() == MAIN_TEMPLATE);
+            match of_before.or_else(main) {
+                Some(id) => latest(id),
+                None => known.latest(topic, None),
+            }
+        }
+    };
+    found.ok_or_else(|| {
+        let name = series.map_or(String::new(), |it| format!(" `{it}`"));
+        Refusal::new(
+            Code::Setup,
+            format!(
+                "缺少模板 there is no template{name} in the set-up: zhoubao setup put template"
+            ),
+        )
+    })
+}
+
+/// What an issue sets must be something that its template asks for.
+fn settable(template: &Template, parameters: &BTreeMap<String, String>) -> Result<(), Refusal> {
+    let known = template.settable();
+    match parameters.keys().find(|it| !known.contains_key(it.as_str())) {
+        None => Ok(()),
+        Some(name) => {
+            let known = known.into_keys().collect::<Vec<_>>().join(", ");
+            let detail = format!("模板没有参数 the template has no `{name}` to set, only: {known}");
+            Err(Refusal::new(Code::Template, detail))
+        }
+    }
+}
+
+/// The next default period after the latest issue of a series or the opening figures.
 ///
 /// # Errors
 ///
 /// E.211 where the calendar of the year is missing; E.221 where nothing says when the hall began.
-pub fn proposed_period(known: &Known) -> Result<zhoubao_domain::calendar::Period, Refusal> {
-    let latest = known.book.live().map(|(_, it)| it.period.last()).max();
+pub fn proposed_period(
+    known: &Known,
+    series: Option<&ObjectId>,
+) -> Result<zhoubao_domain::calendar::Period, Refusal> {
+    let latest = known.book.of_series(series).map(|(_, it)| it.period.last()).max();
     let after = latest.or(known.book.opening.as_ref().map(|it| it.through)).ok_or_else(|| {
         Refusal::new(
             Code::Setup,

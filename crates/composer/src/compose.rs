@@ -10,7 +10,8 @@ use zhoubao_domain::reconcile;
 
 use crate::dates;
 use crate::document::{
-    Block, BlockKind, Document, Field, Inline, Metadata, Origin, digit_runs, unbound_numbers,
+    Block, BlockKind, Document, Field, FigureSource, Inline, Metadata, Origin, digit_runs,
+    unbound_numbers,
 };
 use crate::figures;
 use crate::language::evaluate::{Evaluator, Failed, Printed, Scope};
@@ -445,6 +446,22 @@ impl Composer<'_> {
 
     /// A hole on which no claim rests still has to be looked at: the figures may be short.
     fn coverage(&mut self) {
+        fn is_counted(source: &FigureSource) -> bool {
+            match source {
+                FigureSource::Counted { .. } => true,
+                FigureSource::Derived { inputs, .. } => inputs.iter().any(is_counted),
+                _ => false,
+            }
+        }
+        // A bulletin of imports alone does not rest on what the windows closed.
+        let rests = self
+            .blocks
+            .iter()
+            .flat_map(Block::all_inlines)
+            .any(|it| matches!(it, Inline::Figure { source, .. } if is_counted(source)));
+        if !rests {
+            return;
+        }
         let code = Code::CoverageHole.text();
         if self.problems.iter().all(|it| it.code != code) {
             for text in self.holes() {

@@ -1,5 +1,6 @@
 //! Bodies: proto3 JSON to and from the domain's events, one `ce-type` each.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use jiff::civil::Date;
@@ -9,8 +10,9 @@ use zhoubao_domain::code::Code;
 use zhoubao_domain::counting::{Rules, Severity};
 use zhoubao_domain::event::{
     Act, Attempt, AuthorizationChange, ClassFigures, Endorsement, Event, InspectionResult,
-    IssueEvent, Kind, PEOPLE_MAX, Refusal, Replacement, Right, SUBMISSION_BYTES_MAX, Setup, Tally,
-    TerminalHead, TerminalKey,
+    IssueEvent, Kind, PARAMETERS_MAX, PEOPLE_MAX, Refusal, Replacement, Right,
+    SUBMISSION_BYTES_MAX, Setup, TABLE_COLUMNS_MAX, TABLE_ROWS_MAX, Tally, TerminalHead,
+    TerminalKey,
 };
 use zhoubao_domain::figure::Definition;
 use zhoubao_domain::id::{DeskTopic, Digest, EventRef, ParseIdError, SetupTopic, Stream};
@@ -94,8 +96,10 @@ kinds! {
     SubmissionReturned in Stream::Desk(DeskTopic::Submission, _) => submission_returned;
     InspectionHeld in Stream::Desk(DeskTopic::Inspection, _) => inspection_held;
     StatisticsImported in Stream::Desk(DeskTopic::Statistics, _) => statistics_imported;
+    TableImported in Stream::Desk(DeskTopic::Statistics, _) => table_imported;
     OpeningFiguresRecorded in Stream::Issues => opening_figures;
     IssueOpened in Stream::Issues => issue_opened;
+    IssueOpenedInSeries in Stream::Issues => issue_opened_in_series;
     IssuePeriodSet in Stream::Issues => issue_period_set;
     IssueSubmissionAdopted in Stream::Issues => issue_submission_adopted;
     IssueFrozen in Stream::Issues => issue_frozen;
@@ -425,6 +429,40 @@ fn statistics_imported(it: wire::StatisticsImported) -> Converted {
     })
 }
 
+fn table_imported(it: wire::TableImported) -> Converted {
+    let columns = all_words(some(it.columns, "columns")?, "columns")?;
+    let distinct: BTreeSet<&String> = columns.iter().collect();
+    if distinct.len() < columns.len() {
+        return Err(Fault::malformed("field `columns` names a column twice"));
+    }
+    if columns.len() > TABLE_COLUMNS_MAX || it.rows.len() > TABLE_ROWS_MAX {
+        let detail = format!(
+            "the table has {} columns and {} rows, at most {TABLE_COLUMNS_MAX} and {TABLE_ROWS_MAX}",
+            columns.len(),
+            it.rows.len()
+        );
+        return Err(Fault::new(Code::TooLarge, detail));
+    }
+    let row = |(index, row): (usize, wire::table_imported::Row)| {
+        if row.cells.len() != columns.len() {
+            return Err(Fault::malformed(format!(
+                "row {} has {} cells, expected {}",
+                index + 1,
+                row.cells.len(),
+                columns.len()
+            )));
+        }
+        row.cells.into_iter().map(|it| storable(it, "cells")).collect()
+    };
+    let rows = it.rows.into_iter().enumerate().map(row).collect::<Result<_, Fault>>()?;
+    Ok(Event::TableImported {
+        source: words(it.source, "source")?,
+        period: days_covered(it.first, it.last)?,
+        columns,
+        rows,
+    })
+}
+
 fn opening_figures(it: wire::OpeningFiguresRecorded) -> Converted {
     Ok(Event::Issue(IssueEvent::OpeningFigures {
         through: day(it.through, "through")?,
@@ -442,6 +480,28 @@ fn issue_opened(it: wire::IssueOpened) -> Converted {
         checklist: digest(it.checklist, "checklist")?,
         figures: digest(it.figures, "figures")?,
         calendars: digests(it.calendars, "calendars")?,
+        series: None,
+        parameters: BTreeMap::new(),
+    }))
+}
+
+fn issue_opened_in_series(it: wire::IssueOpenedInSeries) -> Converted {
+    if it.parameters.len() > PARAMETERS_MAX {
+        let detail = format!("field `parameters` has more than {PARAMETERS_MAX} entries");
+        return Err(Fault::new(Code::TooLarge, detail));
+    }
+    let parameter = |(name, value): (String, String)| {
+        Ok((words(Some(name), "parameters")?, storable(value, "parameters")?))
+    };
+    Ok(Event::Issue(IssueEvent::Opened {
+        issue: id(it.issue, "issue")?,
+        period: period(it.first, it.last)?,
+        template: digest(it.template, "template")?,
+        checklist: digest(it.checklist, "checklist")?,
+        figures: digest(it.figures, "figures")?,
+        calendars: digests(it.calendars, "calendars")?,
+        series: id_or_none(it.series, "series")?,
+        parameters: it.parameters.into_iter().map(parameter).collect::<Result<_, Fault>>()?,
     }))
 }
 
@@ -793,6 +853,17 @@ pub fn event_to_json(event: &Event) -> (&'static str, Vec<u8>) {
             };
             ("cn.zhoubao.StatisticsImported.v1", json(&message))
         }
+        Event::TableImported { source, period, columns, rows } => {
+            let row = |it: &Vec<String>| wire::table_imported::Row { cells: it.clone() };
+            let message = wire::TableImported {
+                source: Some(source.clone()),
+                first: Some(period.first().to_string()),
+                last: Some(period.last().to_string()),
+                columns: columns.clone(),
+                rows: rows.iter().map(row).collect(),
+            };
+            ("cn.zhoubao.TableImported.v1", json(&message))
+        }
         Event::Issue(event) => issue_to_json(event),
         Event::Setup(setup) => setup_to_json(setup),
         Event::Released { original, position, reason } => {
@@ -904,7 +975,30 @@ fn issue_to_json(event: &IssueEvent) -> (&'static str, Vec<u8>) {
             };
             ("cn.zhoubao.OpeningFiguresRecorded.v1", json(&message))
         }
-        IssueEvent::Opened { issue, period, template, checklist, figures, calendars } => {
+        IssueEvent::Opened {
+            issue,
+            period,
+            template,
+            checklist,
+            figures,
+            calendars,
+            series,
+            parameters,
+        } if series.is_some() || !parameters.is_empty() => {
+            let message = wire::IssueOpenedInSeries {
+                issue: Some(issue.to_string()),
+                first: Some(period.first().to_string()),
+                last: Some(period.last().to_string()),
+                template: Some(hex(template)),
+                checklist: Some(hex(checklist)),
+                figures: Some(hex(figures)),
+                calendars: calendars.iter().map(hex).collect(),
+                series: series.as_ref().map(ToString::to_string),
+                parameters: parameters.clone().into_iter().collect(),
+            };
+            ("cn.zhoubao.IssueOpenedInSeries.v1", json(&message))
+        }
+        IssueEvent::Opened { issue, period, template, checklist, figures, calendars, .. } => {
             let message = wire::IssueOpened {
                 issue: Some(issue.to_string()),
                 first: Some(period.first().to_string()),

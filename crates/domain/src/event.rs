@@ -1,5 +1,7 @@
 //! What is recorded: every kind of event, as a fact without an opinion on whether it counts.
 
+use std::collections::BTreeMap;
+
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 
@@ -54,6 +56,15 @@ words!(Kind {
 
 /// Largest number of people one consultation may name; more is a typing error, refused at the edge.
 pub const PEOPLE_MAX: u32 = 9_999;
+
+/// Most columns of an imported table.
+pub const TABLE_COLUMNS_MAX: usize = 24;
+
+/// Most rows of an imported table: the places or classes of a bulletin, not a register of cases.
+pub const TABLE_ROWS_MAX: usize = 500;
+
+/// Most parameters that an issue may set.
+pub const PARAMETERS_MAX: usize = 50;
 
 /// Largest text of a submission, in bytes of UTF-8 (design §2).
 pub const SUBMISSION_BYTES_MAX: usize = 24 * 1024;
@@ -220,6 +231,10 @@ pub enum IssueEvent {
         figures: Digest,
         /// Calendars in force, by year.
         calendars: Vec<Digest>,
+        /// The series, named as its template; none for the hall's main one.
+        series: Option<ObjectId>,
+        /// What this issue sets of the template's parameters and entered numbers.
+        parameters: BTreeMap<String, String>,
     },
     /// The editor sets another period.
     PeriodSet {
@@ -517,6 +532,18 @@ pub enum Event {
         period: Period,
         /// One row a class.
         classes: Vec<ClassFigures>,
+    },
+    /// A table of figures from outside (导入表) under the key of its stream, as it came: no cell is read as a number
+    /// here, and the rows may be none (a report that there was nothing).
+    TableImported {
+        /// Whose figures they are.
+        source: String,
+        /// The days they cover; the last one is the cut-off.
+        period: Period,
+        /// Names of the columns.
+        columns: Vec<String>,
+        /// Rows in order, a cell for each column.
+        rows: Vec<Vec<String>>,
     },
     /// A step of an issue.
     Issue(IssueEvent),

@@ -1,7 +1,8 @@
 //! The life of the hall's issues: what may happen ([`decide`]) and what it means ([`IssueBook::evolve`]).
 //!
 //! All issues of a hall share one stream, so one append decides: numbers are allotted once, at sign-off,
-//! gapless and unique (design §3.7).
+//! gapless and unique (design §3.7). A hall may have other bulletins beside its main one: each is a *series* with
+//! numbers and periods of its own, so that a month may cover the weeks of the weekly.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +10,7 @@ use jiff::civil::Date;
 
 use crate::calendar::Period;
 use crate::code::Code;
-use crate::event::{IssueEvent, Kind, Refusal, Right, Tally, TerminalHead};
+use crate::event::{IssueEvent, Kind, PARAMETERS_MAX, Refusal, Right, Tally, TerminalHead};
 use crate::id::{Digest, ObjectId, UserId};
 use crate::registry::Registry;
 
@@ -88,6 +89,10 @@ pub struct Issue {
     pub figures: Digest,
     /// Calendars in force.
     pub calendars: Vec<Digest>,
+    /// The series; none for the hall's main one. Periods, numbers, order and what is carried are those of a series.
+    pub series: Option<ObjectId>,
+    /// What it sets of the template's parameters and entered numbers.
+    pub parameters: BTreeMap<String, String>,
     /// Adopted submissions with their order.
     pub submissions: Vec<(u32, ObjectId)>,
     /// The freeze, once there is one.
@@ -139,6 +144,10 @@ pub enum Command {
         figures: Digest,
         /// Calendars in force.
         calendars: Vec<Digest>,
+        /// The series; none for the hall's main one.
+        series: Option<ObjectId>,
+        /// What it sets of the template's parameters and entered numbers.
+        parameters: BTreeMap<String, String>,
     },
     /// Set another period.
     SetPeriod(ObjectId, Period),
@@ -237,22 +246,46 @@ pub fn decide(
                 last_running_number: opening.last_running_number,
             }])
         }
-        Command::Open { issue, period, template, checklist, figures, calendars } => {
+        Command::Open {
+            issue,
+            period,
+            template,
+            checklist,
+            figures,
+            calendars,
+            series,
+            parameters,
+        } => {
             if let Some(it) = book.issues.get(&issue) {
                 let same = it.stage != Stage::Voided
                     && it.period == period
                     && it.template == template
                     && it.checklist == checklist
                     && it.figures == figures
-                    && it.calendars == calendars;
+                    && it.calendars == calendars
+                    && it.series == series
+                    && it.parameters == parameters;
                 return if same {
                     Ok(vec![])
                 } else {
                     Err(state(format!("期 {issue} 已开 is already opened")))
                 };
             }
-            book.check_period(None, period)?;
-            Ok(vec![IssueEvent::Opened { issue, period, template, checklist, figures, calendars }])
+            if parameters.len() > PARAMETERS_MAX {
+                let detail = format!("参数过多 more than {PARAMETERS_MAX} parameters");
+                return Err(Refusal::new(Code::TooLarge, detail));
+            }
+            book.check_period(None, series.as_ref(), period)?;
+            Ok(vec![IssueEvent::Opened {
+                issue,
+                period,
+                template,
+                checklist,
+                figures,
+                calendars,
+                series,
+                parameters,
+            }])
         }
         Command::SetPeriod(issue, period) => {
             let it = book.find_live(&issue)?;
@@ -260,7 +293,7 @@ pub fn decide(
                 return Ok(vec![]);
             }
             it.require(&issue, &[Stage::Open])?;
-            book.check_period(Some(&issue), period)?;
+            book.check_period(Some(&issue), it.series.as_ref(), period)?;
             Ok(vec![IssueEvent::PeriodSet { issue, period }])
         }
         Command::Adopt { issue, submission, order } => {
@@ -286,7 +319,7 @@ pub fn decide(
             }
             it.require(&issue, &[Stage::Open, Stage::Frozen])?;
             let mut cut_min = it.freeze.as_ref().map_or(0, |it| it.cut);
-            if let Some((other, previous)) = book.previous(it.period) {
+            if let Some((other, previous)) = book.previous(it.series.as_ref(), it.period) {
                 let Some(freeze) = &previous.freeze else {
                     return Err(Refusal::new(
                         Code::ChainBroken,
@@ -331,7 +364,7 @@ pub fn decide(
                     "起草与签发须为两人 drafting and signing off are two people",
                 ));
             }
-            let unsigned = book.live().find(|(_, other)| {
+            let unsigned = book.of_series(it.series.as_ref()).find(|(_, other)| {
                 other.period.last() < it.period.first() && other.sign_off.is_none()
             });
             if let Some((other, _)) = unsigned {
@@ -346,7 +379,7 @@ pub fn decide(
                 return Err(Refusal::new(Code::OutOfRange, detail));
             }
             let year = it.period.year();
-            let (number, running_number) = book.next_numbers(year);
+            let (number, running_number) = book.next_numbers(it.series.as_ref(), year);
             Ok(vec![IssueEvent::SignedOff {
                 issue,
                 year,
@@ -447,7 +480,7 @@ impl IssueBook {
 
     fn refuse_later_frozen(&self, it: &Issue) -> Result<(), Refusal> {
         let later = self
-            .live()
+            .of_series(it.series.as_ref())
             .find(|(_, other)| other.period.first() > it.period.last() && other.freeze.is_some());
         match later {
             Some((other, _)) => Err(Refusal::new(
@@ -463,25 +496,40 @@ impl IssueBook {
         self.issues.iter().filter(|(_, it)| it.stage != Stage::Voided)
     }
 
-    /// The live issue before a period: the one whose period ends last before it begins.
+    /// Issues of a series that are not voided.
+    pub fn of_series(
+        &self,
+        series: Option<&ObjectId>,
+    ) -> impl Iterator<Item = (&ObjectId, &Issue)> {
+        self.live().filter(move |(_, it)| it.series.as_ref() == series)
+    }
+
+    /// The live issue of a series before a period: the one whose period ends last before it begins.
     #[must_use]
-    pub fn previous(&self, period: Period) -> Option<(&ObjectId, &Issue)> {
-        self.live()
+    pub fn previous(
+        &self,
+        series: Option<&ObjectId>,
+        period: Period,
+    ) -> Option<(&ObjectId, &Issue)> {
+        self.of_series(series)
             .filter(|(_, it)| it.period.last() < period.first())
             .max_by_key(|(_, it)| it.period.last())
     }
 
-    /// End of the latest frozen period, and the freeze's cut: later facts about days up to it are adjustments.
+    /// End of the latest frozen period of any series, and the freeze's cut: later facts about days up to it are
+    /// adjustments. Each series takes of them those since its own cut about its own days.
     #[must_use]
     pub fn last_frozen(&self) -> Option<(Date, u64)> {
         self.live().filter_map(|(_, it)| Some((it.period.last(), it.freeze.as_ref()?.cut))).max()
     }
 
-    /// The year's next number and the next running number; numbers of voided issues stay taken.
+    /// The year's next number and the next running number of a series; numbers of voided issues stay taken.
     #[must_use]
-    pub fn next_numbers(&self, year: i16) -> (u32, u32) {
-        let signed = || self.issues.values().filter_map(|it| it.sign_off.as_ref());
-        let opening = self.opening.as_ref();
+    pub fn next_numbers(&self, series: Option<&ObjectId>, year: i16) -> (u32, u32) {
+        let of_series = || self.issues.values().filter(|it| it.series.as_ref() == series);
+        let signed = || of_series().filter_map(|it| it.sign_off.as_ref());
+        // The last numbers before the first event are those of the main series.
+        let opening = self.opening.as_ref().filter(|_| series.is_none());
         let number = signed()
             .filter(|it| it.year == year)
             .map(|it| it.number)
@@ -501,9 +549,9 @@ impl IssueBook {
             return (done.year, done.number, done.running_number);
         }
         let year = issue.period.year();
-        let (number, running) = self.next_numbers(year);
+        let (number, running) = self.next_numbers(issue.series.as_ref(), year);
         let before = || {
-            self.live()
+            self.of_series(issue.series.as_ref())
                 .filter(|(_, it)| it.sign_off.is_none() && it.period.last() < issue.period.first())
         };
         let of_year = before().filter(|(_, it)| it.period.year() == year).count();
@@ -515,8 +563,13 @@ impl IssueBook {
         )
     }
 
-    fn check_period(&self, issue: Option<&ObjectId>, period: Period) -> Result<(), Refusal> {
-        let overlap = self.live().find(|(id, it)| {
+    fn check_period(
+        &self,
+        issue: Option<&ObjectId>,
+        series: Option<&ObjectId>,
+        period: Period,
+    ) -> Result<(), Refusal> {
+        let overlap = self.of_series(series).find(|(id, it)| {
             Some(*id) != issue
                 && it.period.first() <= period.last()
                 && period.first() <= it.period.last()
@@ -526,7 +579,8 @@ impl IssueBook {
             return Err(Refusal::new(Code::NumberCollision, detail));
         }
         // An issue between or before frozen ones would change what they carry.
-        if let Some((last, _)) = self.last_frozen()
+        let frozen = self.of_series(series).filter(|(_, it)| it.freeze.is_some());
+        if let Some(last) = frozen.map(|(_, it)| it.period.last()).max()
             && period.first() <= last
         {
             let detail = format!("早于已冻结的 {last} lies before a frozen period");
@@ -560,7 +614,16 @@ impl IssueBook {
                     });
                 }
             }
-            IssueEvent::Opened { issue, period, template, checklist, figures, calendars } => {
+            IssueEvent::Opened {
+                issue,
+                period,
+                template,
+                checklist,
+                figures,
+                calendars,
+                series,
+                parameters,
+            } => {
                 self.issues.entry(issue.clone()).or_insert_with(|| Issue {
                     stage: Stage::Open,
                     period: *period,
@@ -568,6 +631,8 @@ impl IssueBook {
                     checklist: *checklist,
                     figures: *figures,
                     calendars: calendars.clone(),
+                    series: series.clone(),
+                    parameters: parameters.clone(),
                     submissions: vec![],
                     freeze: None,
                     sign_off: None,

@@ -75,6 +75,8 @@ fn opened(issue: &str, period: Period) -> Fact {
         checklist: digest(2),
         figures: digest(3),
         calendars: vec![digest(4)],
+        series: None,
+        parameters: BTreeMap::new(),
     };
     (event, EDITOR)
 }
@@ -148,6 +150,8 @@ fn open(issue: &str, period: Period) -> Command {
         checklist: digest(2),
         figures: digest(3),
         calendars: vec![digest(4)],
+        series: None,
+        parameters: BTreeMap::new(),
     }
 }
 
@@ -647,6 +651,118 @@ fn a_frozen_issue_that_a_later_one_carries_is_not_voided_before_it() {
     check(&given, (void("a"), LEADER), Ok(&[voided("a")]));
 }
 
+// Series.
+
+fn of_series(series: &str, issue: &str, period: Period) -> Fact {
+    let (mut event, who) = opened(issue, period);
+    if let IssueEvent::Opened { series: of, .. } = &mut event {
+        *of = Some(id(series));
+    }
+    (event, who)
+}
+
+fn open_in(series: &str, issue: &str, period: Period) -> Command {
+    let mut command = open(issue, period);
+    if let Command::Open { series: of, .. } = &mut command {
+        *of = Some(id(series));
+    }
+    command
+}
+
+fn january() -> Period {
+    period(date(2024, 1, 1), date(2024, 1, 31))
+}
+
+#[test]
+fn a_month_covers_weeks_but_no_month_twice() {
+    let weekly = [opened("a", week(0)), frozen("a", 1), opened("b", week(2)), frozen("b", 2)];
+    let month = of_series("monthly", "m1", january());
+    check(&weekly, (open_in("monthly", "m1", january()), EDITOR), Ok(std::slice::from_ref(&month)));
+    let both = joined(&[&weekly, &[month, frozen("m1", 3)]]);
+    check(&both, (open("c", week(3)), EDITOR), Ok(&[opened("c", week(3))]));
+    check(&both, (open("c", week(2)), EDITOR), Err(Code::NumberCollision));
+    let late = period(date(2024, 1, 31), date(2024, 2, 29));
+    check(&both, (open_in("monthly", "m2", late), EDITOR), Err(Code::NumberCollision));
+    check(
+        &both,
+        (open_in("hotline", "h1", week(2)), EDITOR),
+        Ok(&[of_series("hotline", "h1", week(2))]),
+    );
+    // The same id in another series is another issue, and the id is taken.
+    check(&both, (open("m1", january()), EDITOR), Err(Code::IssueState));
+}
+
+#[test]
+fn each_series_has_numbers_and_an_order_of_its_own() {
+    let opening = opening_of(date(2023, 12, 15), 50, 420);
+    let given = [
+        opening_entered(&opening),
+        opened("a", week(1)),
+        of_series("monthly", "m1", january()),
+        frozen("m1", 5),
+        submitted("m1"),
+    ];
+    // The weekly before it is not signed off, which is no concern of the monthly; and its first number is 1.
+    check(&given, (sign("m1"), LEADER), Ok(&[signed("m1", 2024, 1, 1)]));
+    let given = joined(&[&given, &[signed("m1", 2024, 1, 1), frozen("a", 6), submitted("a")]]);
+    check(&given, (sign("a"), LEADER), Ok(&[signed("a", 2023, 51, 421)]));
+    // A later frozen issue of another series does not keep one from being frozen again or voided.
+    let weekly = [opened("a", week(1)), frozen("a", 2)];
+    let given = joined(&[&weekly, &[of_series("monthly", "m1", january()), frozen("m1", 5)]]);
+    check(&given, (freeze("a", 3), EDITOR), Ok(&[frozen("a", 3)]));
+    check(&given, (void("a"), LEADER), Ok(&[voided("a")]));
+}
+
+#[test]
+fn an_issue_keeps_what_it_set_and_sets_a_bounded_number() {
+    let set = |count: usize| {
+        let mut command = open("a", week(0));
+        if let Command::Open { parameters, .. } = &mut command {
+            *parameters = (0..count).map(|it| (format!("p{it}"), "甲".to_owned())).collect();
+        }
+        decide(&IssueBook::default(), &registry(), command, Some(&user(EDITOR)))
+    };
+    let events = set(50).unwrap();
+    let mut book = IssueBook::default();
+    book.evolve(&events[0], None);
+    assert_eq!(book.issues[&id("a")].parameters.len(), 50);
+    assert_eq!(set(51).unwrap_err().code, Code::TooLarge);
+}
+
+proptest! {
+    /// Whatever another series does in between, the main one goes as if it were alone.
+    #[test]
+    fn a_series_does_not_notice_the_others(steps in prop::collection::vec((any::<bool>(), 0_u8..4, 0_u8..5), 0..40)) {
+        let (mut alone, mut both) = (IssueBook::default(), IssueBook::default());
+        for (main, k, what) in steps {
+            let name = if main { format!("w{k}") } else { format!("m{k}") };
+            let command = match what {
+                0 if main => open(&name, week(k)),
+                0 => open_in("monthly", &name, week(k)),
+                1 => freeze(&name, u64::from(k) + 1),
+                2 => Command::Submit(id(&name)),
+                3 => sign(&name),
+                _ => void(&name),
+            };
+            let actor = if what < 3 { EDITOR } else { LEADER };
+            let of_both = decide(&both, &registry(), command.clone(), Some(&user(actor)));
+            if main {
+                let of_alone = decide(&alone, &registry(), command, Some(&user(actor)));
+                prop_assert_eq!(&of_alone, &of_both);
+                for event in of_alone.unwrap_or_default() {
+                    alone.evolve(&event, Some(&user(actor)));
+                }
+            }
+            for event in of_both.unwrap_or_default() {
+                both.evolve(&event, Some(&user(actor)));
+            }
+        }
+        let main: Vec<_> = both.of_series(None).collect();
+        let known: Vec<_> = alone.live().collect();
+        prop_assert_eq!(main, known);
+    }
+}
+
 // What is proposed.
 
 #[test]
@@ -659,9 +775,9 @@ fn the_latest_frozen_and_the_previous_issue_are_those_by_period() {
         frozen("a", 7),
     ]);
     assert_eq!(book.last_frozen(), Some((week(1).last(), 7)));
-    assert_eq!(book.previous(week(2)).map(|(id, _)| id.as_str()), Some("a"));
-    assert_eq!(book.previous(week(1)).map(|(id, _)| id.as_str()), Some("z"));
-    assert_eq!(book.previous(week(0)), None);
+    assert_eq!(book.previous(None, week(2)).map(|(id, _)| id.as_str()), Some("a"));
+    assert_eq!(book.previous(None, week(1)).map(|(id, _)| id.as_str()), Some("z"));
+    assert_eq!(book.previous(None, week(0)), None);
 }
 
 proptest! {
@@ -966,7 +1082,7 @@ proptest! {
         }
         for issue in book.issues.values() {
             let _ = book.proposed_numbers(issue);
-            let _ = book.previous(issue.period);
+            let _ = book.previous(issue.series.as_ref(), issue.period);
         }
         let _ = book.last_frozen();
         for command in commands {

@@ -58,7 +58,7 @@ impl Model {
         match incoming.outcome.as_ref().map(|it| &it.event) {
             Ok(Event::Issue(IssueEvent::Frozen { issue, cut, .. })) => {
                 let Some(it) = self.book.issues.get(issue) else { return AloneNeeds::Nothing };
-                let previous = self.book.previous(it.period);
+                let previous = self.book.previous(it.series.as_ref(), it.period);
                 let last = previous.map(|(_, it)| it.period.last());
                 let last = last.or(self.book.opening.as_ref().map(|it| it.through));
                 AloneNeeds::Freeze(FreezeNeeds {
@@ -116,7 +116,10 @@ impl Model {
         }
         let definitions = self.definitions(&it.figures).unwrap_or_default().to_vec();
         let cells = recount::rewind(found.cells, &found.segments, cut)?;
-        let previous = self.book.previous(it.period).map(|(_, before)| before.period.last());
+        let previous = self
+            .book
+            .previous(it.series.as_ref(), it.period)
+            .map(|(_, before)| before.period.last());
         let known = found.adjustments;
         let adjustments: Vec<Adjustment> =
             known.iter().filter(|it| it.position <= cut).cloned().collect();
@@ -150,8 +153,11 @@ impl Model {
                     events,
                     cause,
                 };
-                // An earlier freeze of this issue may have seen it already.
-                if !known.contains(&adjustment) {
+                // An earlier freeze of this issue may have seen it already, or that of another series, which may tell
+                // the cause more exactly.
+                let is_known =
+                    known.iter().any(|it| Adjustment { cause, ..it.clone() } == adjustment);
+                if !is_known {
                     let place = self.place_at(adjustment.position, &known);
                     self.changes.adjustments.push((place, adjustment));
                 }

@@ -128,8 +128,15 @@ pub enum Command {
     Terminal(TerminalArgs),
     /// 编一期 composes an issue from what is recorded
     #[command(after_help = "例 examples:\n  zhoubao compose 2023-05\n  \
-        zhoubao compose 2023-w06 --format all --out issue/")]
+        zhoubao compose 2023-w06 --format all --out issue/\n  \
+        zhoubao compose 2023-05 --template data/templates/hotline.toml")]
     Compose(ComposeArgs),
+    /// 导入 records a table of figures from outside, for the templates that ask for it
+    #[command(after_help = "例 examples:\n  \
+        zhoubao import places places.csv --source 四川一体化政务服务平台 --from 2023-02-01 --to 2023-02-28 --by u100\n  \
+        zhoubao import calls calls.csv --source 热线平台 --from 2023-02-06 --to 2023-02-12 --by u100 --dry-run\n\n\
+        同一时段再次导入，以后一次为准 of two imports for the same days the later one holds")]
+    Import(ImportArgs),
     /// 期刊 the life of the hall's issues: open, freeze, submit, sign, publish
     #[command(
         after_help = "例 examples:\n  zhoubao issue list\n  zhoubao issue open 2023-w06 --by u100\n  \
@@ -826,11 +833,43 @@ pub enum Format {
     All,
 }
 
+fn parameter(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    Ok((name.trim().to_owned(), value.to_owned()))
+}
+
+/// Arguments of `import`.
+#[derive(Debug, Clone, Args)]
+pub struct ImportArgs {
+    /// 表 key of the table, as templates declare it
+    pub table: ObjectId,
+    /// 文件 a CSV file in UTF-8, the first line names the columns
+    pub file: PathBuf,
+    /// 来源 whose figures they are
+    #[arg(long, value_name = "NAME")]
+    pub source: String,
+    /// 起 first day that they cover
+    #[arg(long, value_name = "DATE")]
+    pub from: Date,
+    /// 止 last day that they cover, the cut-off
+    #[arg(long, value_name = "DATE")]
+    pub to: Date,
+    /// Who imports.
+    #[command(flatten)]
+    pub by: ByArgs,
+}
+
 /// Arguments of `compose`.
 #[derive(Debug, Clone, Args)]
 pub struct ComposeArgs {
-    /// 期 the issue: its id, or year and number such as 2023-05
+    /// 期 the issue: its id, year and number such as 2023-05, or with its series monthly/2023-02
     pub issue: String,
+    /// 试用模板 tries a template file on the issue's figures, as a draft
+    #[arg(long, value_name = "FILE")]
+    pub template: Option<PathBuf>,
+    /// 参数 with --template: sets a parameter or number that the template asks for; may be given again
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parameter, requires = "template")]
+    pub set: Vec<(String, String)>,
     /// 格式 in which form
     #[arg(long, value_enum, default_value_t = Format::Txt)]
     pub format: Format,
@@ -909,7 +948,8 @@ pub enum IssueAction {
     },
     /// 开一期 opens an issue for the next period, or for the days given
     #[command(
-        after_help = "例 example:\n  zhoubao issue open 2023-w06 --from 2023-02-06 --to 2023-02-10 --by u100"
+        after_help = "例 examples:\n  zhoubao issue open 2023-w06 --from 2023-02-06 --to 2023-02-10 --by u100\n  \
+        zhoubao issue open m2023-02 --series monthly --from 2023-02-01 --to 2023-02-28 --by u100"
     )]
     Open {
         /// Id of the new issue.
@@ -920,6 +960,12 @@ pub enum IssueAction {
         /// 止 last day
         #[arg(long, value_name = "DATE", requires = "from")]
         to: Option<Date>,
+        /// 系列 the series, by the id of its template [default: the hall's main bulletin]
+        #[arg(long, value_name = "TEMPLATE")]
+        series: Option<ObjectId>,
+        /// 参数 sets a parameter or number that the template asks for; may be given again
+        #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parameter)]
+        set: Vec<(String, String)>,
         /// Who decides.
         #[command(flatten)]
         decide: DecideArgs,

@@ -121,6 +121,7 @@ pub async fn dispatch(ctx: &Context, command: Command) -> Result<(), Failure> {
         Command::Emit(args) => commands::emit::run(ctx, *args).await,
         Command::Terminal(args) => commands::terminal::run(ctx, args).await,
         Command::Compose(args) => commands::compose::run(ctx, args).await,
+        Command::Import(args) => commands::import::run(ctx, args).await,
         Command::Issue(args) => commands::issue::run(ctx, args).await,
         Command::Stats(args) => commands::stats::run(ctx, args).await,
         Command::Rebuild(args) => commands::rebuild::run(ctx, args).await,

@@ -1,12 +1,12 @@
 //! Plays a hall's weeks through the real journal, projector and desk: for the demo and the tests.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan as _};
 use zhoubao_application::desk::{By, Desk};
-use zhoubao_application::weekly::{self, Weekly};
+use zhoubao_application::weekly::{self, NewIssue, Weekly};
 use zhoubao_application::writer::{Receipt, Unnumbered, Writer};
 use zhoubao_domain::code::Code;
 use zhoubao_domain::event::Refusal;
@@ -83,7 +83,13 @@ impl<'a> Player<'a> {
         let people = &self.sample.people;
         let started = Instant::now();
         let first = at(week.period.first(), 8)?;
-        self.desk.open(week.issue.clone(), Some(week.period), by(&people.editor, first)).await?;
+        let new = NewIssue {
+            issue: week.issue.clone(),
+            period: Some(week.period),
+            series: None,
+            parameters: BTreeMap::new(),
+        };
+        self.desk.open(new, by(&people.editor, first)).await?;
         self.spent.issues += started.elapsed();
         self.windows_until(week.period.last()).await?;
         let started = Instant::now();

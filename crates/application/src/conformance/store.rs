@@ -332,6 +332,8 @@ impl History {
             checklist: Digest::new([2; 32]),
             figures,
             calendars: vec![Digest::new([3; 32])],
+            series: None,
+            parameters: BTreeMap::new(),
         };
         let mut draft =
             self.draft(&Stream::Issues, self.recorded_at, "editor", Event::Issue(event));

@@ -1,5 +1,7 @@
 //! One event of every type, and strategies for any.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use jiff::civil::{Date, date};
 use proptest::collection::vec;
@@ -157,6 +159,8 @@ pub(crate) fn all() -> Vec<(&'static str, Draft)> {
                 checklist: digest(2),
                 figures: digest(3),
                 calendars: vec![digest(4), digest(5)],
+                series: None,
+                parameters: BTreeMap::new(),
             }),
         ),
         (
@@ -354,6 +358,34 @@ pub(crate) fn all() -> Vec<(&'static str, Draft)> {
                 subject: "hall.510000.terminal.w01".to_owned(),
                 times: 3,
             },
+        ),
+        (
+            "desk.statistics.places",
+            Event::TableImported {
+                source: "省一体化政务服务平台".to_owned(),
+                period: Period::of_figures(date(2023, 1, 1), date(2023, 3, 31)).unwrap(),
+                columns: vec!["place".to_owned(), "受理".to_owned(), "rate".to_owned()],
+                rows: vec![
+                    vec!["甲市".to_owned(), "1,024".to_owned(), "97.50%".to_owned()],
+                    vec!["乙市".to_owned(), "0".to_owned(), String::new()],
+                ],
+            },
+        ),
+        (
+            "issues",
+            Event::Issue(IssueEvent::Opened {
+                issue: issue(),
+                period: Period::new(date(2023, 2, 1), date(2023, 2, 28)).unwrap(),
+                template: digest(1),
+                checklist: digest(2),
+                figures: digest(3),
+                calendars: vec![digest(4)],
+                series: Some(id("monthly")),
+                parameters: BTreeMap::from([
+                    ("deadline".to_owned(), "三月中旬前".to_owned()),
+                    ("去年同月受理".to_owned(), String::new()),
+                ]),
+            }),
         ),
     ]
     .into_iter()
@@ -566,6 +598,19 @@ fn statistics() -> impl Strategy<Value = Event> {
     })
 }
 
+fn table() -> impl Strategy<Value = Event> {
+    let columns = prop::collection::btree_set(words(), 1..4);
+    let rows = columns.prop_flat_map(|columns| {
+        let row = vec(prop_oneof![words(), Just(String::new())], columns.len());
+        (Just(columns), vec(row, 0..4))
+    });
+    (words(), any_day(), 0_i32..400, rows).prop_map(|(source, first, days, (columns, rows))| {
+        let last = first.saturating_add(jiff::Span::new().days(days));
+        let period = Period::of_figures(first, last).unwrap();
+        Event::TableImported { source, period, columns: columns.into_iter().collect(), rows }
+    })
+}
+
 fn issue_event() -> impl Strategy<Value = IssueEvent> {
     let head =
         (terminal(), any::<u64>()).prop_map(|(terminal, number)| TerminalHead { terminal, number });
@@ -580,16 +625,28 @@ fn issue_event() -> impl Strategy<Value = IssueEvent> {
                 }
             }
         ),
-        (object(), any_period(), any::<[[u8; 32]; 3]>(), vec(any_digest(), 0..3)).prop_map(
-            |(issue, period, [template, checklist, figures], calendars)| IssueEvent::Opened {
-                issue,
-                period,
-                template: Digest::new(template),
-                checklist: Digest::new(checklist),
-                figures: Digest::new(figures),
-                calendars,
-            }
-        ),
+        (
+            object(),
+            any_period(),
+            any::<[[u8; 32]; 3]>(),
+            vec(any_digest(), 0..3),
+            option::of(object()),
+            prop::collection::btree_map(words(), words(), 0..3)
+        )
+            .prop_map(
+                |(issue, period, [template, checklist, figures], calendars, series, parameters)| {
+                    IssueEvent::Opened {
+                        issue,
+                        period,
+                        template: Digest::new(template),
+                        checklist: Digest::new(checklist),
+                        figures: Digest::new(figures),
+                        calendars,
+                        series,
+                        parameters,
+                    }
+                }
+            ),
         (object(), any_period())
             .prop_map(|(issue, period)| IssueEvent::PeriodSet { issue, period }),
         (object(), object(), any::<u32>()).prop_map(|(issue, submission, order)| {
@@ -715,7 +772,7 @@ fn placed() -> impl Strategy<Value = (Stream, Event)> {
         }),
         1 => (object(), inspection())
             .prop_map(|(object, event)| (Stream::Desk(DeskTopic::Inspection, object), event)),
-        1 => (object(), statistics())
+        1 => (object(), prop_oneof![statistics(), table()])
             .prop_map(|(object, event)| (Stream::Desk(DeskTopic::Statistics, object), event)),
         3 => issue_event().prop_map(|event| (Stream::Issues, Event::Issue(event))),
         3 => (object(), setup()).prop_map(|(object, setup)| {

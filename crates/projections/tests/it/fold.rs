@@ -321,6 +321,8 @@ fn freeze_naming(
             checklist: figures,
             figures,
             calendars: vec![],
+            series: None,
+            parameters: std::collections::BTreeMap::new(),
         };
         journal.put("issues", "02-11T08:00", "office", Event::Issue(opened));
     }

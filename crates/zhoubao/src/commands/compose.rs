@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use zhoubao_application::weekly::{self, Weekly};
-use zhoubao_composer::{csv, html, json as canonical, txt};
+use zhoubao_application::weekly::{self, Trial, Weekly};
+use zhoubao_composer::{Template, csv, html, json as canonical, txt};
 
 use crate::cli::{ComposeArgs, Format};
 use crate::commands::issue::find;
@@ -23,7 +23,16 @@ const FORMS: [(Format, &str); 4] =
 pub async fn run(ctx: &Context, args: ComposeArgs) -> Result<(), Failure> {
     let desk = ctx.desk_to_read().await?;
     let id = find(&desk.known().await?, &args.issue)?;
-    let weekly = weekly::compose(&**desk.store(), desk.hall(), &id, None).await?;
+    let weekly = match &args.template {
+        None => weekly::compose(&**desk.store(), desk.hall(), &id, None).await?,
+        Some(path) => {
+            let source = std::fs::read_to_string(path).map_err(|it| Failure::file(path, &it))?;
+            let template = Template::parse(&source)?;
+            let parameters = args.set.into_iter().collect();
+            let trial = Trial { template, parameters };
+            weekly::try_template(&**desk.store(), desk.hall(), &id, trial).await?
+        }
+    };
     for warning in &weekly.composed.warnings {
         ctx.output.note(format!("{} {}: {}", warning.code, warning.place, warning.text));
     }
@@ -80,9 +89,10 @@ fn write(
     std::fs::create_dir_all(folder).map_err(|error| Failure::file(folder, &error))?;
     let mut files = vec![];
     for (form, ending) in forms {
-        // Names are made of numbers only, whatever the hall is called.
+        // Names are made of numbers and ids only, whatever the hall is called.
         let metadata = &weekly.composed.document.metadata;
-        let name = format!("{}-{:02}.{ending}", metadata.year, metadata.number);
+        let series = weekly.series.as_ref().map_or(String::new(), |it| format!("{it}-"));
+        let name = format!("{series}{}-{:02}.{ending}", metadata.year, metadata.number);
         let path = folder.join(name);
         let write = || -> std::io::Result<()> {
             use std::io::Write as _;

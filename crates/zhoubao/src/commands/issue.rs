@@ -4,7 +4,7 @@ use jiff::civil::Date;
 use serde_json::json;
 use zhoubao_application::desk::{By, Desk};
 use zhoubao_application::known::Known;
-use zhoubao_application::weekly;
+use zhoubao_application::weekly::{self, NewIssue};
 use zhoubao_application::writer::Receipt;
 use zhoubao_domain::calendar::Period;
 use zhoubao_domain::code::Code;
@@ -29,15 +29,20 @@ pub async fn run(ctx: &Context, args: IssueArgs) -> Result<(), Failure> {
     match args.action {
         IssueAction::List => list(ctx, &desk.known().await?),
         IssueAction::Show { issue } => show(ctx, &desk, &issue).await,
-        IssueAction::Open { issue, from, to, decide } => {
+        IssueAction::Open { issue, from, to, series, set, decide } => {
             let period = from.zip(to).map(|(from, to)| period(from, to)).transpose()?;
             if decide.by.dry_run {
                 let known = desk.known().await?;
-                let period = period.map_or_else(|| weekly::proposed_period(&known), Ok)?;
+                let period = match period {
+                    Some(period) => period,
+                    None => weekly::proposed_period(&known, series.as_ref())?,
+                };
                 ctx.output.line(format!("{issue} {period}（未写入 not written）"));
                 return Ok(());
             }
-            let receipt = desk.open(issue, period, by(&decide.by)).await?;
+            let parameters = set.into_iter().collect();
+            let new = NewIssue { issue, period, series, parameters };
+            let receipt = desk.open(new, by(&decide.by)).await?;
             done(ctx, receipt)
         }
         IssueAction::Period { issue, from, to, decide } => {
@@ -187,7 +192,8 @@ fn done(ctx: &Context, receipt: Option<Receipt>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The issue of an id, of a year and number (`2023-05`, `2023-5`), or of a running number (`总425`).
+/// The issue of an id, of a year and number (`2023-05`, `2023-5`), or of a running number (`总425`); in another series
+/// than the main one with the series before them (`monthly/2023-02`).
 ///
 /// # Errors
 ///
@@ -198,7 +204,14 @@ pub fn find(known: &Known, text: &str) -> Result<ObjectId, Refusal> {
     {
         return Ok(id);
     }
+    let (series, text) = match text.split_once('/') {
+        Some((series, text)) => (Some(series), text),
+        None => (None, text),
+    };
     let by_number = |it: &Issue| {
+        if it.series.as_ref().map(ObjectId::as_str) != series {
+            return false;
+        }
         let (year, number, running) = known.book.proposed_numbers(it);
         let same = text
             .split_once('-')
@@ -235,7 +248,8 @@ fn list(ctx: &Context, known: &Known) -> Result<(), Failure> {
             "—".to_owned()
         } else {
             let mark = if proposed { "拟 " } else { "" };
-            format!("{mark}{year}-{number:02}（总{running}）")
+            let series = it.series.as_ref().map_or(String::new(), |it| format!("{it}/"));
+            format!("{mark}{series}{year}-{number:02}（总{running}）")
         };
         let cut = it.freeze.as_ref().map_or_else(|| "—".to_owned(), |it| format!("#{}", it.cut));
         table.row([id.to_string(), mark, it.period.to_string(), it.stage.word().to_owned(), cut]);
@@ -248,6 +262,8 @@ fn value(known: &Known, id: &ObjectId, it: &Issue) -> serde_json::Value {
     let (year, number, running, proposed) = numbers(known, it);
     json!({
         "issue": id.as_str(),
+        "series": it.series.as_ref().map(ObjectId::as_str),
+        "parameters": it.parameters,
         "year": year,
         "number": number,
         "running_number": running,
@@ -281,6 +297,12 @@ async fn show(ctx: &Context, desk: &Desk, text: &str) -> Result<(), Failure> {
             freeze.cut,
             freeze.heads.len()
         ));
+    }
+    if let Some(series) = &it.series {
+        ctx.output.line(format!("系列 series     {series}"));
+    }
+    for (name, value) in &it.parameters {
+        ctx.output.line(format!("参数 parameter  {name} = {value}"));
     }
     for (order, submission) in &it.submissions {
         let filed = known.submissions.get(submission);

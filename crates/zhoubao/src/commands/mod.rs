@@ -10,6 +10,7 @@ pub mod drill;
 pub mod emit;
 pub mod enrol;
 pub mod explain;
+pub mod import;
 pub mod issue;
 pub mod nats_config;
 pub mod nats_watch;
