@@ -101,6 +101,13 @@ fn describe(source: &FigureSource) -> Vec<String> {
                 text(platform),
             ]
         }
+        FigureSource::Cells { table, platform, .. } => {
+            let mut cells = vec![text(table), text(&describe::title(source))];
+            cells.extend(std::iter::repeat_n(String::new(), 5));
+            cells.push(text(&describe::value(source)));
+            cells.extend([String::new(), String::new(), text(platform)]);
+            cells
+        }
         FigureSource::Cell {
             table,
             title,

@@ -55,6 +55,7 @@ pub(crate) fn title(source: &FigureSource) -> String {
             format!("{level}{class}{}（平台数据）", measure.title())
         }
         FigureSource::Cell { title, row, column, .. } => format!("{title}：{row} {column}（导入）"),
+        FigureSource::Cells { title, column, .. } => format!("{title}：{column}（导入）"),
         FigureSource::Entered { name, .. } => format!("{name}（录入）"),
         FigureSource::Derived { formula, .. } => format!("计算：{formula}"),
     }
@@ -74,6 +75,10 @@ pub(crate) fn value(source: &FigureSource) -> String {
             value.to_string()
         }
         FigureSource::Imported { value, .. } => value.to_string(),
+        FigureSource::Cells { cells, .. } => {
+            let cells: Vec<_> = cells.iter().map(|[row, cell]| format!("{row} {cell}")).collect();
+            cells.join("、")
+        }
         FigureSource::Cell { value, .. }
         | FigureSource::Entered { text: value, .. }
         | FigureSource::Derived { value, .. } => value.clone(),
@@ -89,7 +94,8 @@ pub(crate) fn days(source: &FigureSource) -> String {
         },
         FigureSource::Register { as_of, .. } => (*as_of, *as_of),
         FigureSource::Imported { first_day, last_day, .. }
-        | FigureSource::Cell { first_day, last_day, .. } => (*first_day, *last_day),
+        | FigureSource::Cell { first_day, last_day, .. }
+        | FigureSource::Cells { first_day, last_day, .. } => (*first_day, *last_day),
         FigureSource::Entered { .. } | FigureSource::Derived { .. } => return String::new(),
     };
     if first == last {

@@ -334,6 +334,27 @@ pub enum FigureSource {
         /// As it came.
         value: String,
     },
+    /// Several cells of one column of an imported table, as they went into a computed number.
+    Cells {
+        /// Key of the table.
+        table: String,
+        /// Its title.
+        title: String,
+        /// Whose figures they are.
+        platform: String,
+        /// Name of the column.
+        column: String,
+        /// First day.
+        #[serde(with = "text")]
+        first_day: Date,
+        /// Last day, the cut-off.
+        #[serde(with = "text")]
+        last_day: Date,
+        /// Position of the import in the journal.
+        position: u64,
+        /// What each row is called, with its cell as it came.
+        cells: Vec<[String; 2]>,
+    },
     /// Entered by hand for the issue.
     Entered {
         /// Its name in the template.
@@ -347,7 +368,8 @@ pub enum FigureSource {
         formula: String,
         /// The exact number: `94`, `-7/3`; empty where there is none.
         value: String,
-        /// Every figure that went into it, each once, in the order in which it was read.
+        /// Every figure that went into it, each once, in the order in which it was read; cells of one column stand
+        /// together.
         inputs: Vec<FigureSource>,
     },
 }

@@ -13,6 +13,9 @@ use crate::json;
 /// security policy allows it by its hash.
 pub const STYLE: &str = include_str!("issue.css");
 
+/// The style of tables: a second element, on pages that have one.
+pub const TABLE_STYLE: &str = include_str!("table.css");
+
 /// The document as one HTML page.
 #[must_use]
 pub fn export(document: &Document) -> Vec<u8> {
@@ -95,7 +98,11 @@ impl Page<'_> {
             .push_str("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
         writeln!(self.html, "<title>{}</title>", Escaped(&title))?;
         writeln!(self.html, "<meta name=\"author\" content=\"{}\">", Escaped(&metadata.publisher))?;
-        writeln!(self.html, "<style>{STYLE}</style>\n</head>\n<body>")?;
+        writeln!(self.html, "<style>{STYLE}</style>")?;
+        if document.blocks.iter().any(|it| it.table.is_some()) {
+            writeln!(self.html, "<style>{TABLE_STYLE}</style>")?;
+        }
+        self.html.push_str("</head>\n<body>\n");
         self.html.push_str("<a class=\"skip\" href=\"#issue\">跳到正文</a>\n");
         self.contents(document)?;
         self.html.push_str("<main>\n<article class=\"issue\" id=\"issue\">\n");
@@ -327,6 +334,8 @@ impl Page<'_> {
                         Escaped(platform)
                     )?;
                 }
+                // Only ever an input of a computed number, which prints it.
+                FigureSource::Cells { .. } => {}
                 FigureSource::Entered { text, .. } => {
                     write!(self.html, "{}，由编辑录入。", Escaped(text))?;
                 }

@@ -21,7 +21,7 @@
 //! (`definition`, `title`, `meaning`, `span`, `partition`, `part`, `cause`, `first_day`, `last_day`, `position`,
 //! `events`, `value`, `unit`), `register` (`as_of`, `position`, `value`), `imported` (`platform`, `level`, `class`,
 //! `measure`, `first_day`, `last_day`, `value`), `cell` (`table`, `title`, `platform`, `row`, `column`, `first_day`,
-//! `last_day`, `position`, `value` as it came), `entered` (`name`, `text`) or `derived` (`formula`, `value` as an exact
+//! `last_day`, `position`, `value` as it came), `cells` (as `cell`, with `cells`: pairs of row and value), `entered` (`name`, `text`) or `derived` (`formula`, `value` as an exact
 //! fraction, `inputs`: the sources of all figures that went into it). Dates are `2023-02-10`.
 
 use serde::{Deserialize, Serialize};

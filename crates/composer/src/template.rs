@@ -635,6 +635,10 @@ impl Reader<'_> {
     fn table(&mut self, key: &str, table: &Spanned<Declared>) {
         let place = format!("table `{key}`");
         let Declared { title, text, numbers } = table.get_ref();
+        if !is_key(key) {
+            let text = format!("{place}: 须为 expected 1 to 64 ASCII letters, digits, `-` or `_`");
+            self.wrong(table.span(), text);
+        }
         if title.trim().is_empty() || plain_misfit(title).is_some() {
             self.wrong(table.span(), format!("{place}: title 不能为空或换行 must be one line"));
         }
@@ -674,9 +678,7 @@ impl Reader<'_> {
         let span = raw.key.span();
         let key = raw.key.into_inner();
         let place = format!("section `{key}`");
-        let valid = (1..=64).contains(&key.len())
-            && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        if !valid {
+        if !is_key(&key) {
             let text = "key 须为 expected 1 to 64 ASCII letters, digits, `-` or `_`";
             self.wrong(span.clone(), format!("{place}: {text}"));
         }
@@ -789,6 +791,12 @@ impl Reader<'_> {
             Numbering::Arabic
         })
     }
+}
+
+/// Keys stand in subjects, files and links.
+fn is_key(key: &str) -> bool {
+    (1..=64).contains(&key.len())
+        && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
 fn is_separator(c: char) -> bool {

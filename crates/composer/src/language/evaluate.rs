@@ -25,6 +25,9 @@ const STEPS_MAX: u64 = 2_000_000;
 /// Paragraphs, rows of tables and items that one section may print.
 const PRINTED_MAX: usize = 5_000;
 
+/// Figures that computed numbers of one issue may name: a share of 200 rows for each of them, several times.
+const INPUTS_MAX: usize = 200_000;
+
 /// What kept a part of a template from being printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
@@ -105,14 +108,15 @@ pub(crate) struct Evaluator<'a> {
     /// Names whose value is being worked out.
     open: RefCell<BTreeSet<String>>,
     steps: Cell<u64>,
+    inputs: Cell<usize>,
 }
 
 type Evaluated = Result<Value, Failure>;
 
 impl<'a> Evaluator<'a> {
     pub(crate) fn new(material: &'a Material, template: &'a Template) -> Self {
-        let (named, open, steps) = Default::default();
-        Self { material, template, named, open, steps }
+        let (named, open, steps, inputs) = Default::default();
+        Self { material, template, named, open, steps, inputs }
     }
 
     // Bodies.
@@ -318,13 +322,25 @@ impl<'a> Evaluator<'a> {
             }
         };
         let mut inputs: Vec<FigureSource> = vec![];
+        // Figures are made once for each time they are read, so that most repetitions are told by their place.
+        let mut seen: BTreeSet<*const FigureSource> = BTreeSet::new();
         let mut field = None;
-        for leaf in number.trace {
+        for leaf in &number.trace {
             match leaf {
-                Leaf::Figure(it) if !inputs.contains(&it) => inputs.push((*it).clone()),
+                Leaf::Figure(it) if seen.insert(Rc::as_ptr(it)) => gather(&mut inputs, it),
                 Leaf::Figure(_) => {}
-                Leaf::Field(it) => field = Some(it),
+                Leaf::Field(it) => field = Some(*it),
             }
+        }
+        let size = |it: &FigureSource| match it {
+            FigureSource::Cells { cells, .. } => cells.len(),
+            _ => 1,
+        };
+        self.inputs.set(self.inputs.get() + inputs.iter().map(size).sum::<usize>());
+        if self.inputs.get() > INPUTS_MAX {
+            return Err(Failure::new(format!(
+                "所据数字过多 the numbers of the issue rest on more than {INPUTS_MAX} figures"
+            )));
         }
         if number.direct
             && let [source] = inputs.as_slice()
@@ -437,6 +453,59 @@ impl<'a> Evaluator<'a> {
             _ => return Err(unknown()),
         })
     }
+}
+
+/// Adds a figure to those that a number rests on, each once; cells of one column stand together.
+fn gather(inputs: &mut Vec<FigureSource>, figure: &FigureSource) {
+    let FigureSource::Cell {
+        table,
+        title,
+        platform,
+        row,
+        column,
+        first_day,
+        last_day,
+        position,
+        value,
+    } = figure
+    else {
+        if !inputs.contains(figure) {
+            inputs.push(figure.clone());
+        }
+        return;
+    };
+    let cell = || [row.clone(), value.clone()];
+    for it in inputs.iter_mut() {
+        match it {
+            FigureSource::Cells { table: t, column: c, position: p, cells, .. }
+                if (&*t, &*c, &*p) == (table, column, position) =>
+            {
+                if !cells.iter().any(|[r, v]| r == row && v == value) {
+                    cells.push(cell());
+                }
+                return;
+            }
+            FigureSource::Cell { table: t, column: c, position: p, row: r, value: v, .. }
+                if (&*t, &*c, &*p) == (table, column, position) =>
+            {
+                if (&*r, &*v) != (row, value) {
+                    *it = FigureSource::Cells {
+                        table: table.clone(),
+                        title: title.clone(),
+                        platform: platform.clone(),
+                        column: column.clone(),
+                        first_day: *first_day,
+                        last_day: *last_day,
+                        position: *position,
+                        cells: vec![[r.clone(), v.clone()], cell()],
+                    };
+                }
+                return;
+            }
+            _ => {}
+        }
+    }
+    inputs.push(figure.clone());
 }
 
 /// Days from one date to another.

@@ -760,3 +760,27 @@ impl Given<'_> {
             .ok_or_else(|| self.wrong(format!("未知数值 unknown measure `{word}`")))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documentation_knows_every_function_name_and_form() {
+        const PAGE: &str = include_str!("../../../../docs/templates.md");
+        for it in FUNCTIONS {
+            assert!(
+                PAGE.contains(&format!("{}(", it.name)) || PAGE.contains(&format!("`{}`", it.name)),
+                "{}",
+                it.name
+            );
+        }
+        for name in ISSUE_NAMES.iter().chain(&FORMS) {
+            assert!(PAGE.contains(&format!("`{name}`")), "{name}");
+        }
+        for word in Style::WORDS.split(", ").filter(|it| *it != "half-up") {
+            assert!(PAGE.contains(&format!("`'{word}'`")), "{word}");
+        }
+        assert!(PAGE.contains(&format!("`'{LAST_YEAR}'`")));
+    }
+}
