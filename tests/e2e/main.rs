@@ -8,6 +8,7 @@ mod bench;
 mod broker_down;
 mod copies;
 mod demo;
+mod doctor;
 mod hall;
 mod keys;
 mod kills;

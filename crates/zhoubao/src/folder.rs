@@ -66,6 +66,28 @@ impl Folder {
         self.0.join(format!("terminal-{terminal}.db"))
     }
 
+    /// The terminals whose ledgers are in the folder, ascending; none where there is no folder.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be read.
+    pub fn ledgers(&self) -> Result<Vec<TerminalId>, Failure> {
+        let names = match std::fs::read_dir(&self.0) {
+            Ok(names) => names,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
+            Err(error) => return Err(Failure::file(&self.0, &error)),
+        };
+        let mut found = Vec::new();
+        for entry in names {
+            let name = entry.map_err(|error| Failure::file(&self.0, &error))?.file_name();
+            let name = name.to_string_lossy();
+            let id = name.strip_prefix("terminal-").and_then(|it| it.strip_suffix(".db"));
+            found.extend(id.and_then(|it| it.parse().ok()));
+        }
+        found.sort();
+        Ok(found)
+    }
+
     /// The secret key of a terminal, which signs its events.
     #[must_use]
     pub fn signing_key(&self, terminal: &TerminalId) -> PathBuf {
