@@ -9,6 +9,7 @@ mod broker_down;
 mod copies;
 mod demo;
 mod doctor;
+mod flood;
 mod hall;
 mod keys;
 mod kills;

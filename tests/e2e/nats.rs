@@ -132,6 +132,12 @@ async fn a_hall_starts_with_its_server_and_each_user_does_what_it_may() -> anyho
     Ok(())
 }
 
+/// A client with this key.
+pub(crate) async fn client(server: &NatsServer, nkey: &Path) -> anyhow::Result<async_nats::Client> {
+    let seed = std::fs::read_to_string(nkey)?.trim().to_owned();
+    Ok(async_nats::ConnectOptions::with_nkey(seed).connect(server.address()).await?)
+}
+
 /// A client with this key, and what the server refuses it.
 async fn intruder(
     server: &NatsServer,
@@ -157,7 +163,7 @@ async fn try_to_publish(server: &NatsServer, nkey: &Path, to: &str) -> anyhow::R
 
 async fn leave_batches(server: &NatsServer, nkey: &Path, terminal: &str) -> anyhow::Result<()> {
     static NEXT: AtomicUsize = AtomicUsize::new(1);
-    let (client, _) = intruder(server, nkey).await?;
+    let client = client(server, nkey).await?;
     for _ in 0..20 {
         let mut headers = async_nats::HeaderMap::new();
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
