@@ -20,3 +20,4 @@ mod rules;
 mod terminal;
 mod terminal_clock;
 mod terminal_http;
+mod training;

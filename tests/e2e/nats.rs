@@ -22,7 +22,11 @@ const REVOKED_WITHIN: Duration = Duration::from_secs(60);
 
 /// A hall whose server is configured by the program, and the folder of the configuration.
 pub(crate) async fn configured() -> anyhow::Result<(NatsServer, Hall, PathBuf)> {
-    let hall = Hall::in_files()?;
+    configured_of(Hall::in_files()?).await
+}
+
+/// The same for another hall.
+pub(crate) async fn configured_of(hall: Hall) -> anyhow::Result<(NatsServer, Hall, PathBuf)> {
     let out = hall.dir().with_file_name("nats");
     let server = NatsServer::start_configured(async |dir, port| {
         let file = out.join("nats-server.conf");
@@ -154,7 +158,11 @@ async fn intruder(
     Ok((options.connect(server.address()).await?, heard))
 }
 
-async fn try_to_publish(server: &NatsServer, nkey: &Path, to: &str) -> anyhow::Result<String> {
+pub(crate) async fn try_to_publish(
+    server: &NatsServer,
+    nkey: &Path,
+    to: &str,
+) -> anyhow::Result<String> {
     let (client, mut refused) = intruder(server, nkey).await?;
     client.publish(to.to_owned(), "{}".into()).await?;
     client.flush().await?;

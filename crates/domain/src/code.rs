@@ -65,7 +65,7 @@ codes! {
     UnknownHall = "E.100", "未知大厅 unknown hall",
         "The event names a hall that is not the one of this journal. Nothing is stored.",
         "Send the event to its own hall, or correct `hall.<code>` in its subject.",
-        "ce-source: hall.999999.terminal.w01 sent to hall 510000";
+        "ce-source: hall.440000.terminal.w01 sent to hall 510000";
     UnknownReference = "E.101", "未知窗口、部门或事项 unknown window, department or matter",
         "The event names an id that the hall's set-up does not have. It is stored and flagged, and counts 0.",
         "Add the entry with `zhoubao setup`, then release the event; or void it.",
@@ -138,6 +138,10 @@ codes! {
         "The last day on which a terminal's key is meant to be used has passed, or comes within 30 days. What it signs counts on.",
         "On the device: `zhoubao terminal rekey <terminal> > key.json`; in the office: `zhoubao setup apply key.json`; then on the device: `zhoubao terminal rekey <terminal> --approved`.",
         "key of w03, valid through 31 January, today is 2 February";
+    TrainingHall = "E.119", "培训与正式不相通 training and real halls do not mix",
+        "A folder, ledger, copy or event of a training hall (its code begins with 9) was brought to a real one, or the other way round. Nothing is written; what lies in the journal all the same is quarantined.",
+        "Work in each hall under its own code and in its own folder. What was recorded in training stays there.",
+        "the ledger of w01 in training hall 951000, and --hall 510000";
     NoReason = "E.120", "缺少原因 no reason given",
         "A correction, voiding, return or release needs a reason.",
         "Give the reason in a few words.",

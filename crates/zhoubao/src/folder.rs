@@ -23,6 +23,7 @@ use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use zhoubao_domain::code::Code;
 use zhoubao_domain::id::{HallCode, TerminalId};
 
 use crate::failure::Failure;
@@ -173,10 +174,10 @@ impl Folder {
             }
         }
         match self.hall()? {
-            Some(own) if own != *hall => Err(Failure::configuration(format!(
-                "the folder `{}` belongs to hall {own}, not to {hall}",
-                self.0.display()
-            ))
+            Some(own) if own != *hall => Err(Failure::coded(
+                hall.apart(&own, Code::Configuration),
+                format!("the folder `{}` belongs to hall {own}, not to {hall}", self.0.display()),
+            )
             .with_next(format!(
                 "leave --hall away, or give hall {hall} a folder of its own: --dir"
             ))),

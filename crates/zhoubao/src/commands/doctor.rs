@@ -184,7 +184,8 @@ async fn look(ctx: &Context, findings: &mut Findings) {
         Ok(hall) => hall,
         Err(failure) => return findings.fail("大厅 hall", failure),
     };
-    findings.ok("大厅 hall", hall.to_string());
+    let training = if hall.is_training() { " 培训 training" } else { "" };
+    findings.ok("大厅 hall", format!("{hall}{training}"));
     let journal = journal(ctx, &hall, findings).await;
     if let (Some(journal), Some(state)) = (&journal, findings.journal.clone()) {
         own_clock(ctx, &**journal, state.last, findings).await;
