@@ -79,6 +79,12 @@ impl Hall {
         Ok(Self { folder, flags: vec![], config })
     }
 
+    /// It has this code instead of the sample's.
+    pub(crate) fn of(mut self, code: &str) -> anyhow::Result<Self> {
+        self.config.hall = Some(code.parse()?);
+        Ok(self)
+    }
+
     /// The journal is on this server.
     pub(crate) fn with_nats(mut self, server: &zhoubao_test_support::NatsServer) -> Self {
         let (url, sys_url) = (server.url(), server.sys_url());

@@ -22,7 +22,11 @@ const REVOKED_WITHIN: Duration = Duration::from_secs(60);
 
 /// A hall whose server is configured by the program, and the folder of the configuration.
 pub(crate) async fn configured() -> anyhow::Result<(NatsServer, Hall, PathBuf)> {
-    let hall = Hall::in_files()?;
+    configured_of(Hall::in_files()?).await
+}
+
+/// The same for another hall.
+pub(crate) async fn configured_of(hall: Hall) -> anyhow::Result<(NatsServer, Hall, PathBuf)> {
     let out = hall.dir().with_file_name("nats");
     let server = NatsServer::start_configured(async |dir, port| {
         let file = out.join("nats-server.conf");
@@ -132,6 +136,12 @@ async fn a_hall_starts_with_its_server_and_each_user_does_what_it_may() -> anyho
     Ok(())
 }
 
+/// A client with this key.
+pub(crate) async fn client(server: &NatsServer, nkey: &Path) -> anyhow::Result<async_nats::Client> {
+    let seed = std::fs::read_to_string(nkey)?.trim().to_owned();
+    Ok(async_nats::ConnectOptions::with_nkey(seed).connect(server.address()).await?)
+}
+
 /// A client with this key, and what the server refuses it.
 async fn intruder(
     server: &NatsServer,
@@ -148,7 +158,11 @@ async fn intruder(
     Ok((options.connect(server.address()).await?, heard))
 }
 
-async fn try_to_publish(server: &NatsServer, nkey: &Path, to: &str) -> anyhow::Result<String> {
+pub(crate) async fn try_to_publish(
+    server: &NatsServer,
+    nkey: &Path,
+    to: &str,
+) -> anyhow::Result<String> {
     let (client, mut refused) = intruder(server, nkey).await?;
     client.publish(to.to_owned(), "{}".into()).await?;
     client.flush().await?;
@@ -157,7 +171,7 @@ async fn try_to_publish(server: &NatsServer, nkey: &Path, to: &str) -> anyhow::R
 
 async fn leave_batches(server: &NatsServer, nkey: &Path, terminal: &str) -> anyhow::Result<()> {
     static NEXT: AtomicUsize = AtomicUsize::new(1);
-    let (client, _) = intruder(server, nkey).await?;
+    let client = client(server, nkey).await?;
     for _ in 0..20 {
         let mut headers = async_nats::HeaderMap::new();
         let number = NEXT.fetch_add(1, Ordering::Relaxed);

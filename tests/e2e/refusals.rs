@@ -28,7 +28,7 @@ async fn what_is_malformed_is_refused_and_nothing_is_stored() -> anyhow::Result<
         ("{ not json\n".to_owned(), "E.102"),
         (line("Consulted", &json!({}), WINDOW, TIME), "E.102"),
         (line("Accepted", &json!({ "department": "d01" }), WINDOW, TIME), "E.102"),
-        (line("Consulted", &one, "hall.999999.terminal.w01", TIME), "E.100"),
+        (line("Consulted", &one, "hall.440000.terminal.w01", TIME), "E.100"),
         (line("Consulted", &json!({ "people": 0 }), WINDOW, TIME), "E.114"),
         (line("Consulted", &json!({ "people": 10_000_000 }), WINDOW, TIME), "E.114"),
         (line("Consulted", &one, WINDOW, "2023-02-30T09:10:00+08:00"), "E.102"),

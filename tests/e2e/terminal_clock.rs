@@ -16,6 +16,7 @@ use zhoubao_nats::{NatsLine, Options};
 use zhoubao_store_sqlite::ledger::{Contact, Ledger, Settings, Stamp};
 use zhoubao_test_support::NatsServer;
 
+use crate::doctor::finds;
 use crate::hall::{Hall, code};
 use crate::terminal_http::{Device, consultation};
 
@@ -112,6 +113,16 @@ async fn a_clock_that_is_ten_minutes_fast_is_measured_by_what_is_sent() -> anyho
     // Both count: whoever does not know the attribute passes over it.
     hall.counts().await?;
     assert_eq!(hall.amounts("2023-02-06", "2023-02-06").await?, [2, 0, 0, 0]);
+    // The hall hears of it: the last event of the line says how wrong the clock was.
+    let report = hall.run(&["doctor", "--json"]).await?.ok().json()?;
+    finds(&report, "warning", "W.130", &["w01 快 ", "s fast（截至 as of "]);
+    let ahead = report["terminals"][0]["clock_ahead_ms"].as_i64();
+    assert_eq!((&report["terminals"][0]["terminal"], ahead), (&json!("w01"), said[1]), "{report}");
+    let text = hall.run(&["doctor"]).await?.ok().text();
+    assert!(
+        text.contains("! 终端 terminals  W.130 w01") && text.contains("Set the clock"),
+        "{text}"
+    );
     // The program on the same machine has the true time, so by now the clock is right.
     let status = hall.run(&["terminal", "status", "w01", "--json"]).await?.ok().json()?;
     let millis = status["clock"]["offset_ms"].as_i64().unwrap_or(i64::MAX);

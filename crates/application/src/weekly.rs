@@ -207,7 +207,7 @@ async fn compose_by(
         let detail = format!("签发 signed {} ≠ 现 now {digest}", signed.figures);
         return Err(Refusal::new(Code::SignedFiguresDiffer, detail).into());
     }
-    let gathered = Gather { now: &now, then: &then, issue, id, snapshot: &snapshot, cut };
+    let gathered = Gather { hall, now: &now, then: &then, issue, id, snapshot: &snapshot, cut };
     let mut material =
         gathered.material(definitions, figures, previous_last, previous_cut, issued_on)?;
     material.earlier = earlier
@@ -361,6 +361,7 @@ fn sums<'a>(adjustments: impl Iterator<Item = &'a Adjustment>) -> BTreeMap<Tally
 }
 
 struct Gather<'a> {
+    hall: &'a HallCode,
     now: &'a Known,
     then: &'a Known,
     issue: &'a Issue,
@@ -388,7 +389,7 @@ impl Gather<'_> {
         previous_cut: u64,
         issued_on: Option<Date>,
     ) -> Result<Material, Refusal> {
-        let Gather { now, then, issue, snapshot, cut, .. } = self;
+        let Gather { hall: code, now, then, issue, snapshot, cut, .. } = self;
         let period = issue.period;
         let (year, number, running_number) = now.book.proposed_numbers(issue);
         let (hall, publisher) = then.registry.hall.clone().ok_or_else(|| {
@@ -417,6 +418,7 @@ impl Gather<'_> {
             .collect();
         Ok(Material {
             hall,
+            training: code.is_training(),
             publisher,
             year,
             number,

@@ -89,13 +89,19 @@ pub fn compose(material: &Material, template: &Template) -> Result<Composed, Com
     composer.imprint();
     composer.coverage();
 
-    let Composer { blocks, problems, mut warnings, .. } = composer;
+    let Composer { mut blocks, problems, mut warnings, .. } = composer;
     if !problems.is_empty() {
         return Err(ComposeError { problems });
     }
+    let mark = if material.training { "【培训】" } else { "" };
+    if let Some(first) = blocks.first_mut().filter(|_| material.training) {
+        // Here and not by the template, which a hall may change.
+        first.inlines.insert(0, Inline::words(mark));
+    }
     let metadata = Metadata {
-        title: template.title.clone(),
+        title: format!("{mark}{}", template.title),
         hall: material.hall.clone(),
+        training: material.training,
         publisher: material.publisher.clone(),
         year: material.year,
         number: material.number,

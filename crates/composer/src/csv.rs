@@ -32,6 +32,9 @@ pub fn export(document: &Document) -> Vec<u8> {
         let section = document.blocks.get(block).map_or("", |it| it.section.as_str());
         let mut cells = vec![(index + 1).to_string(), text(section)];
         cells.extend(describe(source));
+        if let Some(origin) = cells.last_mut().filter(|_| document.metadata.training) {
+            origin.insert_str(0, "【培训】");
+        }
         row(&mut table, &cells);
     }
     table.into_bytes()

@@ -21,6 +21,9 @@ pub struct Metadata {
     pub title: String,
     /// Display name of the hall.
     pub hall: String,
+    /// A training hall's (培训): nothing of it is real.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub training: bool,
     /// Issuing body.
     pub publisher: String,
     /// Year of the number.

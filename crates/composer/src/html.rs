@@ -106,6 +106,9 @@ impl Page<'_> {
         self.html.push_str("<a class=\"skip\" href=\"#issue\">跳到正文</a>\n");
         self.contents(document)?;
         self.html.push_str("<main>\n<article class=\"issue\" id=\"issue\">\n");
+        if metadata.training {
+            self.html.push_str("<p class=\"training\">培训，非正式文件</p>\n");
+        }
         if metadata.proposed {
             self.html.push_str("<p class=\"draft\">未签发稿，期号为拟编号</p>\n");
         }

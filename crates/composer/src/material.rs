@@ -13,6 +13,8 @@ use zhoubao_domain::id::{Digest, ObjectId};
 pub struct Material {
     /// Display name of the hall.
     pub hall: String,
+    /// A training hall's (培训): the issue says so wherever it is read.
+    pub training: bool,
     /// Issuing body printed in the masthead.
     pub publisher: String,
     /// Year of the number: that of the period's last day.

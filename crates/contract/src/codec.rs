@@ -84,7 +84,7 @@ pub struct DecodeError {
 ///
 /// # Errors
 ///
-/// [`DecodeError`]: `UnknownKind` (to be held), `Malformed`, `UnknownHall`, `OutOfRange`, `TooLarge`,
+/// [`DecodeError`]: `UnknownKind` (to be held), `Malformed`, `UnknownHall`, `TrainingHall`, `OutOfRange`, `TooLarge`,
 /// `NoReason`, and `BrokenChain` for a `ce-hash` that is not the hash of the bytes.
 pub fn decode(stored: &Stored, hall: &HallCode) -> Result<Recorded, Box<DecodeError>> {
     let message = &stored.message;
@@ -219,7 +219,7 @@ pub(crate) fn stream_of(subject: &str, hall: &HallCode) -> Result<Stream, Fault>
 
 fn other_hall(subject: &Subject, hall: &HallCode) -> Fault {
     Fault {
-        code: Code::UnknownHall,
+        code: hall.apart(&subject.hall, Code::UnknownHall),
         hold: false,
         detail: format!("`{subject}` is of another hall, this is {hall}"),
     }

@@ -65,7 +65,7 @@ codes! {
     UnknownHall = "E.100", "未知大厅 unknown hall",
         "The event names a hall that is not the one of this journal. Nothing is stored.",
         "Send the event to its own hall, or correct `hall.<code>` in its subject.",
-        "ce-source: hall.999999.terminal.w01 sent to hall 510000";
+        "ce-source: hall.440000.terminal.w01 sent to hall 510000";
     UnknownReference = "E.101", "未知窗口、部门或事项 unknown window, department or matter",
         "The event names an id that the hall's set-up does not have. It is stored and flagged, and counts 0.",
         "Add the entry with `zhoubao setup`, then release the event; or void it.",
@@ -134,6 +134,14 @@ codes! {
         "What says that the terminal's events are counted is not signed by the key that the terminal trusts: the key of its first receipt, or the one it was told. It is not believed; recording and sending go on.",
         "If the hall's receipt key was changed, tell the device: `zhoubao terminal trust <terminal> <key>`; `zhoubao doctor` of the hall shows the key. Else somebody forges receipts.",
         "the projector moved to another machine without its receipts.key";
+    KeyExpired = "W.118", "密钥到期 key due for renewal",
+        "The last day on which a terminal's key is meant to be used has passed, or comes within 30 days. What it signs counts on.",
+        "On the device: `zhoubao terminal rekey <terminal> > key.json`; in the office: `zhoubao setup apply key.json`; then on the device: `zhoubao terminal rekey <terminal> --approved`.",
+        "key of w03, valid through 31 January, today is 2 February";
+    TrainingHall = "E.119", "培训与正式不相通 training and real halls do not mix",
+        "A folder, ledger, copy or event of a training hall (its code begins with 9) was brought to a real one, or the other way round. Nothing is written; what lies in the journal all the same is quarantined.",
+        "Work in each hall under its own code and in its own folder. What was recorded in training stays there.",
+        "the ledger of w01 in training hall 951000, and --hall 510000";
     NoReason = "E.120", "缺少原因 no reason given",
         "A correction, voiding, return or release needs a reason.",
         "Give the reason in a few words.",
@@ -147,13 +155,17 @@ codes! {
         "Update the program and rebuild: the event is then read.",
         "ce-type: cn.zhoubao.Accepted.v2";
     ClockSkew = "W.130", "时钟偏差 clock skew",
-        "The terminal's clock is off by more than 30 seconds. The event counts.",
-        "Set the clock.",
+        "The clock of a terminal, or of the machine that `zhoubao doctor` runs on, is off by more than 30 seconds from that of the journal. The event counts.",
+        "Set the clock, best by a time server; what was recorded for a wrong day is put right by a correction.",
         "offset 47 s";
     UnknownCaseAllowed = "W.131", "期初前受理 case unknown, counted",
         "颁发 or 流转 for a case that is not in the record, in a year that began with opening figures: it was accepted before the hall used this system. Counted.",
         "Nothing, if the case is an old one.",
         "颁发 in March of a case accepted in January, opening figures through February";
+    TerminalBehind = "W.132", "终端久无消息 terminal behind",
+        "A terminal in service that has sent before has sent nothing for two working days, or its ledger has held events for more than ten minutes that were not sent.",
+        "Look at the device: is it on and in the network, and what does `zhoubao terminal status <terminal>` say there? What it recorded is on its disk. If it is not used any more, take it out of service.",
+        "w03, last heard on Friday; today is Wednesday";
     DayTallyDiffers = "W.140", "日结数与系统不符 day tally differs",
         "The tally that the window closed its day with is not the one that counts now (late entries, corrections, flags).",
         "Compare the window's list of the day with `zhoubao stats --by window`.",

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use smol_str::SmolStr;
 
+use crate::code::Code;
+
 /// A text that is not an id of the wanted kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not {expected}")]
@@ -55,11 +57,26 @@ macro_rules! token {
 }
 
 token!(
-    /// A hall's code: its administrative division, six digits (GB/T 2260; `510000` = Sichuan).
+    /// A hall's code: its administrative division, six digits (GB/T 2260; `510000` = Sichuan). No division's code
+    /// begins with 9, so those that do are of training halls (培训).
     HallCode,
     "a hall code, expected six digits such as 510000",
     |it| it.len() == 6 && it.bytes().all(|b| b.is_ascii_digit())
 );
+impl HallCode {
+    /// Whether it is a training hall, in which nothing is real: by its code, so by every subject, source and hash in it.
+    #[must_use]
+    pub fn is_training(&self) -> bool {
+        self.as_str().starts_with('9')
+    }
+
+    /// Why something of hall `other` has no place in this one: E.119 between training and real, else `code`.
+    #[must_use]
+    pub fn apart(&self, other: &Self, code: Code) -> Code {
+        if self.is_training() == other.is_training() { code } else { Code::TrainingHall }
+    }
+}
+
 token!(
     /// A device on a window; it owns one gapless sequence of events.
     TerminalId,

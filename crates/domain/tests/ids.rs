@@ -55,6 +55,19 @@ fn a_hall_code_is_six_digits() {
     }
 }
 
+#[test]
+fn a_training_hall_is_told_by_its_code_and_kept_apart_from_real_ones() {
+    let code = |text: &str| text.parse::<HallCode>().unwrap();
+    for (text, is_training) in [("510000", false), ("820000", false), ("951000", true)] {
+        assert_eq!(code(text).is_training(), is_training, "{text}");
+    }
+    let apart = |one: &str, other: &str| code(one).apart(&code(other), Code::UnknownHall);
+    assert_eq!(apart("510000", "951000"), Code::TrainingHall);
+    assert_eq!(apart("951000", "510000"), Code::TrainingHall);
+    assert_eq!(apart("510000", "510100"), Code::UnknownHall);
+    assert_eq!(apart("951000", "951010"), Code::UnknownHall);
+}
+
 fn tokens<T: FromStr + Display + PartialEq + Debug>(length_max: usize)
 where
     T::Err: Debug + Display,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
@@ -72,6 +73,8 @@ pub struct BrokerState {
     pub consumers: u64,
     /// Copies.
     pub replicas: usize,
+    /// What time the server had when it answered, if it says so.
+    pub now: Option<Timestamp>,
 }
 
 impl BrokerState {
@@ -102,6 +105,9 @@ struct StreamInfo {
     state: StreamState,
     #[serde(default)]
     cluster: Cluster,
+    /// When it was answered, RFC 3339.
+    #[serde(default)]
+    ts: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -316,6 +322,7 @@ impl NatsJournal {
             bytes_max: bytes_max.and_then(|it| u64::try_from(it).ok()).filter(|it| *it > 0),
             consumers: info.state.consumer_count,
             replicas: info.cluster.replicas.len() + 1,
+            now: info.ts.parse().ok(),
         })
     }
 

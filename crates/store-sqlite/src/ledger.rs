@@ -143,6 +143,8 @@ pub enum LedgerError {
         path: PathBuf,
         /// What it is.
         detail: String,
+        /// E.119 where one is of a training hall and the other of a real one, else E.780.
+        code: Code,
     },
 }
 
@@ -200,7 +202,10 @@ impl Ledger {
     async fn open_once(settings: &Settings) -> Result<SqliteConnection, LedgerError> {
         let path = &settings.path;
         let failed = |source| fault(path, source);
-        let foreign = |detail: String| LedgerError::Foreign { path: path.to_owned(), detail };
+        let foreign = |detail: String| {
+            let code = Code::Configuration;
+            LedgerError::Foreign { path: path.to_owned(), detail, code }
+        };
         let there = path.exists();
         let mut connection =
             connect_options(path).create_if_missing(true).connect().await.map_err(failed)?;
@@ -245,10 +250,15 @@ impl Ledger {
             .await
             .map_err(failed)?;
         if (identity.hall.as_str(), identity.terminal.as_str()) != (hall, terminal) {
-            return Err(foreign(format!(
+            let detail = format!(
                 "is the ledger of terminal {} of hall {}, not of {terminal} of {hall}",
                 identity.terminal, identity.hall
-            )));
+            );
+            let other = identity.hall.parse::<HallCode>();
+            let code = other.map_or(Code::Configuration, |other| {
+                settings.hall.apart(&other, Code::Configuration)
+            });
+            return Err(LedgerError::Foreign { path: path.to_owned(), detail, code });
         }
         Ok(connection)
     }

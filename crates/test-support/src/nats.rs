@@ -64,7 +64,7 @@ impl Default for NatsServerBuilder {
         Self {
             sync_always: true,
             batch_max_msgs: 200,
-            batch_max_inflight: 500,
+            batch_max_inflight: 50,
             batch_timeout: Duration::from_secs(2),
             users: Vec::new(),
         }

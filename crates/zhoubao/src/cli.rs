@@ -44,7 +44,7 @@ pub struct Global {
     /// 读模型 the read models: `sqlite`, or `postgres://user@host/database` [default: sqlite]
     #[arg(long, global = true, value_name = "STORE")]
     pub store: Option<String>,
-    /// 大厅代码 code of the hall, six digits; an existing folder knows its own
+    /// 大厅代码 code of the hall, six digits (9…: a training hall); an existing folder knows its own
     #[arg(long, global = true, value_name = "CODE")]
     pub hall: Option<HallCode>,
     /// 配置文件 settings [default: zhoubao.toml in the data folder] [env: ZHOUBAO_CONFIG]

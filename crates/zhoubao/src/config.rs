@@ -34,7 +34,11 @@ const OTHER_VARIABLES: [&str; 6] =
 /// Every setting: key, default as shown, and what it means.
 pub const KEYS: &[(&str, &str, &str)] = &[
     ("dir", DIR, "数据目录 the data folder"),
-    ("hall", "", "大厅代码 code of the hall, six digits; an existing folder knows its own"),
+    (
+        "hall",
+        "",
+        "大厅代码 code of the hall, six digits (9…: a training hall); an existing folder knows its own",
+    ),
     ("journal", "sqlite", "日志 the journal: `sqlite`, `nats` or `nats://…`"),
     ("store", "sqlite", "读模型 the read models: `sqlite` or `postgres://…`"),
     ("store_schema", "zhoubao", "PostgreSQL 模式 schema of the read models"),

@@ -23,6 +23,7 @@ use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use zhoubao_domain::code::Code;
 use zhoubao_domain::id::{HallCode, TerminalId};
 
 use crate::failure::Failure;
@@ -64,6 +65,28 @@ impl Folder {
     #[must_use]
     pub fn ledger(&self, terminal: &TerminalId) -> PathBuf {
         self.0.join(format!("terminal-{terminal}.db"))
+    }
+
+    /// The terminals whose ledgers are in the folder, ascending; none where there is no folder.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be read.
+    pub fn ledgers(&self) -> Result<Vec<TerminalId>, Failure> {
+        let names = match std::fs::read_dir(&self.0) {
+            Ok(names) => names,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
+            Err(error) => return Err(Failure::file(&self.0, &error)),
+        };
+        let mut found = Vec::new();
+        for entry in names {
+            let name = entry.map_err(|error| Failure::file(&self.0, &error))?.file_name();
+            let name = name.to_string_lossy();
+            let id = name.strip_prefix("terminal-").and_then(|it| it.strip_suffix(".db"));
+            found.extend(id.and_then(|it| it.parse().ok()));
+        }
+        found.sort();
+        Ok(found)
     }
 
     /// The secret key of a terminal, which signs its events.
@@ -151,10 +174,10 @@ impl Folder {
             }
         }
         match self.hall()? {
-            Some(own) if own != *hall => Err(Failure::configuration(format!(
-                "the folder `{}` belongs to hall {own}, not to {hall}",
-                self.0.display()
-            ))
+            Some(own) if own != *hall => Err(Failure::coded(
+                hall.apart(&own, Code::Configuration),
+                format!("the folder `{}` belongs to hall {own}, not to {hall}", self.0.display()),
+            )
             .with_next(format!(
                 "leave --hall away, or give hall {hall} a folder of its own: --dir"
             ))),

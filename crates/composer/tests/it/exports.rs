@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 use zhoubao_composer::Template;
 use zhoubao_composer::document::Origin;
+use zhoubao_composer::material::Material;
 use zhoubao_composer::{compose, csv, html, json, txt};
 
 use crate::sample::*;
@@ -209,4 +210,24 @@ proptest! {
         let markup = |page: &str| (page.matches('<').count(), page.matches('"').count());
         prop_assert_eq!(markup(&page(&html::export(&document))), markup(&plain));
     }
+}
+
+#[test]
+fn an_issue_of_a_training_hall_says_so_whatever_the_template_is() {
+    let composed = compose(&Material { training: true, ..material() }, &weekly()).unwrap();
+    let document = &composed.document;
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    assert!(text(txt::export(document)).starts_with("【培训】"));
+    let page = text(html::export(document));
+    assert!(page.contains("<title>【培训】") && page.contains("<p class=\"training\">"), "{page}");
+    let table = text(csv::export(document));
+    let rows: Vec<_> = table.lines().skip(1).collect();
+    assert!(rows.iter().all(|it| it.contains(",\"【培训】")), "{table}");
+    let bytes = json::export(document);
+    let read = json::read(&bytes).unwrap();
+    assert!(read.metadata.training && read == *document);
+    // A real issue is what it was: the mark changes no byte of it.
+    let real = compose(&material(), &weekly()).unwrap().document;
+    assert!(!text(json::export(&real)).contains("training"));
+    assert_ne!(json::digest(&real), json::digest(document));
 }

@@ -121,6 +121,7 @@ pub(crate) fn material() -> Material {
     results[2].remark = Some("大厅人员有序，运行平稳。".into());
     Material {
         hall: "四川省政务服务大厅".into(),
+        training: false,
         publisher: "四川省政府政务服务和公共资源交易服务中心".into(),
         year: 2023,
         number: 5,

@@ -6,20 +6,22 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jiff::civil::Date;
-use jiff::{Timestamp, ToSpan as _};
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use serde_json::{Value, json};
 use zhoubao_application::journal::{Journal, JournalError, JournalState};
 use zhoubao_application::known::Known;
 use zhoubao_application::store::{ReadModels, Snapshot, SnapshotQuery};
-use zhoubao_contract::{event_from_json, hash};
+use zhoubao_contract::{Stored, event_from_json, hash};
 use zhoubao_domain::code::{Code, Weight};
+use zhoubao_domain::counting::CLOCK_OFFSET_MAX;
 use zhoubao_domain::event::Event;
-use zhoubao_domain::id::{HallCode, SetupTopic, Stream, TerminalId};
+use zhoubao_domain::id::{HallCode, SetupTopic, Stream, Subject, TerminalId};
 use zhoubao_domain::time::{hall_day, rfc3339};
 use zhoubao_nats::stream::stream_name;
 use zhoubao_nats::watch::DOCTOR;
 use zhoubao_nats::{NatsJournal, Options, Severity};
 use zhoubao_projections::rows::{Checkpoint, ExceptionRow, FactRow, Head, Standing};
+use zhoubao_store_sqlite::ledger::{Ledger, Settings};
 
 use super::nats_watch::title;
 use crate::archive::{self, Checked};
@@ -28,6 +30,7 @@ use crate::config::{Address, JournalAt, StoreAt};
 use crate::failure::{Exit, Failure};
 use crate::output::Table;
 use crate::receipts::public_key;
+use crate::terminal::clock;
 use crate::wiring::{Access, Context, Whole};
 
 /// Free space below which somebody should look.
@@ -50,6 +53,15 @@ const NAMED_MAX: usize = 5;
 
 /// Days back over which entries of the audit line are shown.
 const AUDIT_DAYS: i32 = 7;
+
+/// Working days without a message after which a terminal that has sent before is behind. One may be a day off.
+const SILENT_DAYS_MAX: usize = 2;
+
+/// How long an event may wait in a ledger of this folder: an agent that runs and reaches the journal needs seconds.
+const WAITING_MAX: SignedDuration = SignedDuration::from_mins(10);
+
+/// Days before the last day of a key from which on a new one is asked for.
+const KEY_DAYS_AHEAD: i32 = 30;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,6 +105,10 @@ struct TerminalState {
     window: Option<String>,
     active: bool,
     head: Option<Head>,
+    /// When the journal took its last event.
+    seen: Option<Timestamp>,
+    /// How far its clock was ahead of the journal's when it recorded its last event, in milliseconds.
+    ahead_ms: Option<i64>,
 }
 
 #[derive(Default)]
@@ -168,10 +184,15 @@ async fn look(ctx: &Context, findings: &mut Findings) {
         Ok(hall) => hall,
         Err(failure) => return findings.fail("大厅 hall", failure),
     };
-    findings.ok("大厅 hall", hall.to_string());
+    let training = if hall.is_training() { " 培训 training" } else { "" };
+    findings.ok("大厅 hall", format!("{hall}{training}"));
     let journal = journal(ctx, &hall, findings).await;
+    if let (Some(journal), Some(state)) = (&journal, findings.journal.clone()) {
+        own_clock(ctx, &**journal, state.last, findings).await;
+    }
     archive(ctx, journal.as_deref(), findings).await;
     receipts(ctx, findings);
+    ledgers(ctx, &hall, findings).await;
     let Some(store) = store(ctx, findings).await else { return };
     let read = async {
         let checkpoint = store.checkpoint(&hall).await?;
@@ -199,6 +220,11 @@ async fn look(ctx: &Context, findings: &mut Findings) {
         audit(&snapshot.facts, today, findings);
         let heads = store.heads(&hall, "terminal.").await?;
         terminals(&known, heads, &exceptions, findings);
+        if let Some(journal) = &journal {
+            last_events(&**journal, &hall, findings).await?;
+        }
+        behind(&known, today, findings);
+        keys(&known, today, findings);
         calendars(&known, today, findings);
         days_closed(&known, &snapshot, &query, today, findings);
         Ok::<_, Failure>(())
@@ -352,6 +378,9 @@ async fn broker(
         return Ok(None);
     }
     if let Ok(state) = journal.broker_state().await {
+        if let Some(server) = state.now {
+            own_offset(ctx.clock.now().duration_since(server), findings);
+        }
         if !state.is_whole() {
             let detail =
                 format!("{} messages, but the last has number {}", state.messages, state.last);
@@ -367,6 +396,86 @@ async fn broker(
         }
     }
     Ok(Some(Arc::new(journal)))
+}
+
+/// How far the clock of this machine is ahead of the journal's.
+fn own_offset(offset: SignedDuration, findings: &mut Findings) {
+    let subject = "时钟 clock";
+    if offset.abs() <= CLOCK_OFFSET_MAX {
+        return findings.ok(subject, "与日志一致 that of this machine agrees with the journal's");
+    }
+    let detail = format!("本机时钟 the clock of this machine is {}", off_by(offset));
+    findings.warn(subject, detail, Some(Code::ClockSkew), Code::ClockSkew.fix());
+}
+
+/// `快 600 秒 600 s fast`.
+fn off_by(offset: SignedDuration) -> String {
+    let (word, english) = if offset.is_positive() { ("快", "fast") } else { ("慢", "slow") };
+    let seconds = offset.abs().as_secs();
+    format!("{word} {seconds} 秒 {seconds} s {english}")
+}
+
+/// A journal that took its last event later than now says that this clock is slow, whoever keeps the journal's.
+async fn own_clock(ctx: &Context, journal: &dyn Journal, last: u64, findings: &mut Findings) {
+    // A server says what time it is; a file has only its events.
+    if last == 0 || ctx.config.journal != JournalAt::Sqlite {
+        return;
+    }
+    // What cannot be read is found where it is looked for.
+    let Ok(Some(stored)) = journal.get(last).await else { return };
+    let behind = ctx.clock.now().duration_since(stored.recorded_at);
+    if behind.is_negative() {
+        own_offset(behind, findings);
+    }
+}
+
+/// The ledgers of the devices that run on this folder: what waits in them, and whether their clocks are right.
+async fn ledgers(ctx: &Context, hall: &HallCode, findings: &mut Findings) {
+    let subject = "台账 ledger";
+    let terminals = match ctx.folder().ledgers() {
+        Ok(terminals) => terminals,
+        Err(failure) => return findings.fail(subject, failure),
+    };
+    for terminal in terminals {
+        let look = async {
+            let now = ctx.clock.now();
+            let path = ctx.folder().ledger(&terminal);
+            let settings = Settings { path, hall: hall.clone(), terminal: terminal.clone(), now };
+            let ledger = Ledger::open(settings).await?;
+            let (standing, notes) = (ledger.standing().await?, ledger.clock().await?);
+            let stored = standing.stored.map_or(0, |(number, _)| number);
+            let waiting = ledger.entries(stored, u64::MAX, 1).await?.pop();
+            ledger.close().await;
+            Ok::<_, Failure>((standing, notes, stored, waiting))
+        };
+        let (standing, notes, stored, waiting) = match look.await {
+            Ok(found) => found,
+            Err(failure) => {
+                findings.fail(subject, failure);
+                continue;
+            }
+        };
+        if let Some((code, number)) = standing.stopped {
+            let detail = format!("{terminal}: 已停发 nothing is sent from {number} on");
+            findings.fail(subject, Failure::coded(code, detail));
+        }
+        if let Some(warning) = clock::warning(&notes, &clock::stamp(&*ctx.clock)) {
+            let detail = format!("{terminal}: {warning}");
+            findings.warn(subject, detail, Some(Code::ClockSkew), Code::ClockSkew.fix());
+        }
+        let to_send = standing.recorded.saturating_sub(stored);
+        let detail = format!("{terminal}: {to_send} 条待发送 to send");
+        match waiting.filter(|it| ctx.clock.now().duration_since(it.wall) > WAITING_MAX) {
+            Some(first) => {
+                let detail = format!("{detail}, 自 since {}", rfc3339(first.wall));
+                let next = format!(
+                    "start the agent, or see why it does not send: zhoubao terminal run {terminal}"
+                );
+                findings.warn(subject, detail, Some(Code::TerminalBehind), next);
+            }
+            None => findings.ok(subject, detail),
+        }
+    }
 }
 
 /// The copy of the journal on another disk, where one is kept.
@@ -592,7 +701,9 @@ fn terminals(
         findings.terminals.push(TerminalState {
             window,
             active: entry.is_some_and(|it| it.active),
+            seen: head.as_ref().map(|it| it.recorded_at),
             head,
+            ahead_ms: None,
             id,
         });
     }
@@ -610,7 +721,7 @@ fn terminals(
             .map_or(0, |it| it.number);
         let first = numbers.first().copied().unwrap_or_default();
         let missing = match first.checked_sub(1) {
-            Some(last) if last > head => format!("{}–{last}", head + 1),
+            Some(last) if last > head + 1 => format!("{}–{last}", head + 1),
             _ => format!("{}", head + 1),
         };
         findings.warn(
@@ -623,6 +734,90 @@ fn terminals(
     let silent = findings.terminals.iter().filter(|it| it.active && it.head.is_none()).count();
     let active = findings.terminals.iter().filter(|it| it.active).count();
     findings.ok(subject, format!("{active} 在用 in service, {silent} 未用过 never used"));
+}
+
+/// When the terminals sent their last events, and how wrong their clocks were then: the events say so.
+async fn last_events(
+    journal: &dyn Journal,
+    hall: &HallCode,
+    findings: &mut Findings,
+) -> Result<(), Failure> {
+    let mut wrong = Vec::new();
+    for it in findings.terminals.iter_mut().filter(|it| it.active) {
+        let subject = Subject::new(hall.clone(), Stream::Terminal(it.id.clone()));
+        let Some(Stored { message, recorded_at, .. }) = journal.head(&subject).await? else {
+            continue;
+        };
+        it.seen = Some(recorded_at);
+        it.ahead_ms = message.attributes.clockoffset.as_deref().and_then(|it| it.parse().ok());
+        let offset = SignedDuration::from_millis(it.ahead_ms.unwrap_or_default());
+        if offset.abs() > CLOCK_OFFSET_MAX {
+            let at = rfc3339(recorded_at);
+            wrong.push(format!("{} {}（截至 as of {at}）", it.id, off_by(offset)));
+        }
+    }
+    if !wrong.is_empty() {
+        let next = Code::ClockSkew.fix();
+        findings.warn("终端 terminals", listed(wrong), Some(Code::ClockSkew), next);
+    }
+    Ok(())
+}
+
+/// The first few, and that there are more.
+fn listed(mut all: Vec<String>) -> String {
+    let more = if all.len() > NAMED_MAX { "；…" } else { "" };
+    all.truncate(NAMED_MAX);
+    format!("{}{more}", all.join("；"))
+}
+
+/// Terminals in service that have sent before, and have sent nothing on the last working days.
+fn behind(known: &Known, today: Date, findings: &mut Findings) {
+    // Said of the calendars.
+    let Ok(calendar) = known.calendar() else { return };
+    let is_open = |it: &TerminalState| {
+        let window = known.registry.terminals.get(&it.id).map(|it| &it.window);
+        window.and_then(|it| known.registry.windows.get(it)).is_none_or(|it| it.open)
+    };
+    let mut silent = Vec::new();
+    for it in findings.terminals.iter().filter(|it| it.active && is_open(it)) {
+        let Some(last) = it.seen.map(hall_day) else { continue };
+        // Further back one calendar more would be needed, and it changes nothing.
+        let first = last.max(today.saturating_sub(CLOSED_DAYS.days()));
+        let Ok(days) = calendar.working_days(first..=today) else { continue };
+        // Today is not over.
+        let days = days.iter().filter(|day| last < **day && **day < today).count();
+        if days >= SILENT_DAYS_MAX {
+            let window = it.window.as_deref().unwrap_or("—");
+            silent.push(format!("{}（{window}）最后 last {last}", it.id));
+        }
+    }
+    if !silent.is_empty() {
+        let detail = format!("{} 台久无消息 send nothing: {}", silent.len(), listed(silent));
+        let code = Code::TerminalBehind;
+        findings.warn("终端 terminals", detail, Some(code), code.fix());
+    }
+}
+
+/// Keys of the terminals in service that are to be replaced, or soon.
+fn keys(known: &Known, today: Date, findings: &mut Findings) {
+    let subject = "密钥 keys";
+    let soon = today.saturating_add(KEY_DAYS_AHEAD.days());
+    let (mut due, mut good) = (Vec::new(), 0);
+    for it in findings.terminals.iter().filter(|it| it.active) {
+        let Some(keys) = known.registry.keys.get(&it.id).filter(|it| !it.latest.revoked) else {
+            continue;
+        };
+        let through = keys.latest.valid_through;
+        match through {
+            _ if through < today => due.push(format!("{} 已过期 expired {through}", it.id)),
+            _ if through <= soon => due.push(format!("{} 将到期 expires {through}", it.id)),
+            _ => good += 1,
+        }
+    }
+    if !due.is_empty() {
+        findings.warn(subject, listed(due), Some(Code::KeyExpired), Code::KeyExpired.fix());
+    }
+    findings.ok(subject, format!("{good} 台有效 terminals have one that is good for a month"));
 }
 
 fn calendars(known: &Known, today: Date, findings: &mut Findings) {
@@ -695,11 +890,9 @@ fn days_closed(
             .ok(subject, format!("近 {} 个工作日均已日结 every working day is closed", days.len()));
         return;
     }
-    let more = if windows.len() > NAMED_MAX { "；…" } else { "" };
-    windows.truncate(NAMED_MAX);
     findings.warn(
         subject,
-        format!("{holes} 天未日结 days are not closed: {}{more}", windows.join("；")),
+        format!("{holes} 天未日结 days are not closed: {}", listed(windows)),
         Some(Code::CoverageHole),
         Code::CoverageHole.fix(),
     );
@@ -726,7 +919,8 @@ fn print(ctx: &Context, findings: &Findings) {
                     "terminal": it.id.as_str(), "window": it.window, "active": it.active,
                     "last_number": it.head.as_ref().map(|it| it.number),
                     "last_position": it.head.as_ref().map(|it| it.position),
-                    "last_seen": it.head.as_ref().map(|it| time(it.recorded_at)),
+                    "last_seen": it.seen.map(time),
+                    "clock_ahead_ms": it.ahead_ms,
                 })
             })
             .collect();
@@ -768,7 +962,7 @@ fn print(ctx: &Context, findings: &Findings) {
             it.id.to_string(),
             window,
             it.head.as_ref().map_or_else(|| "—".to_owned(), |it| it.number.to_string()),
-            it.head.as_ref().map_or_else(|| "—".to_owned(), |it| time(it.recorded_at)),
+            it.seen.map_or_else(|| "—".to_owned(), time),
         ]);
     }
     ctx.output.line("");

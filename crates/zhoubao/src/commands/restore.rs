@@ -61,7 +61,7 @@ pub async fn run(ctx: &Context, args: RestoreArgs) -> Result<(), Failure> {
     };
     if let Some(hall) = named.filter(|it| *it != end.hall) {
         let message = format!("this is a copy of hall {}, not of hall {hall}", end.hall);
-        return Err(Failure::coded(Code::OtherJournal, message)
+        return Err(Failure::coded(hall.apart(&end.hall, Code::OtherJournal), message)
             .with_next("name the right copy, or another folder: --dir"));
     }
     let mut ctx = ctx.clone();

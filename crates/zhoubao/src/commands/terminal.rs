@@ -230,6 +230,9 @@ async fn agent(
     terminal: TerminalId,
     Takes { once, port }: Takes,
 ) -> Result<(), Failure> {
+    if hall.is_training() {
+        ctx.output.note(format!("培训大厅 {hall} is a training hall: nothing of it is real"));
+    }
     let standing = ledger.standing().await?;
     let (recorded, has_recorded) = watch::channel(standing.recorded);
     let clocks = Arc::new(Clocks::load(ledger.clone(), ctx.clock.clone()).await?);
@@ -401,12 +404,14 @@ async fn status(ctx: &Context, ledger: &Ledger, terminal: &TerminalId) -> Result
     let to_send = standing.recorded.saturating_sub(stored);
     let (notes, now) = (ledger.clock().await?, clock::stamp(&*ctx.clock));
     let receipt = heard(ledger).await?;
+    let hall = &ledger.subject().hall;
     if ctx.output.is_json() {
         let clock = clock::to_json(&notes, &now);
-        ctx.output.value(&standing::to_json(terminal, &standing, receipt.as_ref(), clock));
+        ctx.output.value(&standing::to_json(hall, terminal, &standing, receipt.as_ref(), clock));
         return Ok(());
     }
-    ctx.output.line(format!("终端 terminal {terminal}"));
+    let training = if hall.is_training() { "，培训 training" } else { "" };
+    ctx.output.line(format!("终端 terminal {terminal}（大厅 hall {hall}{training}）"));
     ctx.output.line(format!("  已保存 recorded  {}", standing.recorded));
     match position {
         0 => ctx.output.line("  已送达 stored    0"),

@@ -128,7 +128,7 @@ impl IntoResponse for Refused {
 
 fn status_of(failure: &Failure) -> StatusCode {
     match failure.code {
-        Some(Code::Malformed | Code::UnknownHall) => StatusCode::BAD_REQUEST,
+        Some(Code::Malformed | Code::UnknownHall | Code::TrainingHall) => StatusCode::BAD_REQUEST,
         None if failure.exit == Exit::Usage => StatusCode::BAD_REQUEST,
         // A damaged file of the device is nobody's request.
         Some(Code::Configuration) | None => StatusCode::INTERNAL_SERVER_ERROR,
@@ -432,7 +432,13 @@ async fn status(State(agent): State<Arc<Agent>>) -> Result<Json<Value>, Refused>
     let standing = agent.ledger.standing().await.map_err(Failure::from)?;
     let receipt = heard(&agent.ledger).await.map_err(Failure::from)?;
     let clock = clock::to_json(&agent.clocks.notes(), &agent.clocks.stamp());
-    let mut value = standing::to_json(&agent.terminal, &standing, receipt.as_ref(), clock);
+    let mut value = standing::to_json(
+        &agent.ledger.subject().hall,
+        &agent.terminal,
+        &standing,
+        receipt.as_ref(),
+        clock,
+    );
     value["online"] = json!(*agent.online.borrow());
     Ok(Json(value))
 }

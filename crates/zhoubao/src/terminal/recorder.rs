@@ -96,7 +96,7 @@ impl From<LedgerError> for Failure {
             LedgerError::Damaged { .. } => Self::integrity(chain(&error)).with_next(
                 "keep the file; take the terminal out of service and enter another: what the journal has of it stays",
             ),
-            LedgerError::Foreign { .. } => Self::configuration(chain(&error)),
+            LedgerError::Foreign { code, .. } => Self::coded(*code, chain(&error)),
         }
     }
 }

@@ -3,13 +3,14 @@
 use serde_json::{Value, json};
 use zhoubao_contract::receipt::{Open, Receipt};
 use zhoubao_domain::code::Code;
-use zhoubao_domain::id::TerminalId;
+use zhoubao_domain::id::{HallCode, TerminalId};
 use zhoubao_domain::time::rfc3339;
 use zhoubao_store_sqlite::ledger::{Entry, Standing};
 
 /// How a terminal stands, as one JSON object; `clock` is what is known of its clock.
 #[must_use]
 pub fn to_json(
+    hall: &HallCode,
     terminal: &TerminalId,
     standing: &Standing,
     receipt: Option<&Receipt>,
@@ -29,6 +30,8 @@ pub fn to_json(
     });
     json!({
         "terminal": terminal.as_str(),
+        "hall": hall.as_str(),
+        "training": hall.is_training(),
         "recorded": standing.recorded,
         "stored": stored,
         "position": (position > 0).then_some(position),
