@@ -416,13 +416,11 @@ impl Period {
     /// [`PeriodError`] if `last` is before `first` or the period has more than [`PERIOD_DAYS_MAX`]
     /// days.
     pub fn new(first: Date, last: Date) -> Result<Self, PeriodError> {
-        if last < first {
-            return Err(PeriodError::Reversed { first, last });
-        }
+        let period = Self::of_figures(first, last)?;
         if dates(first, last).nth(PERIOD_DAYS_MAX).is_some() {
             return Err(PeriodError::TooLong { first, last });
         }
-        Ok(Self { first, last })
+        Ok(period)
     }
 
     /// Makes the period that figures from outside cover, both days included: a year to date is
@@ -452,7 +450,7 @@ impl Period {
             let month = self.first.checked_sub(back).ok()?;
             return Some(Self { first: month, last: month.last_of_month() });
         }
-        let length = i64::from(self.first.until(self.last).ok()?.get_days()) + 1;
+        let length = self.length();
         let step = if length <= 7 { 7 } else { length };
         let back = jiff::Span::new().try_days(step.checked_mul(n.into())?).ok()?;
         let (first, last) = (self.first.checked_sub(back).ok()?, self.last.checked_sub(back).ok()?);
@@ -462,8 +460,7 @@ impl Period {
     /// The same period a year before (同期): of up to seven days the same days of the week 52 weeks
     /// before, of any other the same dates, the last day of a month staying that.
     pub fn a_year_before(&self) -> Option<Self> {
-        let length = i64::from(self.first.until(self.last).ok()?.get_days()) + 1;
-        if length <= 7 {
+        if self.length() <= 7 {
             return self.before(52);
         }
         let first = self.first.checked_sub(1.year()).ok()?;
@@ -491,6 +488,12 @@ impl Period {
     /// Says whether `date` lies in the period.
     pub fn contains(&self, date: Date) -> bool {
         self.first <= date && date <= self.last
+    }
+
+    /// Number of days of the period, first and last included.
+    pub fn length(&self) -> i64 {
+        // Two dates are never too far apart.
+        self.first.until(self.last).map_or(0, |it| i64::from(it.get_days())) + 1
     }
 
     /// Iterates over all days of the period, working or not.

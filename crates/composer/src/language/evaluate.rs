@@ -5,11 +5,12 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use jiff::{Span, civil::Date};
+use jiff::Span;
 use num_traits::{CheckedAdd as _, CheckedDiv as _, CheckedMul as _, CheckedSub as _, Zero as _};
 use zhoubao_domain::code::Code;
 
-use super::number::{Exact, exactly};
+use super::functions::too_large;
+use super::number::{Exact, exactly, opposite};
 use super::syntax::{Body, Expression, Loop, Node, Operator, TableBody, Term};
 use super::value::{Leaf, Number, Row, Rows, Trace, Value};
 use crate::compose::merged;
@@ -384,7 +385,8 @@ impl<'a> Evaluator<'a> {
             Term::Call(name, arguments) => self.call(name, arguments, scope)?,
             Term::Minus(of) => {
                 let mut it = number(&self.value(of, scope)?)?;
-                it.value = it.value.map(|it| -it);
+                let value = it.value.map(|it| opposite(it).ok_or_else(too_large));
+                it.value = value.transpose()?;
                 (it.printed, it.direct) = (None, false);
                 Value::Number(it)
             }
@@ -443,7 +445,7 @@ impl<'a> Evaluator<'a> {
             (Value::Date(it), "week_year") => days(it.iso_week_date().year().into()),
             (Value::Period(it), "first") => Value::Date(it.first()),
             (Value::Period(it), "last") => Value::Date(it.last()),
-            (Value::Period(it), "days") => days(days_between(it.first(), it.last()) + 1),
+            (Value::Period(it), "days") => days(it.length()),
             (Value::Rows(it), "source") => {
                 it.origin.as_ref().map_or_else(Value::none, |it| Value::name(&it.0))
             }
@@ -506,11 +508,6 @@ fn gather(inputs: &mut Vec<FigureSource>, figure: &FigureSource) {
         }
     }
     inputs.push(figure.clone());
-}
-
-/// Days from one date to another.
-pub(crate) fn days_between(from: Date, to: Date) -> i64 {
-    from.until(to).map_or(0, |it| i64::from(it.get_days()))
 }
 
 /// Paragraphs being printed.
@@ -667,16 +664,16 @@ fn combined(operator: Operator, left: Value, right: Value) -> Evaluated {
     }
     match (&left, &right) {
         (Value::Date(from), Value::Date(to)) if operator == Operator::Subtract => {
-            let days = days_between(*to, *from);
+            let days = to.until(*from).map_or(0, |it| i64::from(it.get_days()));
             return Ok(Value::Number(Number::field(days, Field::Date)));
         }
         (Value::Date(date), Value::Number(it))
             if matches!(operator, Operator::Add | Operator::Subtract) =>
         {
             let days = it.value.filter(Exact::is_integer).map(|it| it.to_integer());
-            let days = days.map(|it| if operator == Operator::Add { it } else { -it });
             let moved = days
                 .and_then(|it| i64::try_from(it).ok())
+                .and_then(|it| if operator == Operator::Add { Some(it) } else { it.checked_neg() })
                 .and_then(|it| Span::new().try_days(it).ok())
                 .and_then(|it| date.checked_add(it).ok());
             return moved
@@ -699,7 +696,7 @@ fn combined(operator: Operator, left: Value, right: Value) -> Evaluated {
         _ if b.is_zero() => return Ok(Value::Number(Number::computed(None, trace))),
         _ => a.checked_div(&b),
     };
-    let value = value.ok_or_else(|| Failure::new("数过大 the number is too large"))?;
+    let value = value.ok_or_else(too_large)?;
     Ok(Value::Number(Number::computed(Some(value), trace)))
 }
 

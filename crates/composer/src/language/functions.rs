@@ -9,7 +9,9 @@ use zhoubao_domain::calendar::Period;
 use zhoubao_domain::figure::{Partition, Span};
 
 use super::evaluate::{Evaluator, Failure, Scope, number, rows, truth};
-use super::number::{DECIMALS_MAX, Exact, Style, chinese, chinese_digits, printed, read, rounded};
+use super::number::{
+    DECIMALS_MAX, Exact, Style, chinese, chinese_digits, printed, read, rounded, size,
+};
 use super::syntax::Term;
 use super::value::{Number, Row, Rows, Text, Value};
 use crate::dates;
@@ -128,17 +130,13 @@ impl Evaluator<'_> {
             "period" => Value::Period(material.period),
             "first_day" => Value::Date(material.period.first()),
             "last_day" => Value::Date(material.period.last()),
-            "days" => {
-                let period = material.period;
-                let days = super::evaluate::days_between(period.first(), period.last()) + 1;
-                field(days, Field::Date)
-            }
+            "days" => field(material.period.length(), Field::Date),
             "working_days" => {
                 material.working_days.map_or_else(Value::none, |it| field(it.into(), Field::Date))
             }
             "authorised_departments" => {
                 let value = Exact::from_integer(material.authorised_departments.into());
-                figure_value(value, figures::register(material))
+                bound(value, figures::register(material))
             }
             _ => return Err(Failure::new(format!("未知名称 unknown name `{name}`"))),
         })
@@ -180,13 +178,10 @@ impl Evaluator<'_> {
             "by_day" => Ok(Value::Inlines(figures::by_day(self.material, given.span(0)?))),
             "adjustments" => Ok(Value::Inlines(figures::adjustments(self.material))),
             "where" => self.filtered(given.rows(0)?, lazy, scope),
-            "order" => self.ordered(given.rows(0)?, lazy, scope),
+            "order" => Ok(Value::Rows(self.sorted(given.rows(0)?, lazy, scope, false)?)),
             "arrange" => self.arranged(given.rows(0)?, lazy, scope),
             "top" => {
-                let Value::Rows(mut rows) = self.ordered_by_size(given.rows(0)?, lazy, scope)?
-                else {
-                    return Ok(Value::none());
-                };
+                let mut rows = self.sorted(given.rows(0)?, lazy, scope, true)?;
                 rows.rows.truncate(given.whole(1)?.try_into().unwrap_or(usize::MAX));
                 Ok(Value::Rows(rows))
             }
@@ -223,7 +218,8 @@ impl Evaluator<'_> {
             }
             "size" => {
                 let it = given.number(0)?;
-                Ok(Value::Number(Number::computed(it.value.map(|it| it.abs()), it.trace)))
+                let value = it.value.map(|it| size(it).ok_or_else(too_large)).transpose()?;
+                Ok(Value::Number(Number::computed(value, it.trace)))
             }
             "direction" => {
                 let it = given.number(0)?;
@@ -494,17 +490,14 @@ impl Evaluator<'_> {
         Ok(Value::Rows(rows))
     }
 
-    fn ordered(&self, rows: Rows, lazy: &[Term], scope: &Scope) -> Evaluated {
-        self.sorted(rows, lazy, scope, false)
-    }
-
-    /// Largest first.
-    fn ordered_by_size(&self, rows: Rows, lazy: &[Term], scope: &Scope) -> Evaluated {
-        self.sorted(rows, lazy, scope, true)
-    }
-
-    /// Stable: rows of equal rank keep their order. What has no rank comes last.
-    fn sorted(&self, mut rows: Rows, lazy: &[Term], scope: &Scope, largest: bool) -> Evaluated {
+    /// Smallest or `largest` first. Stable: rows of equal rank keep their order. What has no rank comes last.
+    fn sorted(
+        &self,
+        mut rows: Rows,
+        lazy: &[Term],
+        scope: &Scope,
+        largest: bool,
+    ) -> Result<Rows, Failure> {
         let mut keyed = vec![];
         for row in std::mem::take(&mut rows.rows) {
             let keys = (0..lazy.len()).map(|it| rank(&self.by_row(lazy, it, &row, scope)?));
@@ -521,7 +514,7 @@ impl Evaluator<'_> {
             by_key.fold(Ordering::Equal, Ordering::then)
         });
         rows.rows = keyed.into_iter().map(|(_, row)| row).collect();
-        Ok(Value::Rows(rows))
+        Ok(rows)
     }
 
     /// In the order of the texts given; what is not among them follows as it came.
@@ -647,11 +640,7 @@ fn bound(value: Exact, inline: Inline) -> Value {
     }
 }
 
-fn figure_value(value: Exact, inline: Inline) -> Value {
-    bound(value, inline)
-}
-
-fn too_large() -> Failure {
+pub(super) fn too_large() -> Failure {
     Failure::new("数过大 the number is too large")
 }
 

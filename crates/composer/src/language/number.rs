@@ -83,11 +83,21 @@ fn power_of_ten(exponent: u32) -> Option<i128> {
     10_i128.checked_pow(exponent)
 }
 
+/// The opposite. `None`: the smallest number that can be held has none.
+pub(crate) fn opposite(value: Exact) -> Option<Exact> {
+    Exact::zero().checked_sub(&value)
+}
+
+/// Without its sign. `None`: as [`opposite`].
+pub(crate) fn size(value: Exact) -> Option<Exact> {
+    if value.is_negative() { opposite(value) } else { Some(value) }
+}
+
 /// `value` with so many decimals, half up (away from zero) or cut off (towards zero). `None`: too large.
 pub(crate) fn rounded(value: Exact, decimals: i32, cut: bool) -> Option<Exact> {
     let power = Exact::from_integer(power_of_ten(decimals.unsigned_abs())?);
     let scale = if decimals < 0 { power.recip() } else { power };
-    let size = value.abs().checked_mul(&scale)?;
+    let size = size(value)?.checked_mul(&scale)?;
     let mut whole = size.to_integer();
     let rest = size.checked_sub(&Exact::from_integer(whole))?;
     if !cut && rest >= Exact::new(1, 2) {
@@ -99,7 +109,7 @@ pub(crate) fn rounded(value: Exact, decimals: i32, cut: bool) -> Option<Exact> {
 
 /// `value` as printed, with the number that is printed. `None`: too large.
 pub(crate) fn printed(value: Exact, style: Style) -> Option<(String, Exact)> {
-    let in_wan = style.wan && value.abs() >= Exact::from_integer(WAN);
+    let in_wan = style.wan && size(value)? >= Exact::from_integer(WAN);
     let unit = Exact::from_integer(if in_wan { WAN } else { 1 });
     let scaled = value / unit;
     // Below 10,000 there is nothing to shorten.
@@ -129,7 +139,7 @@ pub(crate) fn printed(value: Exact, style: Style) -> Option<(String, Exact)> {
 /// Digits of a number that has no more than these decimals.
 fn plain(value: Exact, decimals: u32) -> Option<String> {
     let power = power_of_ten(decimals)?;
-    let digits = value.abs().checked_mul(&Exact::from_integer(power))?.to_integer();
+    let digits = size(value)?.checked_mul(&Exact::from_integer(power))?.to_integer();
     let sign = if value.is_negative() { "-" } else { "" };
     let (whole, rest) = (digits / power, digits % power);
     Some(match usize::try_from(decimals) {

@@ -424,9 +424,26 @@ fn mistakes_that_only_the_material_shows_name_their_line_too() {
         "{{ count(rows) * 1000000000000 * 1000000000000 * 1000000000000 * 1000000000000 }}",
         "too large",
     );
+    // The smallest number that can be held has no opposite.
+    let smallest = "((0 - 9223372036854775808) * 4294967296 * 4294967296)";
+    let texts = [
+        "{{ -N }}",
+        "{{ N | size }}",
+        "{{ N | round(0) }}",
+        "{{ N | decimals(0, 'wan') }}",
+        "{{ N - 1 }}",
+        "{{ N * N }}",
+        "{{ 7 / N }}",
+        "{{ 1 / 3 / N }}",
+        "{{ N + 1 / 3 }}",
+    ];
+    for text in texts {
+        refused_with(&text.replace('N', smallest), "too large");
+    }
     refused_with("{% if count(rows) %}甲{% end %}", "a condition expected");
     refused_with("{{ rows | order(rows) | count }}", "cannot order by");
     refused_with("{{ first_day + 99999999999 }}", "out of range");
+    refused_with(&"{{ first_day - N }}".replace('N', smallest), "out of range");
 }
 
 #[test]
