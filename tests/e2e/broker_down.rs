@@ -8,12 +8,11 @@ use jiff::Timestamp;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Command;
 use tokio::time::timeout;
-use zhoubao_contract::{Draft, Stored, encode, hash, to_structured};
-use zhoubao_domain::event::{Act, Event, Kind};
+use zhoubao_contract::{Stored, hash, to_structured};
 use zhoubao_domain::id::{Stream, Subject};
 use zhoubao_test_support::{NatsServer, eventually};
 
-use crate::hall::{COMMAND_MAX, Hall, assert_adds_up, code, ended};
+use crate::hall::{COMMAND_MAX, Hall, assert_adds_up, code, consulted, ended};
 
 /// Longest time in which the projector reads on after the server is back.
 const BACK_MAX: Duration = Duration::from_secs(30);
@@ -25,22 +24,8 @@ const BATCH: usize = 200;
 fn lines(count: u64) -> anyhow::Result<Vec<String>> {
     let mut previous = None;
     let line = |number| {
-        let message = encode(&Draft {
-            subject: Subject::new(code()?, Stream::Terminal("w01".parse()?)),
-            number,
-            previous,
-            occurred_at: "2023-02-06T01:10:00Z".parse()?,
-            entered_at: None,
-            actor: None,
-            command: None,
-            event: Event::Act(Act {
-                kind: Kind::Consulted,
-                amount: 1,
-                department: None,
-                matter: None,
-                case: None,
-            }),
-        });
+        let subject = Subject::new(code()?, Stream::Terminal("w01".parse()?));
+        let message = consulted(&subject, number, previous)?;
         previous = Some(hash(&message));
         Ok(to_structured(&Stored { position: 0, recorded_at: Timestamp::UNIX_EPOCH, message }))
     };

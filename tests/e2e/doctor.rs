@@ -16,20 +16,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, ensure};
 use clap::Parser as _;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use zhoubao::cli::Cli;
 use zhoubao::output::Output;
 use zhoubao_application::clock::{Clock, FixedClock, SystemClock};
 use zhoubao_application::journal::Expectation;
-use zhoubao_contract::{Draft, encode, hash};
-use zhoubao_domain::event::{Act, Event, Kind};
+use zhoubao_contract::hash;
 use zhoubao_domain::id::{Stream, Subject};
 use zhoubao_domain::time::hall_day;
 use zhoubao_test_support::NatsServer;
 
-use crate::hall::{Hall, Ran, code};
+use crate::hall::{Hall, Ran, code, consulted};
 use crate::nats::{configured, enrol};
 use crate::terminal::lines;
 
@@ -260,22 +259,7 @@ async fn what_waits_in_a_ledger_a_gap_and_an_archive_that_lags_are_found() -> an
     let subject = Subject::new(code()?, Stream::Terminal("w02".parse()?));
     let (mut line, mut previous) = (Vec::new(), None);
     for number in 1..=5 {
-        let message = encode(&Draft {
-            subject: subject.clone(),
-            number,
-            previous,
-            occurred_at: "2023-02-06T01:10:00Z".parse::<Timestamp>()?,
-            entered_at: None,
-            actor: None,
-            command: None,
-            event: Event::Act(Act {
-                kind: Kind::Consulted,
-                amount: 1,
-                department: None,
-                matter: None,
-                case: None,
-            }),
-        });
+        let message = consulted(&subject, number, previous)?;
         previous = Some(hash(&message));
         line.push(message);
     }

@@ -16,7 +16,9 @@ use zhoubao::play::Player;
 use zhoubao::sample::Sample;
 use zhoubao::wiring::Context;
 use zhoubao_application::clock::{Clock, SystemClock};
-use zhoubao_domain::id::HallCode;
+use zhoubao_contract::{Draft, Message, encode};
+use zhoubao_domain::event::{Act, Event, Kind};
+use zhoubao_domain::id::{Digest, HallCode, Subject};
 use zhoubao_projections::rows::Counts;
 
 /// Longest run of one command; the machine may be busy compiling.
@@ -257,6 +259,30 @@ pub(crate) async fn ended(child: Child) -> anyhow::Result<Ran> {
 
 pub(crate) fn sample() -> anyhow::Result<Sample> {
     Ok(Sample::load()?)
+}
+
+/// A consultation of one person under a number of a terminal's line.
+pub(crate) fn consulted(
+    subject: &Subject,
+    number: u64,
+    previous: Option<Digest>,
+) -> anyhow::Result<Message> {
+    Ok(encode(&Draft {
+        subject: subject.clone(),
+        number,
+        previous,
+        occurred_at: "2023-02-06T01:10:00Z".parse()?,
+        entered_at: None,
+        actor: None,
+        command: None,
+        event: Event::Act(Act {
+            kind: Kind::Consulted,
+            amount: 1,
+            department: None,
+            matter: None,
+            case: None,
+        }),
+    }))
 }
 
 /// The hall of the sample.

@@ -3,16 +3,13 @@
 use std::process::Stdio;
 
 use anyhow::Context as _;
-use jiff::Timestamp;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::time::timeout;
 use zhoubao::play::Player;
 use zhoubao_application::journal::{Expectation, head_or_start};
-use zhoubao_contract::{Draft, encode};
-use zhoubao_domain::event::{Act, Event, Kind};
 use zhoubao_domain::id::{Stream, Subject};
 
-use crate::hall::{COMMAND_MAX, Hall, sample};
+use crate::hall::{COMMAND_MAX, Hall, consulted, sample};
 use crate::nats::{configured, configured_of, enrol};
 use crate::terminal::lines;
 
@@ -23,26 +20,6 @@ const RUN: [&str; 4] = ["terminal", "run", "w01", "--once"];
 
 fn training_lines(keys: std::ops::Range<usize>) -> String {
     lines(keys).replace("hall.510000.", "hall.951000.")
-}
-
-/// A consultation under the first number of a line.
-fn first(subject: &Subject) -> anyhow::Result<zhoubao_contract::Message> {
-    Ok(encode(&Draft {
-        subject: subject.clone(),
-        number: 1,
-        previous: None,
-        occurred_at: "2023-02-06T01:10:00Z".parse::<Timestamp>()?,
-        entered_at: None,
-        actor: None,
-        command: None,
-        event: Event::Act(Act {
-            kind: Kind::Consulted,
-            amount: 1,
-            department: None,
-            matter: None,
-            case: None,
-        }),
-    }))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,7 +73,7 @@ async fn a_training_event_in_a_real_journal_counts_nothing() -> anyhow::Result<(
     let training = Subject::new(TRAINING.parse()?, stream);
     let journal = hall.context().open_journal().await?;
     let last = head_or_start(&*journal, &real).await?.last;
-    let mut message = first(&training)?;
+    let mut message = consulted(&training, 1, None)?;
     // A journal takes no subject of another hall …
     let expected = Expectation { subject: training, last };
     let refused = journal.append(std::slice::from_ref(&message), &[expected]).await;

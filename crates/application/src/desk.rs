@@ -277,16 +277,7 @@ impl Desk {
 ///
 /// When the store does not answer, or a fact in it cannot be read.
 pub async fn facts(store: &dyn ReadModels, hall: &HallCode) -> Result<Known, DeskError> {
-    let query = SnapshotQuery {
-        first: jiff::civil::Date::ZERO,
-        last: jiff::civil::Date::ZERO,
-        after: None,
-        adjustments_after: None,
-        issues: vec![],
-        segments: false,
-        facts: true,
-    };
-    let snapshot = store.snapshot(hall, &query).await?;
+    let snapshot = store.snapshot(hall, &SnapshotQuery::facts()).await?;
     Ok(Known::from_facts(&snapshot.facts, u64::MAX)?)
 }
 

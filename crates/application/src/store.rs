@@ -97,6 +97,22 @@ pub struct SnapshotQuery {
     pub facts: bool,
 }
 
+impl SnapshotQuery {
+    /// All facts, and nothing else.
+    #[must_use]
+    pub fn facts() -> Self {
+        Self {
+            first: Date::ZERO,
+            last: Date::ZERO,
+            after: None,
+            adjustments_after: None,
+            issues: vec![],
+            segments: false,
+            facts: true,
+        }
+    }
+}
+
 /// The read models.
 ///
 /// Writes are fenced: [`Page::commit`] succeeds only for the latest claim and from the checkpoint that it

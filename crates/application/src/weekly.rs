@@ -132,16 +132,8 @@ async fn compose_by(
     issued_on: Option<Date>,
     trial: Option<Trial>,
 ) -> Result<Weekly, WeeklyError> {
-    let query = SnapshotQuery {
-        first: Date::ZERO,
-        last: Date::ZERO,
-        after: None,
-        adjustments_after: None,
-        issues: vec![],
-        segments: false,
-        facts: true,
-    };
-    let known = Known::from_facts(&store.snapshot(hall, &query).await?.facts, u64::MAX)?;
+    let facts = store.snapshot(hall, &SnapshotQuery::facts()).await?.facts;
+    let known = Known::from_facts(&facts, u64::MAX)?;
     let issue = find(&known, id)?;
     let previous = known.book.previous(issue.series.as_ref(), issue.period);
     let earlier = earlier(&known, issue);

@@ -410,7 +410,7 @@ fn own_offset(offset: SignedDuration, findings: &mut Findings) {
 
 /// `快 600 秒 600 s fast`.
 fn off_by(offset: SignedDuration) -> String {
-    let (word, english) = if offset.is_positive() { ("快", "fast") } else { ("慢", "slow") };
+    let (word, english) = clock::off_by(offset);
     let seconds = offset.abs().as_secs();
     format!("{word} {seconds} 秒 {seconds} s {english}")
 }

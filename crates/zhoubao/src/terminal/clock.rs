@@ -55,12 +55,18 @@ pub fn jump(before: &Stamp, now: &Stamp) -> Option<SignedDuration> {
     (by.abs() > CLOCK_OFFSET_MAX).then_some(by)
 }
 
+/// Which way a clock is wrong that is ahead by so much, in Chinese and English.
+#[must_use]
+pub fn off_by(offset: SignedDuration) -> (&'static str, &'static str) {
+    if offset.is_positive() { ("快", "fast") } else { ("慢", "slow") }
+}
+
 /// What is wrong with the clock, for a person; `None` where nothing is.
 #[must_use]
 pub fn warning(notes: &ClockNotes, now: &Stamp) -> Option<String> {
     let offset = offset(notes, now);
     if let Some(offset) = offset.filter(|it| it.abs() > CLOCK_OFFSET_MAX) {
-        let (word, english) = if offset.is_positive() { ("快", "fast") } else { ("慢", "slow") };
+        let (word, english) = off_by(offset);
         let seconds = offset.abs().as_secs();
         return Some(format!(
             "终端时钟{word} {seconds} 秒，请校时 the clock of the terminal is {seconds} s {english}: set it"
