@@ -128,6 +128,7 @@ pub enum Command {
     Terminal(TerminalArgs),
     /// 编一期 composes an issue from what is recorded
     #[command(after_help = "例 examples:\n  zhoubao compose 2023-05\n  \
+        zhoubao compose 2023-05 --format pdf > 2023-05.pdf\n  \
         zhoubao compose 2023-w06 --format all --out issue/")]
     Compose(ComposeArgs),
     /// 期刊 the life of the hall's issues: open, freeze, submit, sign, publish
@@ -822,6 +823,8 @@ pub enum Format {
     Json,
     /// The figures.
     Csv,
+    /// The printed page.
+    Pdf,
     /// Every form.
     All,
 }
