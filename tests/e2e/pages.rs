@@ -26,7 +26,7 @@ async fn pages_are_the_same_bytes_in_another_zone_locale_and_folder() -> anyhow:
         std::fs::create_dir(&folder)?;
         std::fs::copy(font, folder.join(zhoubao_test_support::FONTS[0]))?;
     }
-    for form in ["pdf"] {
+    for form in ["pdf", "ofd"] {
         let compose = ["compose", "2023-01", "--format", form];
         let here = hall.command(&compose).env("TZ", "Asia/Shanghai").env("LANG", "C").spawn()?;
         let here = ended(here).await?.ok().out;

@@ -192,6 +192,14 @@ pub struct Face {
     pub(crate) index: u32,
 }
 
+impl Face {
+    /// Its file, and which face of the file it is.
+    #[must_use]
+    pub fn file(&self) -> (&[u8], u32) {
+        (&self.file, self.index)
+    }
+}
+
 impl fmt::Debug for Face {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Face").field("name", &self.name).field("digest", &self.digest).finish()
@@ -355,7 +363,7 @@ impl<K> Choice<'_, K> {
 }
 
 impl Fonts {
-    /// The different faces. A [`Run`](crate::page::Run) names its face by its place here.
+    /// The different faces.
     #[must_use]
     pub fn faces(&self) -> &[Face] {
         &self.faces

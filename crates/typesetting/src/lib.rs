@@ -19,7 +19,10 @@ pub mod fonts;
 
 pub mod page;
 
+pub mod ofd;
+
 mod glyphs;
+mod subset;
 mod typesetter;
 
 pub use fonts::{Fonts, Role};

@@ -3,6 +3,10 @@
 //! Lengths are whole micrometres from the upper left corner of the page: sums close, and nothing depends on how a
 //! fraction is printed.
 
+use jiff::civil::Date;
+use zhoubao_domain::id::Digest;
+
+use crate::fonts::Face;
 use crate::glyphs::Substitution;
 use crate::typesetter::{PagesError, Typeset};
 
@@ -14,6 +18,16 @@ pub const HEIGHT_UM: i64 = 297_000;
 
 /// Pages of an issue.
 pub struct Pages {
+    /// Name of the series and number.
+    pub title: String,
+    /// Issuing body.
+    pub publisher: String,
+    /// Date of the masthead; of a draft the last day of its period.
+    pub date: Date,
+    /// SHA-256 of the canonical issue.
+    pub digest: Digest,
+    /// The faces of the texts.
+    pub faces: Vec<Face>,
     /// In order.
     pub pages: Vec<Page>,
     /// Characters that were taken from another face than the one of their role.
@@ -44,7 +58,7 @@ pub struct Page {
 /// Glyphs of one face and size on one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
-    /// The face, by its place in [`Fonts::faces`](crate::Fonts::faces).
+    /// The face, by its place in [`Pages::faces`].
     pub face: usize,
     /// Size of the face, µm.
     pub size_um: i64,

@@ -157,18 +157,35 @@ pub fn lay_out(document: &Document, fonts: &Fonts) -> Result<Pages, PagesError> 
     if !found.missing.is_empty() {
         return Err(PagesError::Missing { missing: found.missing });
     }
-    let input = input(document, &texts).to_string();
-    let desk = Desk { typesetter: &fonts.typesetter, input: Bytes::from_string(input) };
+    let of = |kind: BlockKind| {
+        let blocks = document.blocks.iter().zip(&texts).filter(|(it, _)| it.kind == kind);
+        blocks.map(|(_, text)| text.as_str()).collect::<String>()
+    };
+    let metadata = &document.metadata;
+    let title = format!("{} {}", metadata.title, of(BlockKind::IssueNumber)).trim().to_owned();
+    // A draft has no date of its own yet; the pages need one that does not come from a clock.
+    let date = metadata.issued_on.unwrap_or(metadata.last_day);
+    let publisher = metadata.publisher.clone();
+    let digest = zhoubao_composer::json::digest(document);
+    let mut input = input(document, &texts);
+    input["title"] = title.clone().into();
+    input["author"] = publisher.clone().into();
+    input["date"] = json!([date.year(), date.month(), date.day()]);
+    let desk = Desk { typesetter: &fonts.typesetter, input: Bytes::from_string(input.to_string()) };
     let typeset = typst::compile::<PagedDocument>(&desk).output.map_err(refused);
     comemo::evict(REMEMBERED_ISSUES);
     let typeset = typeset?;
     let pages =
         typeset.pages().iter().map(|it| page(&it.frame, fonts)).collect::<Result<_, _>>()?;
-    let ident = zhoubao_composer::json::digest(document).to_string();
     Ok(Pages {
+        title,
+        publisher,
+        date,
+        digest,
+        faces: fonts.faces().to_vec(),
         pages,
         substitutions: found.substitutions,
-        typeset: Typeset { document: typeset, ident },
+        typeset: Typeset { document: typeset, ident: digest.to_string() },
     })
 }
 
@@ -184,7 +201,6 @@ fn role(kind: BlockKind) -> Role {
 
 /// What `issue.typ` reads.
 fn input(document: &Document, texts: &[String]) -> Value {
-    let metadata = &document.metadata;
     let of = |kind: BlockKind| {
         let blocks = document.blocks.iter().zip(texts).filter(move |(it, _)| it.kind == kind);
         blocks.map(|(_, text)| text.as_str()).collect::<Vec<_>>()
@@ -220,14 +236,8 @@ fn input(document: &Document, texts: &[String]) -> Value {
         (block.kind == BlockKind::DistributionLine)
             .then(|| json!({ "text": text, "marker": marker }))
     });
-    // A draft has no date of its own yet; the pages need one that does not come from a clock.
-    let date = metadata.issued_on.unwrap_or(metadata.last_day);
-    let title = format!("{} {}", metadata.title, of(BlockKind::IssueNumber).concat());
     json!({
-        "title": title.trim(),
-        "author": metadata.publisher,
-        "date": [date.year(), date.month(), date.day()],
-        "draft": metadata.proposed.then_some("未签发稿，期号为拟编号"),
+        "draft": document.metadata.proposed.then_some("未签发稿，期号为拟编号"),
         "name": of(BlockKind::Title).concat(),
         "number": of(BlockKind::IssueNumber).concat(),
         "publisher": of(BlockKind::Publisher).concat(),

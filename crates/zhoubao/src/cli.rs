@@ -823,8 +823,10 @@ pub enum Format {
     Json,
     /// The figures.
     Csv,
-    /// The printed page.
+    /// The printed page, PDF/A.
     Pdf,
+    /// The same page, GB/T 33190.
+    Ofd,
     /// Every form.
     All,
 }

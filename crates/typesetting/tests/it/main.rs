@@ -11,3 +11,6 @@ mod glyphs;
 
 #[cfg(test)]
 mod pdf;
+
+#[cfg(test)]
+mod ofd;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use zhoubao_application::weekly::{self, Weekly};
 use zhoubao_composer::{Document, csv, html, json as canonical, txt};
 use zhoubao_domain::code::Code;
-use zhoubao_typesetting::{Pages, PagesError, Role, lay_out};
+use zhoubao_typesetting::{Pages, PagesError, Role, lay_out, ofd};
 
 use crate::cli::{ComposeArgs, Format};
 use crate::commands::issue::find;
@@ -18,12 +18,13 @@ use crate::output::Output;
 use crate::wiring::Context;
 
 /// Every form, with the ending of its file. Those that need fonts come last: the others are written without.
-const FORMS: [(Format, &str); 5] = [
+const FORMS: [(Format, &str); 6] = [
     (Format::Txt, "txt"),
     (Format::Html, "html"),
     (Format::Json, "json"),
     (Format::Csv, "csv"),
     (Format::Pdf, "pdf"),
+    (Format::Ofd, "ofd"),
 ];
 
 /// Runs the command.
@@ -132,6 +133,7 @@ impl<'a> Issue<'a> {
             Format::Json => canonical::export(self.document),
             Format::Csv => csv::export(self.document),
             Format::Pdf => self.pages()?.pdf()?,
+            Format::Ofd => ofd::export(self.pages()?)?,
         })
     }
 
