@@ -161,16 +161,7 @@ fn write_page(xml: &mut String, page: &Page, fonts: &[Option<Font>], ids: &mut I
         let mut rest = run.glyphs.as_slice();
         while let Some(first) = rest.first() {
             let is_plain = font.subset.is_looked_up(first);
-            // Glyphs that a reader would not find by their characters are named by number, a group of joined
-            // characters by itself.
-            let length = if first.text.chars().count() > 1 {
-                1
-            } else {
-                let same = |it: &&Glyph| {
-                    font.subset.is_looked_up(it) == is_plain && it.text.chars().count() == 1
-                };
-                rest.iter().take_while(same).count()
-            };
+            let length = together(rest, |it| font.subset.is_looked_up(it));
             let (glyphs, after) = rest.split_at(length);
             write_text(xml, run, glyphs, is_plain, font, ids.next())?;
             rest = after;
@@ -181,6 +172,25 @@ fn write_page(xml: &mut String, page: &Page, fonts: &[Option<Font>], ids: &mut I
     }
     xml.push_str("</ofd:Layer></ofd:Content></ofd:Page>");
     Ok(())
+}
+
+/// How many of the first glyphs are one text: those that a reader finds by their characters, or those that are named by
+/// number. A group of joined characters is one by itself. So are spaces at either end of a text: readers cut them off,
+/// and with them would move what follows.
+fn together(glyphs: &[Glyph], is_looked_up: impl Fn(&Glyph) -> bool) -> usize {
+    let is_space = |it: &Glyph| it.text == " ";
+    let Some(first) = glyphs.first() else { return 0 };
+    if is_space(first) {
+        return glyphs.iter().take_while(|it| is_space(it)).count();
+    }
+    if first.text.chars().count() > 1 {
+        return 1;
+    }
+    let is_plain = is_looked_up(first);
+    let same = |it: &&Glyph| is_looked_up(it) == is_plain && it.text.chars().count() == 1;
+    let length = glyphs.iter().take_while(same).count();
+    let inked = glyphs[..length].iter().rposition(|it| !is_space(it));
+    inked.map_or(length, |it| it + 1)
 }
 
 fn write_text(

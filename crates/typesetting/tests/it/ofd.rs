@@ -73,6 +73,8 @@ fn texts(xml: &Xml<'_>) -> Vec<Text> {
         let mut x = boundary[0] + um(code.attribute("X").unwrap());
         let y = boundary[1] + um(code.attribute("Y").unwrap());
         let characters: Vec<char> = code.text().unwrap().chars().collect();
+        let read = code.text().unwrap();
+        assert!(read.trim() == read || read.trim().is_empty(), "readers cut spaces off: `{read}`");
         let deltas = code.attribute("DeltaX").map(ums).unwrap_or_default();
         assert_eq!(deltas.len() + 1, characters.len());
         let mut places = vec![];
@@ -97,6 +99,7 @@ fn texts(xml: &Xml<'_>) -> Vec<Text> {
 /// Documents with everything that an OFD may meet: joined dashes, rare characters, what means something in XML.
 fn documents() -> [Document; 2] {
     let strange = document(vec![
+        paragraph("  第 5 期 APP 于 2 月 — 上线 "),
         paragraph("目标——服务；<标签> & \"引号\" 'APP' 1<2，戢焜文——鿫——"),
         paragraph(&"一句话——说完。".repeat(60)),
     ]);
