@@ -45,39 +45,36 @@ pub(crate) fn all() -> Result<()> {
     poppler()
 }
 
-/// Finds or installs the fonts of the pages. `ZHOUBAO_FONTS` names another folder than the system's.
+/// Finds or installs the fonts of the pages. In the folder that `ZHOUBAO_FONTS` names, nothing is installed.
 pub(crate) fn fonts() -> Result<()> {
-    let missing = missing_fonts();
+    let named = std::env::var_os("ZHOUBAO_FONTS").map(PathBuf::from);
+    let folders = match &named {
+        Some(named) => vec![named.clone()],
+        None => FONT_FOLDERS.map(PathBuf::from).to_vec(),
+    };
+    let missing = missing_fonts(&folders);
     if missing.is_empty() {
         say("fonts are there");
         return Ok(());
     }
-    apt_install(&missing)?;
-    match missing_fonts().as_slice() {
-        [] => Ok(()),
-        packages => Err(format!(
-            "the packages `{}` brought no fonts into {}; put the folder of the fonts into ZHOUBAO_FONTS",
-            packages.join(" "),
-            FONT_FOLDERS.join(" or "),
-        )),
+    if named.is_none() {
+        let mut packages: Vec<_> = missing.iter().map(|(_, package)| *package).collect();
+        packages.dedup();
+        apt_install(&packages)?;
     }
+    let missing: Vec<_> = missing_fonts(&folders).iter().map(|(file, _)| *file).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let folders: Vec<_> = folders.iter().map(|it| it.display().to_string()).collect();
+    let (missing, folders) = (missing.join(", "), folders.join(" or "));
+    Err(format!("no {missing} in {folders}; put a folder that has them into ZHOUBAO_FONTS"))
 }
 
-/// Packages of which a font is not there.
-fn missing_fonts() -> Vec<&'static str> {
-    let named = std::env::var_os("ZHOUBAO_FONTS").map(PathBuf::from);
-    let folders = match named {
-        Some(named) => vec![named],
-        None => FONT_FOLDERS.map(PathBuf::from).to_vec(),
-    };
+/// Fonts that are not in these folders.
+fn missing_fonts(folders: &[PathBuf]) -> Vec<(&'static str, &'static str)> {
     let names: Vec<_> = folders.iter().flat_map(|it| file_names(it, FOLDERS_DEEP)).collect();
-    let mut packages: Vec<_> = FONTS
-        .iter()
-        .filter(|(file, _)| !names.iter().any(|it| it == file))
-        .map(|(_, package)| *package)
-        .collect();
-    packages.dedup();
-    packages
+    FONTS.into_iter().filter(|(file, _)| !names.iter().any(|it| it == file)).collect()
 }
 
 /// Folders within folders that are searched for fonts; a link that leads back would never end.
