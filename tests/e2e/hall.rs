@@ -148,7 +148,8 @@ impl Hall {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_zhoubao"));
         for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("ZHOUBAO_") {
+            // The fonts of the tests are those of the program.
+            if name.to_string_lossy().starts_with("ZHOUBAO_") && name != "ZHOUBAO_FONTS" {
                 command.env_remove(name);
             }
         }

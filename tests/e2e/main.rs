@@ -15,6 +15,7 @@ mod hall;
 mod keys;
 mod kills;
 mod nats;
+mod pages;
 mod refusals;
 mod repeats;
 mod rules;

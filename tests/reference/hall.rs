@@ -15,7 +15,7 @@ use zhoubao::wiring::Context;
 use zhoubao_application::clock::SystemClock;
 use zhoubao_application::weekly::{self, Weekly};
 use zhoubao_application::writer::{Unnumbered, Writer};
-use zhoubao_composer::txt;
+use zhoubao_composer::{Document, txt};
 use zhoubao_domain::event::{Event, Kind, Replacement};
 use zhoubao_domain::id::{EventRef, Stream};
 use zhoubao_domain::time::{hall_day, hall_zone};
@@ -68,6 +68,11 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
+    /// The composed issue.
+    pub(crate) fn document(&self) -> &Document {
+        &self.weekly.composed.document
+    }
+
     /// The printed text.
     pub(crate) fn text(&self) -> anyhow::Result<String> {
         Ok(String::from_utf8(txt::export(&self.weekly.composed.document))?)

@@ -6,6 +6,7 @@
 
 mod hall;
 mod input;
+mod pages;
 
 use std::collections::BTreeMap;
 
@@ -19,8 +20,13 @@ const SAMPLE: &str = include_str!("sample-2023-05.txt");
 
 async fn the_issue_comes_out(pair: Pair) -> anyhow::Result<()> {
     let played = Played::start(pair, Sample::load()?).await?;
-    let text = played.play().await?.text()?;
+    let issue = played.play().await?;
+    let text = issue.text()?;
     assert_eq!(text, SAMPLE);
+    if pair == Pair::SqliteSqlite {
+        // 版记 has no room under the 19 lines of the fourth page, and stands on a page of its own.
+        assert_eq!(pages::lines(issue.document())?, [18, 22, 22, 19, 4]);
+    }
     // Composing again, and composing what was signed, changes nothing.
     assert_eq!(played.compose("2023-05").await?, text);
     assert!(
@@ -34,6 +40,10 @@ async fn the_issue_comes_out(pair: Pair) -> anyhow::Result<()> {
         let issue = played.play().await?;
         assert!(issue.window_events >= 4_000, "{} single events", issue.window_events);
         assert_eq!(issue.text()?, reference.text);
+        if pair == Pair::SqliteSqlite {
+            // 报头 and 13 lines of text, three full pages, the rest and 版记.
+            assert_eq!(pages::lines(issue.document())?, [18, 22, 22, 22, 19]);
+        }
     }
     Ok(())
 }

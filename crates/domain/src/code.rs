@@ -242,6 +242,22 @@ codes! {
         "A rebuild computes other figures than those that were signed. The signed ones are kept.",
         "Show both to the auditor; find the event that differs with `zhoubao stats --as-of`.",
         "signed 94, rebuilt 95";
+    MissingGlyph = "E.330", "缺字 no face has the character",
+        "A character of the issue has no glyph in any face, or it is a control character, a mark of direction or a combining mark, which are not printed by themselves. No PDF and no OFD are made: a box would stand in its place.",
+        "Install a font that has the character, or put its file into the folder of the setting `fonts`; or replace the character in the text.",
+        "𫟵 (U+2B7F5) in a person's name";
+    MissingFont = "E.331", "缺字体 a font is missing",
+        "The page needs a face for each of 小标宋, 宋体, 仿宋, 黑体, 楷体, Latin letters and rare characters, and none was found for one of them. No PDF and no OFD are made; TXT, HTML, JSON and CSV need no font.",
+        "Install fonts: `apt-get install fonts-noto-cjk fonts-lxgw-wenkai fonts-liberation`; or name the folder of the hall's own fonts with the setting `fonts`.",
+        "no face for 楷体, looked for KaiTi, LXGW WenKai, …";
+    GlyphSubstituted = "W.332", "换字体 character from another face",
+        "The face of the paragraph does not have the character; another face of the page does and was used, so the character looks a little different.",
+        "Nothing, if the look is good enough; else give the hall's fonts a face that has the character.",
+        "焜 (U+711C), which 仿宋_GB2312 does not have";
+    PageRefused = "E.333", "排版失败 pages cannot be made",
+        "The typesetter refused the document, or what it laid out does not meet PDF/A-2a and PDF/UA-1. No PDF and no OFD are made.",
+        "Look at the paragraph that the message names; with another cause, report it with the canonical JSON of the issue.",
+        "a page with a turned text";
     NoInspection = "E.401", "未开展巡查 no inspection held",
         "「总体情况良好」 is a claim: it is printed only where a round was held. The issue says 本周未开展巡查.",
         "Hold the round, or sign the issue with that sentence.",

@@ -1,4 +1,4 @@
-//! Real servers for tests: a `nats-server` with JetStream, a PostgreSQL cluster.
+//! Real servers for tests: a `nats-server` with JetStream, a PostgreSQL cluster; and the fonts of pages.
 //!
 //! Each server has a port and a temporary directory of its own. It ends when its value is dropped, and also when the
 //! test process ends in any other way: a `static` is never dropped, and a killed test drops nothing.
@@ -11,6 +11,7 @@
 //!
 //! Read [`NatsServer`] and [`Postgres`] first; `process` and `scratch` say how nothing is left behind.
 
+mod fonts;
 mod nats;
 mod port;
 mod postgres;
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 
+pub use fonts::{FONTS, fonts};
 pub use nats::{NatsServer, NatsServerBuilder, NatsUser};
 pub use postgres::Postgres;
 

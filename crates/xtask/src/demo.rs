@@ -1,4 +1,4 @@
-//! Runs the demo with the servers that its arguments ask for.
+//! Runs the demo with the fonts of its pages and the servers that its arguments ask for.
 
 use std::os::unix::process::CommandExt as _;
 
@@ -7,6 +7,10 @@ use crate::setup;
 
 /// Replaces this process by the demo, so that its terminal, signals and exit code are the caller's own.
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
+    // Without fonts the demo still prints its issue, and says what the pages lack.
+    if let Err(error) = setup::fonts() {
+        say(&error);
+    }
     let mut demo = cargo(&["run", "--locked", "--package", "zhoubao", "--", "demo"]);
     demo.args(arguments);
     if needs_nats(arguments) {

@@ -25,7 +25,8 @@ Set-up, demo and test runs.
 
 Usage: cargo xtask <command>
 
-  setup [nats|postgres]  find or install the servers that tests and demo need
+  setup [nats|postgres|fonts|poppler]
+                         find or install what tests and demo need
   demo [arguments…]      run the demo; the arguments are those of `zhoubao demo`
   test [--fast]          everything that CI checks; --fast runs the tests only
   lint                   formatting and clippy
@@ -53,6 +54,8 @@ fn dispatch(words: &[&str]) -> Result<()> {
         ["setup"] => setup::all(),
         ["setup", "nats"] => setup::nats().map(drop),
         ["setup", "postgres"] => setup::postgres().map(drop),
+        ["setup", "fonts"] => setup::fonts(),
+        ["setup", "poppler"] => setup::poppler(),
         ["demo", arguments @ ..] => demo::run(arguments),
         ["test"] => test::all(),
         ["test", "--fast"] => test::fast(),

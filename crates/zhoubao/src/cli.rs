@@ -128,6 +128,7 @@ pub enum Command {
     Terminal(TerminalArgs),
     /// 编一期 composes an issue from what is recorded
     #[command(after_help = "例 examples:\n  zhoubao compose 2023-05\n  \
+        zhoubao compose 2023-05 --format pdf > 2023-05.pdf\n  \
         zhoubao compose 2023-w06 --format all --out issue/\n  \
         zhoubao compose 2023-05 --template data/templates/hotline.toml")]
     Compose(ComposeArgs),
@@ -829,6 +830,10 @@ pub enum Format {
     Json,
     /// The figures.
     Csv,
+    /// The printed page, PDF/A.
+    Pdf,
+    /// The same page, GB/T 33190.
+    Ofd,
     /// Every form.
     All,
 }

@@ -66,6 +66,7 @@ pub const KEYS: &[(&str, &str, &str)] = &[
         "",
         "存档目录 folder of the copy of the journal, on another disk; `serve` keeps it",
     ),
+    ("fonts", "", "字体目录 folder of the fonts for PDF and OFD, instead of the system's"),
     (
         "log",
         "",
@@ -232,6 +233,8 @@ pub struct Config {
     pub journal_bytes_max: u64,
     /// Folder of the archive, where one is kept.
     pub archive: Option<PathBuf>,
+    /// Folder of the fonts, where not the system's are used.
+    pub fonts: Option<PathBuf>,
     /// The tracing filter, where one is set.
     pub log: Option<String>,
     /// The form of the log.
@@ -516,6 +519,7 @@ impl Config {
             journal_replicas,
             journal_bytes_max: values.required("journal_bytes_max")?,
             archive: values.parse("archive")?,
+            fonts: values.parse("fonts")?,
             log: values.get("log")?,
             log_format: values.required("log_format")?,
             sources: BTreeMap::new(),
@@ -551,6 +555,7 @@ impl Default for Config {
             journal_replicas: 1,
             journal_bytes_max: 4 << 30,
             archive: None,
+            fonts: None,
             log: None,
             log_format: LogFormat::Text,
             sources: BTreeMap::new(),

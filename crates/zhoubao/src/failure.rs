@@ -57,7 +57,7 @@ impl Exit {
     #[must_use]
     pub fn of(code: Code) -> Self {
         match code {
-            Code::Configuration | Code::UnsafeBroker => Self::Configuration,
+            Code::Configuration | Code::UnsafeBroker | Code::MissingFont => Self::Configuration,
             Code::Unavailable | Code::Fenced | Code::ArchiveLags => Self::Unavailable,
             Code::SumsDiffer
             | Code::ChainBroken

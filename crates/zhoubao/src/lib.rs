@@ -14,6 +14,7 @@ pub mod config;
 pub mod failure;
 pub mod files;
 pub mod folder;
+pub mod fonts;
 pub mod output;
 pub mod play;
 pub mod projecting;

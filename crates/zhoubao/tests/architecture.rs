@@ -12,6 +12,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("zhoubao-contract", &["zhoubao-domain"]),
     ("zhoubao-composer", &["zhoubao-domain"]),
     ("zhoubao-outbox", &["zhoubao-domain"]),
+    ("zhoubao-typesetting", &["zhoubao-domain", "zhoubao-composer"]),
     ("zhoubao-projections", &["zhoubao-domain", "zhoubao-contract"]),
     (
         "zhoubao-application",
@@ -34,6 +35,7 @@ const KEPT_AWAY: &[(&str, &[&str])] = &[
     ("sqlx", &["zhoubao-store-sqlite", "zhoubao-store-postgres"]),
     ("clap", &["zhoubao"]),
     ("num-rational", &["zhoubao-composer"]),
+    ("typst", &["zhoubao-typesetting"]),
     (
         "tokio",
         &[

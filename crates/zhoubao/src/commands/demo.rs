@@ -9,9 +9,10 @@ use zhoubao_domain::figure::{Partition, Span};
 
 use crate::broker::Broker;
 use crate::cli::DemoArgs;
-use crate::commands::compose::write_all;
+use crate::commands::compose::Issue;
 use crate::config::{Address, JournalAt};
 use crate::failure::Failure;
+use crate::fonts;
 use crate::play::Player;
 use crate::projecting::stopped;
 use crate::sample::Sample;
@@ -56,12 +57,15 @@ pub async fn run(ctx: &Context, args: DemoArgs) -> Result<(), Failure> {
     let bar = ctx.output.progress(sample.weeks.len() as u64, "周 weeks");
     player.begin().await?;
     let mut last = None;
+    let mut lacking = None;
+    let fonts = fonts::of(&ctx.config);
     let mut rendering = Duration::ZERO;
     for week in &sample.weeks {
         player.week(week).await?;
         let weekly = player.finish(week).await?;
         let started = Instant::now();
-        write_all(&weekly, &folder.join("issues"))?;
+        let written = Issue::new(&weekly, &fonts, &ctx.output).write_all(&folder.join("issues"))?;
+        lacking = written.lacking.or(lacking);
         rendering += started.elapsed();
         bar.inc(1);
         last = Some((week, weekly));
@@ -123,6 +127,17 @@ pub async fn run(ctx: &Context, args: DemoArgs) -> Result<(), Failure> {
         began.elapsed().as_secs_f64(),
     ));
     ctx.output.note(format!("各期文件 files: {}", folder.join("issues").display()));
+    match lacking {
+        // The demo goes on without fonts: everything else is there.
+        Some(failure) => ctx.output.note(format!("没有 PDF without PDF: {failure}")),
+        None => {
+            let name = format!(
+                "{}-{:02}.pdf",
+                weekly.composed.document.metadata.year, weekly.composed.document.metadata.number
+            );
+            ctx.output.note(format!("末期 PDF: {}", folder.join("issues").join(name).display()));
+        }
+    }
     if !args.once {
         ctx.output.note(format!(
             "继续运行，Ctrl-C 结束。另开终端试 it goes on until Ctrl-C; in another terminal: zhoubao --dir {} stats --by window --week 2023-W06",

@@ -28,6 +28,7 @@ use crate::archive::{self, Checked};
 use crate::cli::DoctorArgs;
 use crate::config::{Address, JournalAt, StoreAt};
 use crate::failure::{Exit, Failure};
+use crate::fonts;
 use crate::output::Table;
 use crate::receipts::public_key;
 use crate::terminal::clock;
@@ -180,6 +181,7 @@ async fn look(ctx: &Context, findings: &mut Findings) {
         format!("journal {}, store {}", ctx.config.journal, ctx.config.store),
     );
     folder(ctx, findings);
+    fonts(ctx, findings);
     let hall = match ctx.hall() {
         Ok(hall) => hall,
         Err(failure) => return findings.fail("大厅 hall", failure),
@@ -265,6 +267,21 @@ fn folder(ctx: &Context, findings: &mut Findings) {
         );
     }
     disk(dir, findings);
+}
+
+/// Fonts may be missing where no issue is printed.
+fn fonts(ctx: &Context, findings: &mut Findings) {
+    let subject = "字体 fonts";
+    match fonts::names(&ctx.config) {
+        Ok(names) => {
+            let names: Vec<_> = names.iter().map(|(role, name)| format!("{role} {name}")).collect();
+            findings.ok(subject, names.join("，"));
+        }
+        Err(failure) => {
+            let next = failure.next.unwrap_or_default();
+            findings.warn(subject, failure.message, failure.code, next);
+        }
+    }
 }
 
 fn disk(dir: &Path, findings: &mut Findings) {

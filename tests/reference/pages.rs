@@ -1,0 +1,48 @@
+//! The issue on pages.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use anyhow::{Context as _, ensure};
+use zhoubao_composer::{Document, txt};
+use zhoubao_typesetting::fonts::{choose, describe};
+use zhoubao_typesetting::lay_out;
+
+/// Lower edge of the type area, µm; page numbers stand below.
+const FOOT_UM: i64 = 262_000;
+
+/// Lays an issue out, compares the text of its PDF, as another program reads it, with the plain text, and counts the
+/// lines of each page.
+pub(crate) fn lines(document: &Document) -> anyhow::Result<Vec<usize>> {
+    let files = zhoubao_test_support::fonts()?.into_iter().map(|path| {
+        let bytes = std::fs::read(&path)?;
+        Ok(describe(path, &bytes))
+    });
+    let files = files.collect::<anyhow::Result<Vec<_>>>()?;
+    let fonts = choose(&files)?.load(|path| std::fs::read(path))?;
+    let pages = lay_out(document, &fonts)?;
+    ensure!(pages.substitutions.is_empty(), "{:?}", pages.substitutions);
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("issue.pdf");
+    std::fs::write(&file, pages.pdf()?)?;
+    let output = Command::new("pdftotext")
+        .arg(&file)
+        .arg("-")
+        .output()
+        .context("`pdftotext` is missing, run `cargo xtask setup poppler`")?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let squeezed = |text: &[u8]| -> anyhow::Result<String> {
+        let text = std::str::from_utf8(text)?;
+        Ok(text.chars().filter(|it| !it.is_whitespace()).collect())
+    };
+    let mut read = squeezed(&output.stdout)?;
+    for number in 1..=pages.pages.len() {
+        read = read.replacen(&format!("—{number}—"), "", 1);
+    }
+    ensure!(read == squeezed(&txt::export(document))?, "the PDF reads otherwise: {read}");
+    let count = |page: &zhoubao_typesetting::Page| {
+        let places = page.runs.iter().map(|it| it.baseline_um).filter(|it| *it < FOOT_UM);
+        places.collect::<BTreeSet<_>>().len()
+    };
+    Ok(pages.pages.iter().map(count).collect())
+}
