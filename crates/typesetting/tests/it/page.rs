@@ -1,7 +1,7 @@
 //! The page of GB/T 9704.
 
 use proptest::prelude::*;
-use zhoubao_composer::document::BlockKind;
+use zhoubao_composer::document::{Block, BlockKind, Cell, Inline, Origin, Table};
 use zhoubao_typesetting::Role;
 use zhoubao_typesetting::page::Run;
 
@@ -226,5 +226,42 @@ proptest! {
             prop_assert!(start(run) >= LEFT_UM - CLOSE_UM, "{run:?}");
             prop_assert!(last <= RIGHT_UM - run.size_um / 4, "{run:?}");
         }
+    }
+}
+
+/// A table of two columns under a head that spans both, with so many rows.
+fn table(rows: usize) -> Block {
+    let cell = |text: &str, columns| Cell { inlines: vec![Inline::words(text)], columns, rows: 1 };
+    let mut all = vec![vec![cell("办件情况", 2)], vec![cell("地区", 1), cell("受理（件）", 1)]];
+    all.extend((1..=rows).map(|it| vec![cell("成都市", 1), cell(&it.to_string(), 1)]));
+    let table = Table { caption: vec![Inline::words("各地办件情况")], head: 2, rows: all };
+    let block = Block::new(BlockKind::Table, "", "", vec![], Origin::Computed);
+    Block { table: Some(table), ..block }
+}
+
+#[test]
+fn the_rows_of_a_table_stand_on_the_lines_of_the_page_and_its_head_on_each_page() {
+    let pages = laid_out(&document(vec![paragraph("见下表。"), table(40)])).pages;
+    assert!(pages.len() >= 3);
+    let places: Vec<_> = lines(&pages[1]).into_keys().collect();
+    assert_eq!(places.len(), 22);
+    assert!(places.windows(2).all(|it| (it[1] - it[0] - 10_227).abs() <= 1), "{places:?}");
+    for page in &pages {
+        let text: Vec<String> = lines(page).values().map(|it| read(it)).collect();
+        assert!(text.iter().any(|it| it == "地区受理（件）"), "{text:?}");
+        assert!(!page.rules.is_empty());
+    }
+    let all: String = pages.iter().flat_map(|it| &it.runs).map(Run::text).collect();
+    for row in 1..=40 {
+        assert!(squeezed(&all).contains(&format!("成都市{row}")), "{row}");
+    }
+}
+
+#[test]
+fn every_page_of_a_training_hall_says_so() {
+    let mut issue = issue();
+    issue.metadata.training = true;
+    for page in laid_out(&issue).pages {
+        assert!(page.runs.iter().any(|it| it.text().contains("培训，非正式文件")));
     }
 }

@@ -30,13 +30,7 @@ pub(crate) static FONTS: LazyLock<Fonts> = LazyLock::new(|| {
 });
 
 pub(crate) fn block(kind: BlockKind, marker: &str, text: &str) -> Block {
-    Block {
-        kind,
-        section: String::new(),
-        marker: marker.to_owned(),
-        inlines: vec![Inline::words(text)],
-        origin: Origin::Template,
-    }
+    Block::new(kind, "", marker, vec![Inline::words(text)], Origin::Template)
 }
 
 pub(crate) fn paragraph(text: &str) -> Block {
@@ -71,6 +65,7 @@ pub(crate) fn document(text: Vec<Block>) -> Document {
     let metadata = Metadata {
         title: "窗口工作周报".into(),
         hall: "政务服务大厅".into(),
+        training: false,
         publisher: "四川省政府政务服务和公共资源交易服务中心".into(),
         year: 2023,
         number: 5,
