@@ -9,10 +9,10 @@ use zhoubao_domain::calendar::{NamedDay, Period};
 use zhoubao_domain::code::Code;
 use zhoubao_domain::counting::{Rules, Severity};
 use zhoubao_domain::event::{
-    Act, Attempt, AuthorizationChange, ClassFigures, Endorsement, Event, InspectionResult,
-    IssueEvent, Kind, PARAMETERS_MAX, PEOPLE_MAX, Refusal, Replacement, Right,
-    SUBMISSION_BYTES_MAX, Setup, TABLE_COLUMNS_MAX, TABLE_ROWS_MAX, Tally, TerminalHead,
-    TerminalKey,
+    Act, Attempt, AuthorizationChange, ClassFigures, Endorsement, Event, FILES_MAX,
+    InspectionResult, IssueEvent, IssueFile, Kind, PARAMETERS_MAX, PEOPLE_MAX, Refusal,
+    Replacement, Right, SUBMISSION_BYTES_MAX, Setup, TABLE_COLUMNS_MAX, TABLE_ROWS_MAX, Tally,
+    TerminalHead, TerminalKey,
 };
 use zhoubao_domain::figure::Definition;
 use zhoubao_domain::id::{DeskTopic, Digest, EventRef, ParseIdError, SetupTopic, Stream};
@@ -107,6 +107,7 @@ kinds! {
     IssueReturned in Stream::Issues => issue_returned;
     IssueSignedOff in Stream::Issues => issue_signed_off;
     IssuePublished in Stream::Issues => issue_published;
+    IssueAmended in Stream::Issues => issue_amended;
     IssueVoided in Stream::Issues => issue_voided;
     HallDescribed in Stream::Setup(SetupTopic::Hall, _) => hall_described;
     WindowSet in Stream::Setup(SetupTopic::Window, _) => window_set;
@@ -558,7 +559,25 @@ fn issue_signed_off(it: wire::IssueSignedOff) -> Converted {
 }
 
 fn issue_published(it: wire::IssuePublished) -> Converted {
-    Ok(Event::Issue(IssueEvent::Published { issue: id(it.issue, "issue")? }))
+    if it.files.len() > FILES_MAX {
+        let detail = format!("field `files` has more than {FILES_MAX} entries");
+        return Err(Fault::new(Code::TooLarge, detail));
+    }
+    let files = it.files.into_iter().map(|it| {
+        Ok(IssueFile {
+            name: words(it.name, "name")?,
+            bytes: need(it.bytes, "bytes")?,
+            digest: digest(it.sha256, "sha256")?,
+        })
+    });
+    Ok(Event::Issue(IssueEvent::Published {
+        issue: id(it.issue, "issue")?,
+        files: files.collect::<Result<_, Fault>>()?,
+    }))
+}
+
+fn issue_amended(it: wire::IssueAmended) -> Converted {
+    Ok(Event::Issue(IssueEvent::Amended { issue: id(it.issue, "issue")?, note: reason(it.note)? }))
 }
 
 fn issue_voided(it: wire::IssueVoided) -> Converted {
@@ -1069,9 +1088,20 @@ fn issue_to_json(event: &IssueEvent) -> (&'static str, Vec<u8>) {
             };
             ("cn.zhoubao.IssueSignedOff.v1", json(&message))
         }
-        IssueEvent::Published { issue } => {
-            let message = wire::IssuePublished { issue: Some(issue.to_string()) };
+        IssueEvent::Published { issue, files } => {
+            let files = files.iter().map(|it| wire::issue_published::File {
+                name: Some(it.name.clone()),
+                bytes: Some(it.bytes),
+                sha256: Some(hex(&it.digest)),
+            });
+            let message =
+                wire::IssuePublished { issue: Some(issue.to_string()), files: files.collect() };
             ("cn.zhoubao.IssuePublished.v1", json(&message))
+        }
+        IssueEvent::Amended { issue, note } => {
+            let message =
+                wire::IssueAmended { issue: Some(issue.to_string()), note: Some(note.clone()) };
+            ("cn.zhoubao.IssueAmended.v1", json(&message))
         }
         IssueEvent::Voided { issue, reason } => {
             let message =

@@ -203,6 +203,20 @@ pub struct TerminalHead {
     pub number: u64,
 }
 
+/// A published file of an issue.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct IssueFile {
+    /// Its name: `2023-05.pdf`.
+    pub name: String,
+    /// Its length.
+    pub bytes: u64,
+    /// SHA-256 of its bytes, by which it is found again.
+    pub digest: Digest,
+}
+
+/// Most files of one issue.
+pub const FILES_MAX: usize = 50;
+
 /// A step in the life of an issue; all issues of a hall share one stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IssueEvent {
@@ -294,6 +308,15 @@ pub enum IssueEvent {
     Published {
         /// The issue.
         issue: ObjectId,
+        /// Its files, ascending by name. Empty in events of before they were recorded.
+        files: Vec<IssueFile>,
+    },
+    /// A new version of a signed issue is begun (更正); the one before stays as it is.
+    Amended {
+        /// The issue.
+        issue: ObjectId,
+        /// What is put right, as readers are told.
+        note: String,
     },
     /// A numbered issue is voided; its number stays visible.
     Voided {

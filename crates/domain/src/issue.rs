@@ -10,7 +10,9 @@ use jiff::civil::Date;
 
 use crate::calendar::Period;
 use crate::code::Code;
-use crate::event::{IssueEvent, Kind, PARAMETERS_MAX, Refusal, Right, Tally, TerminalHead};
+use crate::event::{
+    FILES_MAX, IssueEvent, IssueFile, Kind, PARAMETERS_MAX, Refusal, Right, Tally, TerminalHead,
+};
 use crate::id::{Digest, ObjectId, UserId};
 use crate::registry::Registry;
 
@@ -74,6 +76,17 @@ pub struct SignOff {
     pub by: Option<UserId>,
 }
 
+/// A version that was signed off before the present one was begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edition {
+    /// Its sign-off.
+    pub sign_off: SignOff,
+    /// Its files; empty where it was not published.
+    pub files: Vec<IssueFile>,
+    /// What it put right; none of the first version.
+    pub note: Option<String>,
+}
+
 /// One issue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Issue {
@@ -97,8 +110,14 @@ pub struct Issue {
     pub submissions: Vec<(u32, ObjectId)>,
     /// The freeze, once there is one.
     pub freeze: Option<Freeze>,
-    /// The sign-off, once there is one.
+    /// The sign-off of the present version, once there is one.
     pub sign_off: Option<SignOff>,
+    /// Files of the present version, once it is published.
+    pub files: Vec<IssueFile>,
+    /// What the present version puts right; none of the first.
+    pub amendment: Option<String>,
+    /// Versions before the present one, in order.
+    pub editions: Vec<Edition>,
     /// Everybody who drafted: opened, set the period, adopted, froze or submitted.
     pub drafters: BTreeSet<UserId>,
 }
@@ -184,8 +203,15 @@ pub enum Command {
         /// Digest of the canonical issue.
         document: Digest,
     },
-    /// Put it out.
-    Publish(ObjectId),
+    /// Put it out: it was rendered, and its files are kept.
+    Publish {
+        /// The issue.
+        issue: ObjectId,
+        /// Its files, ascending by name; that of the canonical issue among them.
+        files: Vec<IssueFile>,
+    },
+    /// Begin a new version of a signed issue, with what readers are told of it.
+    Amend(ObjectId, String),
     /// Void it.
     Void(ObjectId, String),
 }
@@ -200,7 +226,8 @@ pub const LAST_RUNNING_NUMBER_MAX: u32 = 99_999;
 /// Decides what happens when `command` of `actor` meets the hall's issues. No event means: already so.
 ///
 /// A command that is sent again is accepted silently as long as the issue still is as it says. [`Command::Return`]
-/// leaves nothing to tell a repetition by; the idempotency key of its event does that (design §3.11).
+/// and [`Command::Amend`] leave nothing to tell a repetition by; the idempotency key of their event does that (design
+/// §3.11).
 ///
 /// # Errors
 ///
@@ -212,16 +239,20 @@ pub fn decide(
     actor: Option<&UserId>,
 ) -> Result<Vec<IssueEvent>, Refusal> {
     let right = match &command {
-        Command::EnterOpening(_) => Right::Administer,
-        Command::SignOff { .. } | Command::Return(..) | Command::Void(..) => Right::Sign,
+        Command::EnterOpening(_) => Some(Right::Administer),
+        Command::SignOff { .. } | Command::Return(..) | Command::Void(..) => Some(Right::Sign),
         Command::Open { .. }
         | Command::SetPeriod(..)
         | Command::Adopt { .. }
         | Command::Freeze { .. }
         | Command::Submit(_)
-        | Command::Publish(_) => Right::Edit,
+        | Command::Amend(..) => Some(Right::Edit),
+        // Nobody decides it: it follows from the sign-off, and says what that was bound to.
+        Command::Publish { .. } => None,
     };
-    if !registry.may(actor, right) {
+    if let Some(right) = right
+        && !registry.may(actor, right)
+    {
         let who = actor.map_or("—", UserId::as_str);
         return Err(Refusal::new(
             Code::NoRight,
@@ -365,7 +396,7 @@ pub fn decide(
                 ));
             }
             let unsigned = book.of_series(it.series.as_ref()).find(|(_, other)| {
-                other.period.last() < it.period.first() && other.sign_off.is_none()
+                other.period.last() < it.period.first() && other.numbers().is_none()
             });
             if let Some((other, _)) = unsigned {
                 return Err(Refusal::new(
@@ -378,8 +409,12 @@ pub fn decide(
                     format!("印发日期 {issued_on} 早于本期末 lies before the period's end");
                 return Err(Refusal::new(Code::OutOfRange, detail));
             }
-            let year = it.period.year();
-            let (number, running_number) = book.next_numbers(it.series.as_ref(), year);
+            // A new version keeps the numbers of the first.
+            let (year, number, running_number) = it.numbers().unwrap_or_else(|| {
+                let year = it.period.year();
+                let (number, running_number) = book.next_numbers(it.series.as_ref(), year);
+                (year, number, running_number)
+            });
             Ok(vec![IssueEvent::SignedOff {
                 issue,
                 year,
@@ -390,13 +425,26 @@ pub fn decide(
                 document,
             }])
         }
-        Command::Publish(issue) => {
+        Command::Publish { issue, files } => {
             let it = book.find_live(&issue)?;
-            if it.stage == Stage::Published {
+            if it.stage == Stage::Published && it.files == files {
                 return Ok(vec![]);
             }
             it.require(&issue, &[Stage::SignedOff])?;
-            Ok(vec![IssueEvent::Published { issue }])
+            let signed = it.sign_off.as_ref().map(|it| it.document);
+            if !files.iter().any(|it| Some(it.digest) == signed) {
+                let detail = "文件中没有签发的正文 none of the files is the text that was signed";
+                return Err(Refusal::new(Code::SignedFiguresDiffer, detail));
+            }
+            if files.len() > FILES_MAX || files.windows(2).any(|it| it[0].name >= it[1].name) {
+                let detail = "文件过多、重名或未排序 too many files, or not ascending by name";
+                return Err(Refusal::new(Code::Malformed, detail));
+            }
+            Ok(vec![IssueEvent::Published { issue, files }])
+        }
+        Command::Amend(issue, note) => {
+            book.find_live(&issue)?.require(&issue, &[Stage::SignedOff, Stage::Published])?;
+            Ok(vec![IssueEvent::Amended { issue, note: required(note)? }])
         }
         Command::Void(issue, reason) => {
             let it = book.find(&issue)?;
@@ -424,6 +472,20 @@ fn required(reason: String) -> Result<String, Refusal> {
 }
 
 impl Issue {
+    /// Year, number of the year and running number, once they are allotted; every version has the same.
+    #[must_use]
+    pub fn numbers(&self) -> Option<(i16, u32, u32)> {
+        let first = self.editions.first().map(|it| &it.sign_off);
+        let signed = first.or(self.sign_off.as_ref())?;
+        Some((signed.year, signed.number, signed.running_number))
+    }
+
+    /// Which version the present one is, from 1.
+    #[must_use]
+    pub fn version(&self) -> usize {
+        self.editions.len() + 1
+    }
+
     fn require(&self, id: &ObjectId, stages: &[Stage]) -> Result<(), Refusal> {
         if stages.contains(&self.stage) {
             return Ok(());
@@ -527,16 +589,16 @@ impl IssueBook {
     #[must_use]
     pub fn next_numbers(&self, series: Option<&ObjectId>, year: i16) -> (u32, u32) {
         let of_series = || self.issues.values().filter(|it| it.series.as_ref() == series);
-        let signed = || of_series().filter_map(|it| it.sign_off.as_ref());
+        let signed = || of_series().filter_map(Issue::numbers);
         // The last numbers before the first event are those of the main series.
         let opening = self.opening.as_ref().filter(|_| series.is_none());
         let number = signed()
-            .filter(|it| it.year == year)
-            .map(|it| it.number)
+            .filter(|(of, ..)| *of == year)
+            .map(|(_, number, _)| number)
             .chain(opening.filter(|it| it.through.year() == year).map(|it| it.last_number))
             .max();
         let running = signed()
-            .map(|it| it.running_number)
+            .map(|(.., running)| running)
             .chain(opening.map(|it| it.last_running_number))
             .max();
         (number.unwrap_or(0).saturating_add(1), running.unwrap_or(0).saturating_add(1))
@@ -545,14 +607,14 @@ impl IssueBook {
     /// The numbers an issue has, or would get if everything before it were signed off in order (拟编号).
     #[must_use]
     pub fn proposed_numbers(&self, issue: &Issue) -> (i16, u32, u32) {
-        if let Some(done) = &issue.sign_off {
-            return (done.year, done.number, done.running_number);
+        if let Some(numbers) = issue.numbers() {
+            return numbers;
         }
         let year = issue.period.year();
         let (number, running) = self.next_numbers(issue.series.as_ref(), year);
         let before = || {
             self.of_series(issue.series.as_ref())
-                .filter(|(_, it)| it.sign_off.is_none() && it.period.last() < issue.period.first())
+                .filter(|(_, it)| it.numbers().is_none() && it.period.last() < issue.period.first())
         };
         let of_year = before().filter(|(_, it)| it.period.year() == year).count();
         let in_all = before().count();
@@ -636,6 +698,9 @@ impl IssueBook {
                     submissions: vec![],
                     freeze: None,
                     sign_off: None,
+                    files: vec![],
+                    amendment: None,
+                    editions: vec![],
                     drafters: drafter.into_iter().collect(),
                 });
             }
@@ -681,8 +746,21 @@ impl IssueBook {
                     by: drafter.clone(),
                 });
             }),
-            IssueEvent::Published { issue } => {
-                self.change(issue, None, &[Stage::SignedOff], |it| it.stage = Stage::Published);
+            IssueEvent::Published { issue, files } => {
+                self.change(issue, None, &[Stage::SignedOff], |it| {
+                    it.stage = Stage::Published;
+                    it.files.clone_from(files);
+                });
+            }
+            IssueEvent::Amended { issue, note } => {
+                self.change(issue, drafter, &[Stage::SignedOff, Stage::Published], |it| {
+                    // The figures stay as they are, unless the editor freezes them anew.
+                    it.stage = Stage::Frozen;
+                    let note = it.amendment.replace(note.clone());
+                    let files = std::mem::take(&mut it.files);
+                    let sign_off = it.sign_off.take();
+                    it.editions.extend(sign_off.map(|sign_off| Edition { sign_off, files, note }));
+                });
             }
             IssueEvent::Voided { issue, .. } => {
                 let live = [

@@ -8,10 +8,11 @@ use jiff::civil::{Date, date};
 use proptest::prelude::*;
 use zhoubao_domain::calendar::Period;
 use zhoubao_domain::code::Code;
-use zhoubao_domain::event::{IssueEvent, Kind, Right, Setup, Tally, TerminalHead};
+use zhoubao_domain::event::{IssueEvent, IssueFile, Kind, Right, Setup, Tally, TerminalHead};
 use zhoubao_domain::id::{Digest, ObjectId, UserId};
 use zhoubao_domain::issue::{
-    Command, Issue, IssueBook, LAST_NUMBER_MAX, LAST_RUNNING_NUMBER_MAX, Opening, Stage, decide,
+    Command, Issue, IssueBook, LAST_NUMBER_MAX, LAST_RUNNING_NUMBER_MAX, Opening, SignOff, Stage,
+    decide,
 };
 use zhoubao_domain::registry::Registry;
 
@@ -116,7 +117,21 @@ fn signed(issue: &str, year: i16, number: u32, running_number: u32) -> Fact {
 }
 
 fn published(issue: &str) -> Fact {
-    (IssueEvent::Published { issue: id(issue) }, EDITOR)
+    (IssueEvent::Published { issue: id(issue), files: files() }, EDITOR)
+}
+
+fn amended(issue: &str) -> Fact {
+    (IssueEvent::Amended { issue: id(issue), note: "更正一处".into() }, EDITOR)
+}
+
+/// Files of an issue that was signed as [`signed`] says.
+fn files() -> Vec<IssueFile> {
+    let file = |name: &str, byte| IssueFile { name: name.into(), bytes: 3, digest: digest(byte) };
+    vec![file("2023-01.json", 6), file("2023-01.txt", 9)]
+}
+
+fn publish(issue: &str) -> Command {
+    Command::Publish { issue: id(issue), files: files() }
 }
 
 fn voided(issue: &str) -> Fact {
@@ -243,6 +258,7 @@ fn every_command_in_every_stage() {
         ("sign",                   ["no",   "no",  "no",  "yes",    "no",    "-",   "-",      "no"]),
         ("sign another text",      ["no",   "no",  "no",  "yes",    "no",    "no",  "no",     "no"]),
         ("publish",                ["no",   "no",  "no",  "no",     "no",    "yes", "-",      "no"]),
+        ("amend",                  ["no",   "no",  "no",  "no",     "no",    "yes", "yes",    "no"]),
         ("void",                   ["no",   "yes", "yes", "yes",    "yes",   "yes", "yes",    "-"]),
     ];
     let other_text = || match sign("a") {
@@ -270,7 +286,8 @@ fn every_command_in_every_stage() {
             "return" => (return_("a"), LEADER, returned("a")),
             "sign" => (sign("a"), LEADER, signed("a", 2023, 1, 1)),
             "sign another text" => (other_text(), LEADER, signed("a", 2023, 1, 1)),
-            "publish" => (Command::Publish(id("a")), EDITOR, published("a")),
+            "publish" => (publish("a"), EDITOR, published("a")),
+            "amend" => (Command::Amend(id("a"), "更正一处".into()), EDITOR, amended("a")),
             _ => (void("a"), LEADER, voided("a")),
         };
         let mut event = event;
@@ -292,6 +309,69 @@ fn every_command_in_every_stage() {
 }
 
 #[test]
+fn a_new_version_keeps_the_numbers_and_the_version_before() {
+    let given = [
+        opened("a", week(0)),
+        frozen("a", 10),
+        submitted("a"),
+        signed("a", 2023, 1, 1),
+        published("a"),
+        opened("b", week(1)),
+        frozen("b", 20),
+        submitted("b"),
+        amended("a"),
+    ];
+    let now = book(&given);
+    assert_eq!(now.issues[&id("a")].version(), 2);
+    assert_eq!(now.issues[&id("a")].editions[0].files, files());
+    assert_eq!(now.proposed_numbers(&now.issues[&id("a")]), (2023, 1, 1));
+    // It neither holds up the next issue nor gives its number away, and its figures stay what that one carries.
+    check(&given, (sign("b"), LEADER), Ok(&[signed("b", 2023, 2, 2)]));
+    check(&given, (freeze("a", 30), EDITOR), Err(Code::IssueOrder));
+    check(&given, (adopt("a", "s2", 1), EDITOR), Ok(&[adopted("a", "s2", 1)]));
+    let submitted = joined(&[&given, &[submitted("a")]]);
+    check(&submitted, (sign("a"), LEADER), Ok(&[signed("a", 2023, 1, 1)]));
+    // Whoever began it drafted it.
+    check(&submitted, (sign("a"), BOTH), Ok(&[signed("a", 2023, 1, 1)]));
+    let by_both = (IssueEvent::Amended { issue: id("a"), note: "x".into() }, BOTH);
+    let submitted = joined(&[&given[..8], &[by_both, submitted[9].clone()]]);
+    check(&submitted, (sign("a"), BOTH), Err(Code::FourEyes));
+}
+
+#[test]
+fn a_note_for_the_readers_is_required_of_a_new_version() {
+    let given = [
+        opened("a", week(0)),
+        frozen("a", 10),
+        submitted("a"),
+        signed("a", 2023, 1, 1),
+        published("a"),
+    ];
+    let amend = Command::Amend(id("a"), " ".into());
+    check(&given, (amend, EDITOR), Err(Code::NoReason));
+}
+
+#[test]
+fn what_is_published_holds_the_text_that_was_signed() {
+    let given = [opened("a", week(0)), frozen("a", 10), submitted("a"), signed("a", 2023, 1, 1)];
+    let publish = |files| Command::Publish { issue: id("a"), files };
+    let only = |at: usize| vec![files()[at].clone()];
+    check(&given, (publish(vec![]), EDITOR), Err(Code::SignedFiguresDiffer));
+    check(&given, (publish(only(1)), EDITOR), Err(Code::SignedFiguresDiffer));
+    let mut unsorted = files();
+    unsorted.reverse();
+    check(&given, (publish(unsorted), EDITOR), Err(Code::Malformed));
+    let twice = publish([only(0), only(0)].concat());
+    check(&given, (twice, EDITOR), Err(Code::Malformed));
+    // A machine does it: it needs nobody's right.
+    let decided = decide(&book(&given), &registry(), publish(files()), None);
+    assert_eq!(decided, Ok(vec![published("a").0]));
+    // Other files than those that are out.
+    let out = joined(&[&given, &[published("a")]]);
+    check(&out, (publish(only(0)), EDITOR), Err(Code::IssueState));
+}
+
+#[test]
 fn each_command_needs_its_right() {
     let given = [opened("a", week(0)), frozen("a", 1)];
     let commands = [
@@ -303,7 +383,7 @@ fn each_command_needs_its_right() {
         (Command::Submit(id("a")), Right::Edit),
         (return_("a"), Right::Sign),
         (sign("a"), Right::Sign),
-        (Command::Publish(id("a")), Right::Edit),
+        (Command::Amend(id("a"), "更正".into()), Right::Edit),
         (void("a"), Right::Sign),
     ];
     for (command, right) in commands {
@@ -856,7 +936,8 @@ fn any_command() -> impl Strategy<Value = Command> {
         any_issue().prop_map(|issue| Command::Submit(id(issue))),
         (any_issue(), "|改").prop_map(|(issue, why)| Command::Return(id(issue), why)),
         any_issue().prop_map(sign),
-        any_issue().prop_map(|issue| Command::Publish(id(issue))),
+        any_issue().prop_map(publish),
+        (any_issue(), "|改").prop_map(|(issue, why)| Command::Amend(id(issue), why)),
         (any_issue(), "|错").prop_map(|(issue, why)| Command::Void(id(issue), why)),
     ]
 }
@@ -889,15 +970,19 @@ fn next_step(
         Some(Stage::Open) => (freeze(issue, cut), EDITOR),
         Some(Stage::Frozen) => (Command::Submit(id(issue)), SECOND_EDITOR),
         Some(Stage::Submitted) => (sign(issue), LEADER),
-        Some(Stage::SignedOff | Stage::Published | Stage::Voided) => {
-            (Command::Publish(id(issue)), EDITOR)
-        }
+        Some(Stage::SignedOff | Stage::Published | Stage::Voided) => (publish(issue), EDITOR),
     }
 }
 
 /// What a signed issue may never lose.
 fn essence(it: &Issue) -> impl PartialEq + std::fmt::Debug + use<> {
     (it.period, it.freeze.clone(), it.submissions.clone(), it.sign_off.clone(), it.drafters.clone())
+}
+
+/// Every sign-off of an issue, in order: a new version takes nothing from the ones before.
+fn sign_offs(it: &Issue) -> Vec<SignOff> {
+    let before = it.editions.iter().map(|it| it.sign_off.clone());
+    before.chain(it.sign_off.clone()).collect()
 }
 
 fn check_book(book: &IssueBook) -> Result<(), TestCaseError> {
@@ -930,7 +1015,8 @@ fn check_book(book: &IssueBook) -> Result<(), TestCaseError> {
                 prop_assert!(!it.drafters.is_empty());
                 prop_assert!(it.freeze.is_some());
             }
-            None => unsigned = true,
+            // A new version of a numbered issue holds up nobody.
+            None => unsigned |= it.numbers().is_none(),
         }
         if let Some(opening) = &book.opening {
             prop_assert!(it.period.first() > opening.through);
@@ -953,12 +1039,7 @@ fn check_numbers(book: &IssueBook, allotted: &[(i16, u32, u32)]) -> Result<(), T
         running += 1;
         prop_assert_eq!((*number, *running_number), (*last, running));
     }
-    let mut kept: Vec<_> = book
-        .issues
-        .values()
-        .filter_map(|it| it.sign_off.as_ref())
-        .map(|it| (it.year, it.number, it.running_number))
-        .collect();
+    let mut kept: Vec<_> = book.issues.values().filter_map(Issue::numbers).collect();
     kept.sort_by_key(|it| it.2);
     prop_assert_eq!(&kept[..], allotted, "every number stays visible");
     Ok(())
@@ -985,17 +1066,24 @@ fn run(steps: Vec<Step>) -> Result<usize, TestCaseError> {
             if let IssueEvent::SignedOff { issue, year, number, running_number, .. } = event {
                 let numbers = (*year, *number, *running_number);
                 prop_assert_eq!(book.proposed_numbers(&book.issues[issue]), numbers);
-                allotted.push(numbers);
+                // A new version has the numbers of the first.
+                if book.issues[issue].editions.is_empty() {
+                    allotted.push(numbers);
+                }
             }
             book.evolve(event, actor.as_ref());
         }
         prop_assert_eq!(events.is_empty(), book == before, "an event changes something");
-        for (id, it) in before.issues.iter().filter(|(_, it)| it.sign_off.is_some()) {
-            prop_assert_eq!(essence(it), essence(&book.issues[id]));
+        for (id, it) in &before.issues {
+            let now = &book.issues[id];
+            prop_assert!(sign_offs(now).starts_with(&sign_offs(it)), "nothing signed is lost");
+            if it.sign_off.is_some() && it.editions.len() == now.editions.len() {
+                prop_assert_eq!(essence(it), essence(now));
+            }
         }
         check_book(&book)?;
         check_numbers(&book, &allotted)?;
-        if !matches!(command, Command::Return(..)) {
+        if !matches!(command, Command::Return(..) | Command::Amend(..)) {
             let again = decide(&book, &registry, command, actor.as_ref());
             prop_assert_eq!(again, Ok(vec![]), "sent again");
         }
@@ -1049,6 +1137,7 @@ fn any_event() -> impl Strategy<Value = IssueEvent> {
         (any_issue(), any::<i16>(), number(), number())
             .prop_map(|(issue, year, number, running)| signed(issue, year, number, running).0),
         any_issue().prop_map(|issue| published(issue).0),
+        any_issue().prop_map(|issue| amended(issue).0),
         any_issue().prop_map(|issue| voided(issue).0),
     ]
 }
@@ -1068,7 +1157,8 @@ proptest! {
             book.evolve(&event, actor.map(user).as_ref());
             for (id, it) in &before.issues {
                 let now = &book.issues[id];
-                if it.sign_off.is_some() {
+                prop_assert!(sign_offs(now).starts_with(&sign_offs(it)));
+                if it.sign_off.is_some() && it.editions.len() == now.editions.len() {
                     prop_assert_eq!(essence(it), essence(now));
                     prop_assert!(it.stage <= now.stage);
                 }
