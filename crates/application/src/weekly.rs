@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
+use zhoubao_composer::document::Amendment;
 use zhoubao_composer::material::{
     Checklist, CoverageHole, EarlierIssue, HolderChange, Scope, ScopeChange, Statistics, Submission,
 };
@@ -108,7 +109,32 @@ pub async fn compose(
     id: &ObjectId,
     issued_on: Option<Date>,
 ) -> Result<Weekly, WeeklyError> {
-    compose_by(store, hall, id, issued_on, None).await
+    compose_by(store, hall, id, What::Present(issued_on)).await
+}
+
+/// Composes a version of an issue that was signed off, from 1, as it was signed.
+///
+/// # Errors
+///
+/// As [`compose`]; E.500 where there is no such version, or where a later one was frozen anew: its figures are in its
+/// published files only.
+pub async fn compose_version(
+    store: &dyn ReadModels,
+    hall: &HallCode,
+    id: &ObjectId,
+    version: usize,
+) -> Result<Weekly, WeeklyError> {
+    compose_by(store, hall, id, What::Version(version)).await
+}
+
+/// Which version of an issue is composed.
+enum What {
+    /// The present one; before its sign-off with this date in its masthead.
+    Present(Option<Date>),
+    /// One that was signed off, from 1.
+    Version(usize),
+    /// A draft by another template.
+    Trial(Trial),
 }
 
 /// Composes the figures of an issue by another template, as a draft that nobody signed.
@@ -122,18 +148,21 @@ pub async fn try_template(
     id: &ObjectId,
     trial: Trial,
 ) -> Result<Weekly, WeeklyError> {
-    compose_by(store, hall, id, None, Some(trial)).await
+    compose_by(store, hall, id, What::Trial(trial)).await
 }
 
 async fn compose_by(
     store: &dyn ReadModels,
     hall: &HallCode,
     id: &ObjectId,
-    issued_on: Option<Date>,
-    trial: Option<Trial>,
+    what: What,
 ) -> Result<Weekly, WeeklyError> {
     let facts = store.snapshot(hall, &SnapshotQuery::facts()).await?.facts;
-    let known = Known::from_facts(&facts, u64::MAX)?;
+    let present = Known::from_facts(&facts, u64::MAX)?;
+    let as_of = as_of(&present, id, &what)?;
+    let cut_now = find(&present, id)?.freeze.as_ref().map(|it| it.cut);
+    // What was signed is made of what was recorded before: news that are filed anew change nothing of it.
+    let known = if as_of == u64::MAX { present } else { Known::from_facts(&facts, as_of)? };
     let issue = find(&known, id)?;
     let previous = known.book.previous(issue.series.as_ref(), issue.period);
     let earlier = earlier(&known, issue);
@@ -143,6 +172,12 @@ async fn compose_by(
         issue.freeze.as_ref().map(|it| it.cut).ok_or_else(|| {
             Refusal::new(Code::IssueState, format!("期 {id} 尚未冻结 is not frozen"))
         })?;
+    if cut_now != Some(cut) {
+        let detail = format!(
+            "此版之后数据重新冻结，请取已发布的文件 the figures were frozen anew after this version of {id}: take its published files"
+        );
+        return Err(Refusal::new(Code::IssueState, detail).into());
+    }
     let previous_cut = previous.and_then(|(_, it)| Some(it.freeze.as_ref()?.cut)).unwrap_or(0);
     let query = SnapshotQuery {
         first: figure::first_day(issue.period, previous_last),
@@ -161,7 +196,7 @@ async fn compose_by(
     };
     // One transaction, so that the sums compared below are of one moment.
     let snapshot = store.snapshot(hall, &query).await?;
-    let now = Known::from_facts(&snapshot.facts, u64::MAX)?;
+    let now = Known::from_facts(&snapshot.facts, as_of)?;
     let then = Known::from_facts(&snapshot.facts, cut)?;
     let issue = find(&now, id)?;
     let figures = snapshot.figures.get(id).cloned().unwrap_or_default();
@@ -199,6 +234,11 @@ async fn compose_by(
         let detail = format!("签发 signed {} ≠ 现 now {digest}", signed.figures);
         return Err(Refusal::new(Code::SignedFiguresDiffer, detail).into());
     }
+    let (issued_on, trial) = match what {
+        What::Present(issued_on) => (issued_on, None),
+        What::Version(_) => (None, None),
+        What::Trial(trial) => (None, Some(trial)),
+    };
     let gathered = Gather { hall, now: &now, then: &then, issue, id, snapshot: &snapshot, cut };
     let mut material =
         gathered.material(definitions, figures, previous_last, previous_cut, issued_on)?;
@@ -241,6 +281,24 @@ fn earlier<'a>(
     earlier.sort_by_key(|(_, period, _)| std::cmp::Reverse(period.last()));
     earlier.truncate(EARLIER_ISSUES_MAX);
     earlier
+}
+
+/// The position up to which the facts of a version count.
+fn as_of(present: &Known, id: &ObjectId, what: &What) -> Result<u64, Refusal> {
+    let issue = find(present, id)?;
+    let signed = present.signed_at.get(id).map_or(&[][..], Vec::as_slice);
+    match what {
+        What::Trial(_) => Ok(u64::MAX),
+        What::Present(_) if issue.sign_off.is_none() => Ok(u64::MAX),
+        What::Present(_) => Ok(signed.last().copied().unwrap_or(u64::MAX)),
+        What::Version(version) => {
+            let position = version.checked_sub(1).and_then(|it| signed.get(it));
+            position.copied().ok_or_else(|| {
+                let detail = format!("期 {id} 没有第{version}版 has no version {version}");
+                Refusal::new(Code::IssueState, detail)
+            })
+        }
+    }
 }
 
 fn find<'a>(known: &'a Known, id: &ObjectId) -> Result<&'a Issue, Refusal> {
@@ -440,6 +498,10 @@ impl Gather<'_> {
             tables: then.tables.clone(),
             earlier: vec![],
             parameters: issue.parameters.clone(),
+            amendment: issue.amendment.clone().map(|note| Amendment {
+                version: u32::try_from(issue.version()).unwrap_or(u32::MAX),
+                note,
+            }),
         })
     }
 

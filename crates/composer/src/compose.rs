@@ -106,6 +106,7 @@ pub fn compose(material: &Material, template: &Template) -> Result<Composed, Com
         year: material.year,
         number: material.number,
         running_number: material.running_number,
+        amendment: material.amendment.clone(),
         proposed: material.proposed,
         issued_on: material.issued_on,
         first_day: material.period.first(),
@@ -273,8 +274,25 @@ impl Composer<'_> {
                 let Some(issued_on) = self.material.issued_on else { continue };
                 own.push(("issued_on", date(issued_on)));
             }
-            let inlines = self.render("报头 masthead", wording, own);
+            let mut inlines = self.render("报头 masthead", wording, own);
+            if line.kind == MastheadKind::IssueNumber {
+                inlines.extend(self.amendment());
+            }
             self.push(line.kind.block(), String::new(), inlines);
+        }
+    }
+
+    /// What is printed after the number of a version that is not the first. Here and not by the template, which a hall
+    /// may change.
+    fn amendment(&self) -> Vec<Inline> {
+        match self.material.amendment.as_ref().map(|it| it.version) {
+            None => vec![],
+            Some(2) => vec![Inline::words("（更正版）")],
+            Some(version) => {
+                let text = version.saturating_sub(1).to_string();
+                let times = Inline::Field { field: Field::Ordinal, text };
+                vec![Inline::words("（第"), times, Inline::words("次更正版）")]
+            }
         }
     }
 

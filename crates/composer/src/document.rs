@@ -32,6 +32,9 @@ pub struct Metadata {
     pub number: u32,
     /// 总第 M 期.
     pub running_number: u32,
+    /// What a version after the first puts right; left out in the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amendment: Option<Amendment>,
     /// Not yet signed off.
     pub proposed: bool,
     /// Date of the masthead.
@@ -51,6 +54,15 @@ pub struct Metadata {
     /// Digest of the template's source.
     #[serde(with = "text")]
     pub template: Digest,
+}
+
+/// A new version of an issue that was signed before (更正).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Amendment {
+    /// Which version this is, from 2.
+    pub version: u32,
+    /// What it puts right, as readers are told.
+    pub note: String,
 }
 
 /// One paragraph of print.

@@ -112,6 +112,14 @@ impl Page<'_> {
         if metadata.proposed {
             self.html.push_str("<p class=\"draft\">未签发稿，期号为拟编号</p>\n");
         }
+        if let Some(amendment) = &metadata.amendment {
+            let note = Escaped(&amendment.note);
+            writeln!(
+                self.html,
+                "<p class=\"draft\">更正版（第{}版）：{note}</p>",
+                amendment.version
+            )?;
+        }
         self.masthead(document)?;
         for block in &document.blocks {
             if !is_masthead(block.kind) && !is_imprint(block.kind) {

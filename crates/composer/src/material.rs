@@ -8,6 +8,8 @@ use zhoubao_domain::event::{ClassFigures, InspectionResult};
 use zhoubao_domain::figure::{Adjustment, Definition, Figure, FigureKey, Figures, Partition, Span};
 use zhoubao_domain::id::{Digest, ObjectId};
 
+use crate::document::Amendment;
+
 /// Everything that one issue is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Material {
@@ -72,6 +74,8 @@ pub struct Material {
     pub earlier: Vec<EarlierIssue>,
     /// What this issue sets of the template's parameters and entered numbers.
     pub parameters: BTreeMap<String, String>,
+    /// Of a version after the first: which, and what it puts right.
+    pub amendment: Option<Amendment>,
 }
 
 /// A table of figures from outside (导入表), its cells as they came.

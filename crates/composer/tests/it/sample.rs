@@ -190,6 +190,7 @@ pub(crate) fn material() -> Material {
         tables: vec![],
         earlier: vec![],
         parameters: BTreeMap::new(),
+        amendment: None,
     }
 }
 
