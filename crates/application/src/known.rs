@@ -50,6 +50,15 @@ pub struct Import {
     pub classes: Vec<ClassFigures>,
 }
 
+/// When a version of an issue was signed off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signed {
+    /// Position of the event.
+    pub position: u64,
+    /// The time it names.
+    pub at: Timestamp,
+}
+
 /// One version of a set-up entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version {
@@ -70,8 +79,8 @@ pub struct Known {
     pub register: Register,
     /// Issues.
     pub book: IssueBook,
-    /// Positions at which the versions of an issue were signed off, in order.
-    pub signed_at: BTreeMap<ObjectId, Vec<u64>>,
+    /// When the versions of an issue were signed off, in order.
+    pub signed: BTreeMap<ObjectId, Vec<Signed>>,
     /// Every version of every set-up entry, ascending.
     pub setup: BTreeMap<(SetupTopic, ObjectId), Vec<Version>>,
     /// News by id.
@@ -126,7 +135,8 @@ impl Known {
                 };
                 self.book.evolve(&event, actor.as_ref());
                 if let Some(issue) = signed.filter(|it| of(&self.book, it)) {
-                    self.signed_at.entry(issue.clone()).or_default().push(fact.position);
+                    let signed = Signed { position: fact.position, at: fact.occurred_at };
+                    self.signed.entry(issue.clone()).or_default().push(signed);
                 }
             }
             (

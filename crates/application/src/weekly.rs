@@ -134,7 +134,7 @@ enum What {
     /// One that was signed off, from 1.
     Version(usize),
     /// A draft by another template.
-    Trial(Trial),
+    Trial(Box<Trial>),
 }
 
 /// Composes the figures of an issue by another template, as a draft that nobody signed.
@@ -148,7 +148,7 @@ pub async fn try_template(
     id: &ObjectId,
     trial: Trial,
 ) -> Result<Weekly, WeeklyError> {
-    compose_by(store, hall, id, What::Trial(trial)).await
+    compose_by(store, hall, id, What::Trial(Box::new(trial))).await
 }
 
 async fn compose_by(
@@ -249,7 +249,8 @@ async fn compose_by(
             Some(EarlierIssue { period, position, figures: snapshot.figures.get(id)?.clone() })
         })
         .collect();
-    if let Some(Trial { template, parameters }) = trial {
+    if let Some(trial) = trial {
+        let Trial { template, parameters } = *trial;
         template.check(definitions)?;
         material.parameters = parameters;
         (material.proposed, material.issued_on) = (true, None);
@@ -286,14 +287,14 @@ fn earlier<'a>(
 /// The position up to which the facts of a version count.
 fn as_of(present: &Known, id: &ObjectId, what: &What) -> Result<u64, Refusal> {
     let issue = find(present, id)?;
-    let signed = present.signed_at.get(id).map_or(&[][..], Vec::as_slice);
+    let signed = present.signed.get(id).map_or(&[][..], Vec::as_slice);
     match what {
         What::Trial(_) => Ok(u64::MAX),
         What::Present(_) if issue.sign_off.is_none() => Ok(u64::MAX),
-        What::Present(_) => Ok(signed.last().copied().unwrap_or(u64::MAX)),
+        What::Present(_) => Ok(signed.last().map_or(u64::MAX, |it| it.position)),
         What::Version(version) => {
             let position = version.checked_sub(1).and_then(|it| signed.get(it));
-            position.copied().ok_or_else(|| {
+            position.map(|it| it.position).ok_or_else(|| {
                 let detail = format!("期 {id} 没有第{version}版 has no version {version}");
                 Refusal::new(Code::IssueState, detail)
             })

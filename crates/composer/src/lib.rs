@@ -36,6 +36,8 @@ pub mod json;
 
 pub mod csv;
 
+pub mod changes;
+
 mod describe;
 mod figures;
 mod language;

@@ -126,8 +126,10 @@ pub enum Command {
         zhoubao terminal status w01\n  zhoubao terminal export w01 --after 4650\n\n\
         一行一个 CloudEvent，编号由本机给出 one CloudEvent in JSON a line, without a number: the ledger numbers")]
     Terminal(TerminalArgs),
-    /// 编一期 composes an issue from what is recorded
-    #[command(after_help = "例 examples:\n  zhoubao compose 2023-05\n  \
+    /// 编一期 composes an issue from what is recorded; without an issue, publishes what was signed off as it comes
+    #[command(after_help = "例 examples:\n  \
+        zhoubao compose                       the composer: publishes what is signed off, until it is stopped\n  \
+        zhoubao compose --once                publishes what is signed off now\n  zhoubao compose 2023-05\n  \
         zhoubao compose 2023-05 --format pdf > 2023-05.pdf\n  \
         zhoubao compose 2023-w06 --format all --out issue/\n  \
         zhoubao compose 2023-05 --template data/templates/hotline.toml")]
@@ -867,8 +869,14 @@ pub struct ImportArgs {
 /// Arguments of `compose`.
 #[derive(Debug, Clone, Args)]
 pub struct ComposeArgs {
-    /// 期 the issue: its id, year and number such as 2023-05, or with its series monthly/2023-02
-    pub issue: String,
+    /// 期 the issue: its id, year and number such as 2023-05, or with its series monthly/2023-02; none: the composer
+    pub issue: Option<String>,
+    /// 只此一次 ends when what is signed off now is published
+    #[arg(long, conflicts_with = "issue")]
+    pub once: bool,
+    /// 版次 a version that was signed off, from 1, as it was signed
+    #[arg(long, value_name = "NUMBER", requires = "issue", conflicts_with = "template")]
+    pub edition: Option<usize>,
     /// 试用模板 tries a template file on the issue's figures, as a draft
     #[arg(long, value_name = "FILE")]
     pub template: Option<PathBuf>,
@@ -1052,14 +1060,51 @@ pub enum IssueAction {
         #[command(flatten)]
         decide: DecideArgs,
     },
-    /// 发布 renders the issue and lets it out
-    #[command(after_help = "例 example:\n  zhoubao issue publish 2023-05 --by u200")]
+    /// 发布 renders a signed issue, keeps its files and lets it out; the composer does the same by itself
+    #[command(after_help = "例 example:\n  zhoubao issue publish 2023-05")]
     Publish {
         /// The issue.
         issue: String,
+    },
+    /// 更正 begins a new version of a signed issue; the one before stays as it is
+    #[command(after_help = "例 examples:\n  \
+        zhoubao issue amend 2023-05 --note “签定”更正为“签订” --by u100\n  \
+        zhoubao issue submit 2023-05 --by u100 && zhoubao issue sign 2023-05 --by u200 --yes\n\n\
+        期号不变 its numbers stay; news may be adopted anew, and the latest issue's figures frozen anew")]
+    Amend {
+        /// The issue.
+        issue: String,
+        /// 更正说明 what is put right, as readers are told
+        #[arg(long)]
+        note: String,
         /// Who decides.
         #[command(flatten)]
         decide: DecideArgs,
+    },
+    /// 归档包 writes the archive package of a published issue: every form, checks, distribution, manifest
+    #[command(after_help = "例 examples:\n  zhoubao issue package 2023-05 --out /mnt/archive\n  \
+        zhoubao issue package 2023-05 --edition 1 --out .")]
+    Package {
+        /// The issue.
+        issue: String,
+        /// 版次 which version, from 1 [default: the latest that is published]
+        #[arg(long, value_name = "NUMBER")]
+        edition: Option<usize>,
+        /// The folder in which the package becomes a folder.
+        #[arg(long, value_name = "FOLDER")]
+        out: PathBuf,
+    },
+    /// 版本差异 lists figures and paragraphs that differ between two versions
+    #[command(after_help = "例 example:\n  zhoubao issue diff 2023-05 --from 1 --to 2")]
+    Diff {
+        /// The issue.
+        issue: String,
+        /// 旧版 the earlier version [default: the one before the later]
+        #[arg(long, value_name = "NUMBER")]
+        from: Option<usize>,
+        /// 新版 the later version [default: the present one, a draft included]
+        #[arg(long, value_name = "NUMBER")]
+        to: Option<usize>,
     },
     /// 作废 voids an issue; its number stays visible
     #[command(

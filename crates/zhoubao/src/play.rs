@@ -142,7 +142,7 @@ impl<'a> Player<'a> {
         Ok(())
     }
 
-    /// Freezes, submits, signs off and publishes a week's issue, and answers with it.
+    /// Freezes, submits and signs off a week's issue, and answers with it.
     ///
     /// # Errors
     ///
@@ -159,9 +159,6 @@ impl<'a> Player<'a> {
         self.desk.issue(editor, async |_| Ok(submit.clone())).await?;
         let leader = by(&people.leader, at(week.issued_on, 10)?);
         self.desk.sign_off(week.issue.clone(), week.issued_on, leader).await?;
-        let publish = Command::Publish(week.issue.clone());
-        let editor = by(&people.editor, at(week.issued_on, 11)?);
-        self.desk.issue(editor, async |_| Ok(publish.clone())).await?;
         let weekly = self.compose(&week.issue).await?;
         self.spent.issues += started.elapsed();
         Ok(weekly)

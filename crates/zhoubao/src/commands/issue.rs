@@ -4,8 +4,12 @@ use jiff::civil::Date;
 use serde_json::json;
 use zhoubao_application::desk::{By, Desk};
 use zhoubao_application::known::Known;
+use zhoubao_application::package;
+use zhoubao_application::publication;
 use zhoubao_application::weekly::{self, NewIssue};
 use zhoubao_application::writer::Receipt;
+use zhoubao_composer::Document;
+use zhoubao_composer::changes::{self, Changes};
 use zhoubao_domain::calendar::Period;
 use zhoubao_domain::code::Code;
 use zhoubao_domain::event::{Refusal, Tally};
@@ -15,7 +19,9 @@ use zhoubao_domain::time::hall_day;
 
 use super::archive;
 use crate::cli::{ByArgs, DecideArgs, IssueAction, IssueArgs};
+use crate::composing;
 use crate::failure::Failure;
+use crate::fonts;
 use crate::output::Table;
 use crate::wiring::Context;
 
@@ -104,9 +110,31 @@ pub async fn run(ctx: &Context, args: IssueArgs) -> Result<(), Failure> {
             archive::reaches(ctx, position).await?;
             done(ctx, receipt)
         }
-        IssueAction::Publish { issue, decide } => {
-            command(ctx, &desk, &issue, &decide, Command::Publish).await
+        IssueAction::Publish { issue } => {
+            let id = find(&desk.known().await?, &issue)?;
+            let blobs = ctx.open_blobs().await?;
+            let fonts = fonts::of(&ctx.config);
+            done(ctx, composing::publish(ctx, &desk, &*blobs, &fonts, &id).await?)
         }
+        IssueAction::Amend { issue, note, decide } => {
+            command(ctx, &desk, &issue, &decide, |id| Command::Amend(id, note.clone())).await
+        }
+        IssueAction::Package { issue, edition, out } => {
+            let known = desk.known().await?;
+            let id = find(&known, &issue)?;
+            let blobs = ctx.open_blobs().await?;
+            let package = package::package(&known, &*blobs, desk.hall(), &id, edition).await?;
+            composing::write_package(&package, &out)?;
+            let folder = out.join(&package.name);
+            if ctx.output.is_json() {
+                let files: Vec<_> = package.files.iter().map(|it| &it.name).collect();
+                ctx.output.value(&json!({ "folder": folder, "files": files }));
+            } else {
+                ctx.output.line(folder.display());
+            }
+            Ok(())
+        }
+        IssueAction::Diff { issue, from, to } => diff(ctx, &desk, &issue, from, to).await,
         IssueAction::Void { issue, reason, decide } => {
             if !decide.by.dry_run {
                 confirmed(&decide, "作废 voiding")?;
@@ -132,6 +160,73 @@ pub async fn run(ctx: &Context, args: IssueArgs) -> Result<(), Failure> {
             decided(ctx, &desk, &decide, |_| Ok(Command::EnterOpening(opening.clone()))).await
         }
     }
+}
+
+/// Prints what differs between two versions.
+async fn diff(
+    ctx: &Context,
+    desk: &Desk,
+    issue: &str,
+    from: Option<usize>,
+    to: Option<usize>,
+) -> Result<(), Failure> {
+    let known = desk.known().await?;
+    let id = find(&known, issue)?;
+    let present = known.book.issues.get(&id).map_or(1, Issue::version);
+    let to = to.unwrap_or(present);
+    let from = from.unwrap_or(to.saturating_sub(1));
+    let before = version_of(ctx, desk, &known, &id, from).await?;
+    let after = version_of(ctx, desk, &known, &id, to).await?;
+    let changes = changes::between(&before, &after);
+    if ctx.output.is_json() {
+        ctx.output.value(&json!({ "from": from, "to": to, "changes": changes }));
+        return Ok(());
+    }
+    for it in &changes.figures {
+        let or = |it: &Option<String>| it.clone().unwrap_or_else(|| "—".to_owned());
+        let figure = serde_json::to_string(&it.figure).unwrap_or_default();
+        ctx.output.line(format!(
+            "{}: {} → {}  {figure}",
+            it.section,
+            or(&it.before),
+            or(&it.after)
+        ));
+    }
+    changes.removed.iter().for_each(|it| ctx.output.line(format!("- {it}")));
+    changes.added.iter().for_each(|it| ctx.output.line(format!("+ {it}")));
+    if changes == Changes::default() {
+        ctx.output.line("没有差异 nothing differs");
+    }
+    Ok(())
+}
+
+/// A version's text: the published one where it is kept, else composed.
+async fn version_of(
+    ctx: &Context,
+    desk: &Desk,
+    known: &Known,
+    id: &ObjectId,
+    version: usize,
+) -> Result<Document, Failure> {
+    let issue = known.book.issues.get(id);
+    let before =
+        version.checked_sub(1).and_then(|it| Some(issue?.editions.get(it)?.sign_off.document));
+    let present = issue.filter(|it| it.version() == version);
+    let signed = before.or_else(|| Some(present?.sign_off.as_ref()?.document));
+    if let Some(digest) = signed {
+        let blobs = ctx.open_blobs().await?;
+        if let Some(document) = publication::document(&*blobs, &digest).await? {
+            return Ok(document);
+        }
+        let weekly = weekly::compose_version(&**desk.store(), desk.hall(), id, version).await?;
+        return Ok(weekly.composed.document);
+    }
+    if present.is_none() {
+        let detail = format!("期 {id} 没有第{version}版 has no version {version}");
+        return Err(Refusal::new(Code::IssueState, detail).into());
+    }
+    let weekly = weekly::compose(&**desk.store(), desk.hall(), id, None).await?;
+    Ok(weekly.composed.document)
 }
 
 /// Who, and under which key.
