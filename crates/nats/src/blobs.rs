@@ -5,13 +5,10 @@ use std::time::Duration;
 
 use async_nats::jetstream;
 use async_nats::jetstream::context::ObjectStoreErrorKind;
-use async_nats::jetstream::object_store::{
-    GetErrorKind, InfoErrorKind, ObjectMetadata, ObjectStore,
-};
-use async_nats::jetstream::stream::{Config, DiscardPolicy, StorageType};
+use async_nats::jetstream::object_store::{InfoErrorKind, ObjectMetadata, ObjectStore};
+use async_nats::jetstream::stream::{Config, DirectGetErrorKind, DiscardPolicy, StorageType};
 use async_trait::async_trait;
 use serde_json::Value;
-use tokio::io::AsyncReadExt as _;
 use zhoubao_application::blobs::{self, BlobError, Blobs};
 use zhoubao_application::journal::JournalError;
 use zhoubao_domain::id::{Digest, HallCode};
@@ -114,15 +111,24 @@ impl NatsBlobs {
             Err(error) if error.kind() == InfoErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(unavailable(error)),
         };
+        // Chunk by chunk with direct gets, and not as the client's object store does it: that makes a push consumer,
+        // and whoever may make one may have stored messages delivered to any subject, a terminal's line among them.
+        let context = jetstream::new(self.connection.client.clone());
+        let stream = context.get_stream_no_info(bucket_stream(&self.hall)).await;
+        let stream = stream.map_err(unavailable)?;
+        let subject = format!("$O.{}.C.{}", bucket_name(&self.hall), info.nuid);
         let mut bytes = Vec::with_capacity(info.size.min(blobs::BLOB_BYTES_MAX));
-        // The client waits for a chunk that an empty file does not have.
-        if info.size > 0 {
-            let mut object = match bucket.get(digest.to_string()).await {
-                Ok(object) => object,
-                Err(error) if error.kind() == GetErrorKind::NotFound => return Ok(None),
+        let mut from = 1;
+        for _ in 0..info.chunks {
+            let asked = stream.direct_get_next_for_subject(&subject, Some(from));
+            let asked = tokio::time::timeout(CHECK_WAIT, asked).await.map_err(unavailable)?;
+            let chunk = match asked {
+                Ok(chunk) => chunk,
+                Err(error) if error.kind() == DirectGetErrorKind::NotFound => break,
                 Err(error) => return Err(unavailable(error)),
             };
-            object.read_to_end(&mut bytes).await.map_err(unavailable)?;
+            bytes.extend_from_slice(&chunk.payload);
+            from = chunk.sequence + 1;
         }
         blobs::checked(digest, bytes).map(Some)
     }

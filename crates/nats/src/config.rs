@@ -232,10 +232,8 @@ fn files(hall: &HallCode) -> Vec<String> {
     [
         format!("$O.{bucket}.>"),
         format!("$JS.API.STREAM.INFO.{stream}"),
+        format!("$JS.API.DIRECT.GET.{stream}"),
         format!("$JS.API.DIRECT.GET.{stream}.$O.{bucket}.M.>"),
-        format!("$JS.API.CONSUMER.CREATE.{stream}.>"),
-        format!("$JS.API.CONSUMER.DELETE.{stream}.*"),
-        format!("$JS.FC.{stream}.>"),
     ]
     .into()
 }
