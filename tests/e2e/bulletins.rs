@@ -90,7 +90,7 @@ async fn a_monthly_bulletin_is_imported_composed_signed_and_numbered_apart() -> 
     let folder = desk.hall.dir().join("out");
     let out = folder.display().to_string();
     desk.run(&["compose", "m2", "--format", "all", "--out", &out]).await?.ok();
-    for ending in ["txt", "html", "json", "csv"] {
+    for ending in ["txt", "html", "json", "csv", "docx"] {
         assert!(folder.join(format!("monthly-2023-01.{ending}")).is_file(), "{ending}");
     }
     assert_eq!(std::fs::read_to_string(folder.join("monthly-2023-01.txt"))?, text);

@@ -247,7 +247,7 @@ codes! {
         "Install a font that has the character, or put its file into the folder of the setting `fonts`; or replace the character in the text.",
         "𫟵 (U+2B7F5) in a person's name";
     MissingFont = "E.331", "缺字体 a font is missing",
-        "The page needs a face for each of 小标宋, 宋体, 仿宋, 黑体, 楷体, Latin letters and rare characters, and none was found for one of them. No PDF and no OFD are made; TXT, HTML, JSON and CSV need no font.",
+        "The page needs a face for each of 小标宋, 宋体, 仿宋, 黑体, 楷体, Latin letters and rare characters, and none was found for one of them. No PDF and no OFD are made; TXT, HTML, JSON, CSV and DOCX need no font.",
         "Install fonts: `apt-get install fonts-noto-cjk fonts-lxgw-wenkai fonts-liberation`; or name the folder of the hall's own fonts with the setting `fonts`.",
         "no face for 楷体, looked for KaiTi, LXGW WenKai, …";
     GlyphSubstituted = "W.332", "换字体 character from another face",

@@ -830,6 +830,8 @@ pub enum Format {
     Json,
     /// The figures.
     Csv,
+    /// A Word file.
+    Docx,
     /// The printed page, PDF/A.
     Pdf,
     /// The same page, GB/T 33190.

@@ -7,7 +7,7 @@ use zhoubao_composer::{Composed, Template, compose, unbound_numbers};
 
 use crate::sample::*;
 
-const MONTHLY: &str = include_str!("../../../../data/templates/monthly.toml");
+pub(crate) const MONTHLY: &str = include_str!("../../../../data/templates/monthly.toml");
 const HOTLINE: &str = include_str!("../../../../data/templates/hotline.toml");
 
 fn import(
@@ -57,7 +57,7 @@ fn overdue(rows: &[&[&str]]) -> ImportedTable {
     import("overdue", "电子监察系统", FEBRUARY, &["department", "cases", "days"], rows)
 }
 
-fn monthly() -> Material {
+pub(crate) fn monthly() -> Material {
     let february = places(
         FEBRUARY,
         &[
@@ -81,7 +81,7 @@ fn monthly() -> Material {
     bulletin(FEBRUARY.0, FEBRUARY.1, vec![january, february, overdue])
 }
 
-fn of(template: &str, material: &Material) -> Composed {
+pub(crate) fn of(template: &str, material: &Material) -> Composed {
     compose(material, &Template::parse(template).unwrap()).unwrap()
 }
 

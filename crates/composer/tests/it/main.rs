@@ -19,4 +19,7 @@ mod exports;
 mod bulletins;
 
 #[cfg(test)]
+mod docx;
+
+#[cfg(test)]
 mod language;

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use zhoubao_application::weekly::{self, Trial, Weekly};
-use zhoubao_composer::{Document, Template, csv, html, json as canonical, txt};
+use zhoubao_composer::package::TooLarge;
+use zhoubao_composer::{Document, Template, csv, docx, html, json as canonical, txt};
 use zhoubao_domain::code::Code;
 use zhoubao_typesetting::{Pages, PagesError, Role, lay_out, ofd};
 
@@ -18,11 +19,12 @@ use crate::output::Output;
 use crate::wiring::Context;
 
 /// Every form, with the ending of its file. Those that need fonts come last: the others are written without.
-const FORMS: [(Format, &str); 6] = [
+const FORMS: [(Format, &str); 7] = [
     (Format::Txt, "txt"),
     (Format::Html, "html"),
     (Format::Json, "json"),
     (Format::Csv, "csv"),
+    (Format::Docx, "docx"),
     (Format::Pdf, "pdf"),
     (Format::Ofd, "ofd"),
 ];
@@ -147,6 +149,7 @@ impl<'a> Issue<'a> {
             Format::Html => html::export(self.document()),
             Format::Json => canonical::export(self.document()),
             Format::Csv => csv::export(self.document()),
+            Format::Docx => docx::export(self.document())?,
             Format::Pdf => self.pages()?.pdf()?,
             Format::Ofd => ofd::export(self.pages()?)?,
         })
@@ -184,5 +187,11 @@ impl From<PagesError> for Failure {
             PagesError::Refused { .. } => Code::PageRefused,
         };
         Self::coded(code, error.to_string())
+    }
+}
+
+impl From<TooLarge> for Failure {
+    fn from(error: TooLarge) -> Self {
+        Self::coded(Code::PageRefused, error.to_string())
     }
 }
