@@ -11,6 +11,7 @@ mod copies;
 mod demo;
 mod doctor;
 mod flood;
+mod forms;
 mod hall;
 mod keys;
 mod kills;

@@ -258,6 +258,10 @@ codes! {
         "The typesetter refused the document, or what it laid out does not meet PDF/A-2a and PDF/UA-1. No PDF and no OFD are made.",
         "Look at the paragraph that the message names; with another cause, report it with the canonical JSON of the issue.",
         "a page with a turned text";
+    FormsDiffer = "E.334", "各格式数字不一致 a form has other numbers than the issue",
+        "A number in one form of the issue is not the one of the canonical document, or the file cannot be read: it was edited, damaged, or is of another issue. Nothing was written.",
+        "Do not send the file out. Write the form anew with `zhoubao compose`; if it still differs, report it with the canonical JSON.",
+        "2023-05.docx, paragraph 9: 459 in the issue, 495 in the file";
     NoInspection = "E.401", "未开展巡查 no inspection held",
         "「总体情况良好」 is a claim: it is printed only where a round was held. The issue says 本周未开展巡查.",
         "Hold the round, or sign the issue with that sentence.",

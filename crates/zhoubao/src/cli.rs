@@ -1063,6 +1063,16 @@ pub enum IssueAction {
         #[command(flatten)]
         decide: DecideArgs,
     },
+    /// 比对各格式的数字 compares the numbers of every form with the canonical document
+    #[command(after_help = "例 examples:\n  zhoubao issue diff-formats 2023-05\n  \
+        zhoubao issue diff-formats 2023-05 --from issue/")]
+    DiffFormats {
+        /// The issue: its id, or year and number.
+        issue: String,
+        /// 目录 compares the files of this folder, as `compose --out` writes them, instead of composing anew
+        #[arg(long, value_name = "FOLDER")]
+        from: Option<PathBuf>,
+    },
     /// 作废 voids an issue; its number stays visible
     #[command(
         after_help = "例 example:\n  zhoubao issue void 2023-05 --reason 重复 --by u200 --yes"

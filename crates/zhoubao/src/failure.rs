@@ -63,6 +63,7 @@ impl Exit {
             | Code::ChainBroken
             | Code::HeadsDiffer
             | Code::SignedFiguresDiffer
+            | Code::FormsDiffer
             | Code::JournalGap
             | Code::OtherJournal
             | Code::JournalWentBack

@@ -15,6 +15,7 @@ pub mod failure;
 pub mod files;
 pub mod folder;
 pub mod fonts;
+pub mod numbers;
 pub mod output;
 pub mod play;
 pub mod projecting;

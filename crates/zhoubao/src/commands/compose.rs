@@ -19,7 +19,7 @@ use crate::output::Output;
 use crate::wiring::Context;
 
 /// Every form, with the ending of its file. Those that need fonts come last: the others are written without.
-const FORMS: [(Format, &str); 7] = [
+pub(crate) const FORMS: [(Format, &str); 7] = [
     (Format::Txt, "txt"),
     (Format::Html, "html"),
     (Format::Json, "json"),
@@ -108,7 +108,8 @@ impl<'a> Issue<'a> {
         Self { weekly, fonts, output, pages: OnceCell::new() }
     }
 
-    fn document(&self) -> &'a Document {
+    /// The canonical document.
+    pub(crate) fn document(&self) -> &'a Document {
         &self.weekly.composed.document
     }
 
@@ -128,12 +129,7 @@ impl<'a> Issue<'a> {
         for (form, ending) in forms {
             match self.bytes(*form) {
                 Ok(bytes) => {
-                    // Names are made of numbers and ids only, whatever the hall is called.
-                    let metadata = &self.document().metadata;
-                    let series = self.weekly.series.as_ref();
-                    let series = series.map_or(String::new(), |it| format!("{it}-"));
-                    let name = format!("{series}{}-{:02}.{ending}", metadata.year, metadata.number);
-                    let path = folder.join(name);
+                    let path = folder.join(self.file_name(ending));
                     files::replace(&path, &bytes, files::PRIVATE)?;
                     written.files.push(path);
                 }
@@ -143,7 +139,16 @@ impl<'a> Issue<'a> {
         Ok(written)
     }
 
-    fn bytes(&self, form: Format) -> Result<Vec<u8>, Failure> {
+    /// Names are made of numbers and ids only, whatever the hall is called.
+    pub(crate) fn file_name(&self, ending: &str) -> String {
+        let metadata = &self.document().metadata;
+        let series = self.weekly.series.as_ref();
+        let series = series.map_or(String::new(), |it| format!("{it}-"));
+        format!("{series}{}-{:02}.{ending}", metadata.year, metadata.number)
+    }
+
+    /// One form of it.
+    pub(crate) fn bytes(&self, form: Format) -> Result<Vec<u8>, Failure> {
         Ok(match form {
             Format::Txt | Format::All => txt::export(self.document()),
             Format::Html => html::export(self.document()),

@@ -13,7 +13,7 @@ use zhoubao_domain::id::ObjectId;
 use zhoubao_domain::issue::{self, Command, Issue, Opening, Stage};
 use zhoubao_domain::time::hall_day;
 
-use super::archive;
+use super::{archive, diff_formats};
 use crate::cli::{ByArgs, DecideArgs, IssueAction, IssueArgs};
 use crate::failure::Failure;
 use crate::output::Table;
@@ -27,6 +27,9 @@ use crate::wiring::Context;
 pub async fn run(ctx: &Context, args: IssueArgs) -> Result<(), Failure> {
     let desk = ctx.desk().await?;
     match args.action {
+        IssueAction::DiffFormats { issue, from } => {
+            diff_formats::run(ctx, &desk, &issue, from.as_deref()).await
+        }
         IssueAction::List => list(ctx, &desk.known().await?),
         IssueAction::Show { issue } => show(ctx, &desk, &issue).await,
         IssueAction::Open { issue, from, to, series, set, decide } => {
