@@ -202,6 +202,10 @@ codes! {
         "News tell of a day outside the issue's period. Late news are allowed.",
         "Nothing, if the news are meant for this issue.",
         "2 February in the issue of 6–10 February";
+    ImportedRate = "W.314", "照印导入比率 imported rate printed as imported",
+        "A rate of an imported table is printed as it came. It cannot be computed anew, because what it is made of was not imported. A note: it needs no acceptance.",
+        "Nothing; to have it computed, import numerator and denominator and let the template divide.",
+        "按时办结率 99.8%";
     Schedule = "E.210", "工作日历有误 wrong calendar file",
         "A calendar has a date of another year, a day twice, or a make-up day that is no weekend day. Nothing is stored.",
         "Compare with the notice of the State Council office and correct the file.",
@@ -270,6 +274,10 @@ codes! {
         "The person who signs also opened the issue, set its period, adopted for it, froze or submitted it; or nobody is named.",
         "Let another person with the right `sign` do it, under his own work number.",
         "opened by u100, signed by u100";
+    FindingsOpen = "E.502", "检查结果未处理 findings of the checks are not settled",
+        "A check found something in the issue. What begins with `E.` has to be put right; what begins with `W.` a named person accepts with a reason, and E.401 and E.305 likewise where the issue says so itself. What changes is a new finding.",
+        "See them with `zhoubao issue check ISSUE`; put right what is wrong, and accept the rest: `zhoubao issue accept ISSUE W.310 --all --reason …`.",
+        "W.310 稿件 s5-1（生态环境厅）: 部门自报数字";
     NumberCollision = "E.601", "期号冲突 number or issue collision",
         "Another command was decided first, or the period overlaps another issue's.",
         "Look at the issues again and repeat the command.",

@@ -4,6 +4,7 @@ use jiff::civil::{Date, date};
 use zhoubao_composer::document::{FigureSource, Inline};
 use zhoubao_composer::material::{ImportedTable, Material};
 use zhoubao_composer::{Composed, Template, compose, unbound_numbers};
+use zhoubao_domain::code::Code;
 
 use crate::sample::*;
 
@@ -140,7 +141,7 @@ fn a_month_without_its_import_is_refused_by_the_name_of_the_table() {
     let mut material = monthly();
     material.tables.remove(1);
     let error = compose(&material, &Template::parse(MONTHLY).unwrap()).unwrap_err();
-    assert!(error.problems.iter().all(|it| it.code == "E.301"), "{error}");
+    assert!(error.problems.iter().all(|it| it.code == Code::EmptySection), "{error}");
     assert!(error.to_string().contains("no `places` was imported"), "{error}");
     assert!(error.to_string().contains(" line "), "{error}");
 }

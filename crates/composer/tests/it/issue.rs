@@ -2,6 +2,7 @@ use jiff::civil::date;
 use zhoubao_composer::document::{BlockKind, FigureSource, Inline, Origin};
 use zhoubao_composer::material::{HolderChange, Scope, ScopeChange};
 use zhoubao_composer::unbound_numbers;
+use zhoubao_domain::code::Code;
 use zhoubao_domain::event::Kind;
 use zhoubao_domain::figure::{Adjustment, Cause, Figures, Span};
 
@@ -101,7 +102,8 @@ fn a_typed_number_that_contradicts_a_counted_one_is_named() {
     let mut material = material();
     material.submissions[0].text = "本周受理95件，累计受理1040件，受理3人次。".into();
     let warnings = composed(&material).warnings;
-    let differing: Vec<_> = warnings.iter().filter(|it| it.code == "W.311").collect();
+    let differing: Vec<_> =
+        warnings.iter().filter(|it| it.code == Code::TypedNumberDiffers).collect();
     assert_eq!(differing.len(), 1);
     assert_eq!(differing[0].text, "稿件写受理95件，系统数为本周94、累计1040");
 }
