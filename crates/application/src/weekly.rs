@@ -488,6 +488,7 @@ impl Gather<'_> {
             part_names: self.part_names(),
             tables: then.tables.clone(),
             earlier: vec![],
+            earlier_news: self.earlier_news(),
             parameters: issue.parameters.clone(),
         })
     }
@@ -582,19 +583,34 @@ impl Gather<'_> {
     }
 
     fn submissions(&self) -> Vec<Submission> {
-        self.issue
-            .submissions
-            .iter()
-            .filter_map(|(_, id)| {
-                let filed = self.now.submissions.get(id)?;
-                Some(Submission {
-                    id: id.clone(),
-                    section: filed.section.clone(),
-                    department: self.now.registry.department_name(&filed.department).to_owned(),
-                    text: filed.text.clone(),
-                })
+        self.adopted(self.issue).collect()
+    }
+
+    fn adopted(&self, issue: &Issue) -> impl Iterator<Item = Submission> {
+        issue.submissions.iter().filter_map(|(_, id)| {
+            let filed = self.now.submissions.get(id)?;
+            Some(Submission {
+                id: id.clone(),
+                section: filed.section.clone(),
+                department: self.now.registry.department_name(&filed.department).to_owned(),
+                text: filed.text.clone(),
             })
-            .collect()
+        })
+    }
+
+    /// News of the series' issues before this one, the earliest first.
+    fn earlier_news(&self) -> Vec<(String, Submission)> {
+        let book = &self.now.book;
+        let mut earlier: Vec<_> = book
+            .of_series(self.issue.series.as_ref())
+            .filter(|(_, it)| it.period.last() < self.issue.period.first())
+            .collect();
+        earlier.sort_by_key(|(_, it)| it.period.last());
+        let news = earlier.into_iter().flat_map(|(_, it)| {
+            let (year, number, _) = book.proposed_numbers(it);
+            self.adopted(it).map(move |news| (format!("{year}年第{number}期"), news))
+        });
+        news.collect()
     }
 
     fn inspection(&self) -> Option<Vec<InspectionResult>> {

@@ -11,6 +11,7 @@ use zhoubao_domain::finding::Finding;
 use zhoubao_domain::id::Digest;
 use zhoubao_domain::reconcile;
 
+use crate::checks;
 use crate::dates;
 use crate::document::{
     Block, BlockKind, Document, Field, FigureSource, Inline, Metadata, Origin, digit_runs,
@@ -52,7 +53,7 @@ impl Problem {
 pub struct Composed {
     /// The document.
     pub document: Document,
-    /// What the checks found, in order of print. Besides `W.` codes these are `E.401` (the issue says that no round
+    /// What the checks found, check by check, and within one in order of print. Besides `W.` codes these are `E.401` (the issue says that no round
     /// was held) and `E.305` (days not closed, but no claim rests on them), and what blocks the sign-off only
     /// (E.122). See [`zhoubao_domain::finding::Standing`] for what has to become of each.
     pub warnings: Vec<Problem>,
@@ -127,6 +128,7 @@ pub fn compose(material: &Material, template: &Template) -> Result<Composed, Com
         place: "模板 template".to_owned(),
         text: format!("数字 {} 无来源 has no source: {}", it.digits, it.paragraph),
     }));
+    warnings.extend(checks::all(&document, material, template));
     Ok(Composed { document, warnings })
 }
 
@@ -485,7 +487,7 @@ impl Composer<'_> {
             if !known.iter().any(|(key, _)| *key == it.section) {
                 let text =
                     format!("模板没有栏目 the template has no section `{}` for news", it.section);
-                self.problem(Code::Template, &place_of(it), text);
+                self.problem(Code::Template, &place_of(it.id.as_str(), &it.department), text);
             }
         }
     }
@@ -533,7 +535,7 @@ impl Composer<'_> {
     }
 
     fn submission(&mut self, it: &Submission) -> Option<Item> {
-        let place = place_of(it);
+        let place = place_of(it.id.as_str(), &it.department);
         let paragraphs = match submission::paragraphs(&it.text, &self.material.definitions) {
             Ok(paragraphs) => paragraphs,
             Err(what) => {
@@ -563,6 +565,7 @@ impl Composer<'_> {
             )
             .collect();
         self.look_at_numbers(&place, &words);
+        self.look_at_register(&place, &words);
         self.look_at_dates(&place, &words);
         let origin = Origin::Submitted {
             id: it.id.as_str().to_owned(),
@@ -606,6 +609,29 @@ impl Composer<'_> {
                     let (title, unit) = (&definition.title, &definition.unit);
                     let text =
                         format!("稿件写{title}{value}{unit}，系统数为本周{week}、累计{year}");
+                    self.warn(Code::TypedNumberDiffers, place, text);
+                }
+            }
+        }
+    }
+
+    /// Warns where a number of authorised departments is typed and is not that of the register on the period's last
+    /// day: 已授权无差别综合窗口的35个省级部门.
+    fn look_at_register(&mut self, place: &str, words: &[&str]) {
+        let counted = self.material.authorised_departments;
+        for text in words {
+            for run in digit_runs(text) {
+                let Some(what) = run.rest.strip_prefix('个') else { continue };
+                let levels = ["省级", "市级", "县级", "区级", "省直", "市直"];
+                let what = levels.iter().find_map(|it| what.strip_prefix(it)).unwrap_or(what);
+                let before = text.len() - run.rest.len() - run.digits.len();
+                let sentence = text[..before].rsplit('。').next().unwrap_or_default();
+                let Ok(typed) = run.digits.parse::<i64>() else { continue };
+                if what.starts_with("部门") && sentence.contains("已授权") && typed != counted
+                {
+                    let text = format!(
+                        "稿件写已授权{typed}个部门，授权台账为{counted}个 the register has {counted}"
+                    );
                     self.warn(Code::TypedNumberDiffers, place, text);
                 }
             }
@@ -788,8 +814,9 @@ fn outcome(results: &[InspectionResult], item: &str) -> Outcome {
     }
 }
 
-fn place_of(it: &Submission) -> String {
-    format!("稿件 {}（{}）", it.id, submission::one_line(&it.department))
+/// How a submission is named to people.
+pub(crate) fn place_of(id: &str, department: &str) -> String {
+    format!("稿件 {id}（{}）", submission::one_line(department))
 }
 
 /// The first `M月D日` of a text, with its year where it is written.

@@ -197,6 +197,32 @@ fn calls(days: (Date, Date), rows: &[&[&str]]) -> ImportedTable {
     import("calls", "热线平台", days, &["class", "received", "settled", "satisfaction"], rows)
 }
 
+#[test]
+fn rates_that_are_printed_as_imported_are_noted_once_a_column() {
+    let found = |composed: Composed| -> Vec<String> {
+        let rates = composed.warnings.into_iter().filter(|it| it.code == Code::ImportedRate);
+        rates.map(|it| format!("{}: {}", it.place, it.text)).collect()
+    };
+    let template = |text: &str| {
+        let source = format!(
+            "title = \"通报\"\n[[masthead]]\nkind = \"title\"\nwording = \"{{{{ title }}}}\"\n\
+             [table.places]\ntitle = \"各地办件\"\ntext = [\"place\", \"region\"]\n\
+             numbers = [\"accepted\", \"finished\", \"rate\"]\n\
+             [[section]]\nkey = \"a\"\nheading = \"办结\"\nkind = \"text\"\ntext = '{text}'\n"
+        );
+        Template::parse(&source).unwrap()
+    };
+    let printed = template(
+        "{% for it in table(\"places\") %}{{ it.place }}办结{{ it.finished }}件，率{{ it.rate }}。{% end %}",
+    );
+    let composed = |it: &Template| compose(&monthly(), it).unwrap();
+    assert_eq!(found(composed(&printed)), ["办结: 各地办件「rate」照印导入数 printed as imported"]);
+    let computed = template(
+        "率{{ sum(table(\"places\"), finished) / sum(table(\"places\"), accepted) * 100 | decimals(2) }}%。",
+    );
+    assert_eq!(found(composed(&computed)), [""; 0]);
+}
+
 fn hotline() -> Material {
     let week = (date(2023, 2, 6), date(2023, 2, 12));
     let of_week = |days: (Date, Date), amounts: [&str; 4]| {

@@ -94,6 +94,9 @@ fn warnings_name_what_has_to_be_looked_at() {
     W.310 稿件 s4（商务厅）: 部门自报数字 the department's own: 3
     W.310 稿件 s5（省税务局）: 部门自报数字 the department's own: 2
     W.313 稿件 s5（省税务局）: 2月2日不在本期（2月6日—2月10日）lies outside the period
+    W.601 窗口服务效能提升工作情况: 「（二）」下直接用「（1）」，跳级 a level is skipped
+    W.601 厅（局）长进大厅: 「（三）」下直接用「（1）」，跳级 a level is skipped
+    W.620 推进情况: 「签定」1 处，建议「签订」 suggested; 照原文刊印 printed as it is
     ");
 }
 

@@ -189,6 +189,7 @@ pub(crate) fn material() -> Material {
         part_names: BTreeMap::new(),
         tables: vec![],
         earlier: vec![],
+        earlier_news: vec![],
         parameters: BTreeMap::new(),
     }
 }
