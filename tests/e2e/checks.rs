@@ -83,6 +83,14 @@ async fn an_issue_is_signed_when_each_finding_was_accepted_with_a_reason() -> an
     let checked = hall.run(&["issue", "check", "2023-05"]).await?.ok().text();
     let line = checked.lines().find(|it| it.contains(place)).unwrap_or_default();
     assert!(line.contains(leader) && line.contains("已核对"), "{checked}");
+    // The same command again stores nothing.
+    let again = ["accept", "2023-05", "W.601", "--all", "--reason", "历来如此", "--id", "k1"];
+    let first = run(&again, editor).await?.ok().text();
+    let last = hall.last().await?;
+    assert!(!first.is_empty());
+    run(&again, editor).await?.ok();
+    run(&again[..6], leader).await?.ok();
+    assert_eq!(hall.last().await?, last);
     hall.accept("2023-05", editor).await?;
     run(&["submit", "2023-05"], editor).await?.ok();
 

@@ -250,7 +250,7 @@ codes! {
         "The freeze names a last number of a terminal that the journal does not have at that position, or a position before that of an earlier freeze.",
         "Freeze again.",
         "w03: named 18, journal 17";
-    CoverageHole = "E.305", "有窗口未日结 days not closed",
+    CoverageHole = "E.305", "有窗口未日结（未报） days not closed",
         "A window did not close a working day of the period, so 「无变化」 cannot be claimed.",
         "Let the window close the day; a zero day is a report too.",
         "window w07, 9 February";
