@@ -59,7 +59,6 @@ pub fn find(text: &str) -> Vec<Personal> {
         before = rest[..start].chars().next_back().or(before);
         let from = &rest[start..];
         let (run, after) = run_of_digits(from);
-        let within_word = before.is_some_and(|it| it.is_ascii_alphanumeric());
         let (kind, digits, after) = match after.strip_prefix(['X', 'x', 'Ｘ', 'ｘ']) {
             Some(after) if run.len() == 17 => (identity(&format!("{run}X")), run + "X", after),
             _ => match grouped(&run, after) {
@@ -67,8 +66,8 @@ pub fn find(text: &str) -> Vec<Personal> {
                 None => (identity(&run).or_else(|| mobile(&run, before)), run, after),
             },
         };
-        let ends = !after.starts_with(|c: char| c.is_ascii_alphanumeric());
-        if let Some(kind) = kind.filter(|_| !within_word && ends) {
+        // A run of digits ends where they end; behind an X more may follow.
+        if let Some(kind) = kind.filter(|_| !after.starts_with(|c| digit(c).is_some())) {
             found.push(Personal { kind, masked: masked(&digits) });
         }
         before = digits.chars().next_back();

@@ -1,12 +1,12 @@
 //! Each check with an input that it names and one that it does not.
 
+use jiff::civil::date;
+use proptest::prelude::*;
 use zhoubao_composer::checks::personal::{self, Kind};
 use zhoubao_composer::material::{EarlierIssue, Material};
 use zhoubao_composer::{Problem, Template, compose, submission};
 use zhoubao_domain::code::Code;
 use zhoubao_domain::figure::{Figure, FigureKey, Figures, Partition, Span};
-
-use jiff::civil::date;
 
 use crate::sample::*;
 
@@ -264,7 +264,8 @@ fn numbers_of_persons_are_found_and_masked() {
         ("12800000000", None),
         ("1380000000", None),
         ("138000000001", None),
-        ("编号A13800000000", None),
+        ("Tel13800000000", mobile("138******00")),
+        ("13800000000and more", mobile("138******00")),
         ("受理13800000000件", mobile("138******00")),
         ("2023-02-06至2023-02-10", None),
     ] {
@@ -303,4 +304,30 @@ fn a_typed_number_of_departments_is_compared_with_the_register() {
     );
     let other = "已授权的事项已公布。会同3个省级部门调研，其中2个部门已整改。";
     assert_eq!(found(&with_text(other), Code::TypedNumberDiffers), [""; 0]);
+}
+
+proptest! {
+    /// Whatever somebody writes, the checks come to an end, change nothing and give away no number of a person.
+    #[test]
+    fn any_text_is_checked(
+        parts in prop::collection::vec(
+            prop::sample::select(vec![
+                "一、", "（一）", "1.", "（1）", "\n", "签定", "已授权的", "36个省级部门", "受理95件", "2月30日",
+                "13800000000", "138-0000-0000", "11010519491231002X", "１３８", "X", "-", " ", "+86", "。", "件",
+                "\u{202e}", "𬭎", "9223372036854775808",
+            ]),
+            0..40,
+        ),
+    ) {
+        let text = parts.concat();
+        let found = personal::find(&text);
+        for number in ["13800000000", "11010519491231002X"] {
+            prop_assert!(found.iter().all(|it| !it.masked.contains(number)));
+        }
+        let composed = compose(&with_text(&text), &weekly()).unwrap();
+        let printed = zhoubao_composer::txt::export(&composed.document);
+        prop_assert_eq!(text.contains("签定"), String::from_utf8(printed).unwrap().matches("签定").count() > 1);
+        let blocks = composed.warnings.iter().any(|it| it.code == Code::PersonalData);
+        prop_assert_eq!(blocks, !found.is_empty());
+    }
 }
