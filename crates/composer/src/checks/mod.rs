@@ -1,6 +1,6 @@
 //! What somebody has to look at in a composed issue before it is signed.
 //!
-//! Most checks are made while the issue is composed, where the offending value is at hand ([`crate::compose`]); these
+//! Most checks are made while the issue is composed, where the offending value is at hand ([`crate::compose()`]); these
 //! here read the finished document and its material. Each answers with problems and changes nothing: what a department
 //! submitted is printed as submitted. Each takes time linear in the text, or n log n.
 
