@@ -40,6 +40,7 @@ impl Desk {
     /// Freezes, submits and signs an issue.
     async fn sign(&self, issue: &str, on: &str) -> anyhow::Result<()> {
         self.edit(&["issue", "freeze", issue]).await?.ok();
+        self.hall.accept(issue, &self.editor).await?;
         self.edit(&["issue", "submit", issue]).await?.ok();
         let by = ["--on", on, "--by", &self.leader, "--yes"];
         self.run(&[&["issue", "sign", issue], by.as_slice()].concat()).await?.ok();

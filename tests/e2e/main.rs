@@ -7,6 +7,7 @@ mod archive;
 mod bench;
 mod broker_down;
 mod bulletins;
+mod checks;
 mod copies;
 mod demo;
 mod doctor;

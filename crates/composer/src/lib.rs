@@ -24,6 +24,8 @@ pub mod document;
 
 pub mod compose;
 
+pub mod checks;
+
 pub mod numbering;
 
 pub mod dates;

@@ -10,6 +10,9 @@ mod issue;
 mod claims;
 
 #[cfg(test)]
+mod checks;
+
+#[cfg(test)]
 mod templates;
 
 #[cfg(test)]
