@@ -16,7 +16,7 @@ use zhoubao_composer::changes;
 use zhoubao_composer::document::{BlockKind, Document, Field, Inline};
 use zhoubao_domain::code::Code;
 use zhoubao_domain::event::{IssueFile, Refusal};
-use zhoubao_domain::id::{Digest, ObjectId};
+use zhoubao_domain::id::{Digest, ObjectId, UserId};
 use zhoubao_domain::issue::{Command, Edition, Issue, Stage};
 
 use crate::blobs::{BlobError, Blobs};
@@ -100,7 +100,7 @@ pub async fn publish<E>(
     let weekly = weekly::compose(&**desk.store(), desk.hall(), issue, None).await;
     let weekly = weekly.map_err(DeskError::from)?;
     let mut rendered = render(&weekly).map_err(PublishError::Render)?;
-    rendered.push(checks(&weekly));
+    rendered.push(checks(&weekly, found));
     rendered.push(distribution(&weekly.composed.document));
     if let Some(before) = found.editions.last() {
         rendered.extend(changes(blobs, before, &weekly.composed.document).await?);
@@ -130,11 +130,16 @@ pub async fn publish<E>(
     Ok(stored)
 }
 
-/// What there was to look at, as it was when the issue was signed.
-fn checks(weekly: &Weekly) -> Rendered {
-    let findings = weekly.composed.warnings.iter();
-    let findings =
-        findings.map(|it| json!({ "code": it.code, "place": it.place, "text": it.text }));
+/// What the checks found when the issue was signed, and who accepted it with which reason.
+fn checks(weekly: &Weekly, issue: &Issue) -> Rendered {
+    let findings = weekly.findings().into_iter().map(|it| {
+        let accepted = issue.acceptance_of(&it);
+        let accepted = accepted
+            .map(|it| json!({ "by": it.by.as_ref().map(UserId::as_str), "reason": it.reason }));
+        json!({
+            "code": it.code.text(), "place": it.place, "text": it.text, "accepted": accepted,
+        })
+    });
     let value = json!({ "findings": findings.collect::<Vec<_>>() });
     Rendered { name: "checks.json".to_owned(), bytes: canonical(&value) }
 }

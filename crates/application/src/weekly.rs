@@ -7,10 +7,11 @@ use zhoubao_composer::document::Amendment;
 use zhoubao_composer::material::{
     Checklist, CoverageHole, EarlierIssue, HolderChange, Scope, ScopeChange, Statistics, Submission,
 };
-use zhoubao_composer::{ComposeError, Composed, Material, Template};
+use zhoubao_composer::{ComposeError, Composed, Material, Problem, Template};
 use zhoubao_domain::code::Code;
 use zhoubao_domain::event::{AuthorizationChange, InspectionResult, Refusal, Setup, TerminalHead};
 use zhoubao_domain::figure::{self, Adjustment, Figures, Partition, Source, TallyCell, TallyValue};
+use zhoubao_domain::finding::Finding;
 use zhoubao_domain::id::{Digest, HallCode, ObjectId, SetupTopic, Stream};
 use zhoubao_domain::issue::{Command, Issue};
 use zhoubao_domain::reconcile::{self, Mismatch};
@@ -50,8 +51,7 @@ impl From<WeeklyError> for DeskError {
                 Refusal::new(code, texts.join("；")).into()
             }
             WeeklyError::Compose(error) => {
-                let code = error.problems.first().and_then(|it| Code::from_text(it.code));
-                let code = code.unwrap_or(Code::Template);
+                let code = error.problems.first().map_or(Code::Template, |it| it.code);
                 Refusal::new(code, error.to_string()).into()
             }
         }
@@ -94,6 +94,55 @@ pub struct Weekly {
     pub figures: Digest,
     /// Its series; none for the hall's main one.
     pub series: Option<ObjectId>,
+}
+
+impl Weekly {
+    /// What the checks found in it, in order of print.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Finding> {
+        self.composed.warnings.iter().map(Problem::finding).collect()
+    }
+}
+
+/// Which findings of a code somebody accepts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Which {
+    /// The only one.
+    Only,
+    /// Those whose place contains these words, such as the id of a submission.
+    At(String),
+    /// All of them.
+    All,
+}
+
+impl Which {
+    /// The findings of a code that are meant.
+    ///
+    /// # Errors
+    ///
+    /// E.502 where there is none, or several and nobody said which.
+    pub fn of(&self, code: Code, findings: &[Finding]) -> Result<Vec<Finding>, Refusal> {
+        let all = || findings.iter().filter(|it| it.code == code);
+        let chosen: Vec<_> = match self {
+            Self::At(words) => all().filter(|it| it.place.contains(words)).cloned().collect(),
+            Self::Only | Self::All => all().cloned().collect(),
+        };
+        let places = |of: &mut dyn Iterator<Item = &Finding>| {
+            of.map(|it| it.place.as_str()).collect::<Vec<_>>().join("、")
+        };
+        if chosen.is_empty() {
+            let places = places(&mut all());
+            let detail = format!("没有这样的 {code} there is no such finding; 现有 at: {places}");
+            return Err(Refusal::new(Code::FindingsOpen, detail));
+        }
+        if *self == Self::Only && chosen.len() > 1 {
+            let (count, places) = (chosen.len(), places(&mut chosen.iter()));
+            let detail =
+                format!("{code} 有 {count} 处，用 --place 或 --all 指明 name one: {places}");
+            return Err(Refusal::new(Code::FindingsOpen, detail));
+        }
+        Ok(chosen)
+    }
 }
 
 /// Composes one issue. Reads nothing but read models and set-up events.
@@ -498,6 +547,7 @@ impl Gather<'_> {
             part_names: self.part_names(),
             tables: then.tables.clone(),
             earlier: vec![],
+            earlier_news: self.earlier_news(),
             parameters: issue.parameters.clone(),
             amendment: issue.amendment.clone().map(|note| Amendment {
                 version: u32::try_from(issue.version()).unwrap_or(u32::MAX),
@@ -596,19 +646,34 @@ impl Gather<'_> {
     }
 
     fn submissions(&self) -> Vec<Submission> {
-        self.issue
-            .submissions
-            .iter()
-            .filter_map(|(_, id)| {
-                let filed = self.now.submissions.get(id)?;
-                Some(Submission {
-                    id: id.clone(),
-                    section: filed.section.clone(),
-                    department: self.now.registry.department_name(&filed.department).to_owned(),
-                    text: filed.text.clone(),
-                })
+        self.adopted(self.issue).collect()
+    }
+
+    fn adopted(&self, issue: &Issue) -> impl Iterator<Item = Submission> {
+        issue.submissions.iter().filter_map(|(_, id)| {
+            let filed = self.now.submissions.get(id)?;
+            Some(Submission {
+                id: id.clone(),
+                section: filed.section.clone(),
+                department: self.now.registry.department_name(&filed.department).to_owned(),
+                text: filed.text.clone(),
             })
-            .collect()
+        })
+    }
+
+    /// News of the series' issues before this one, the earliest first.
+    fn earlier_news(&self) -> Vec<(String, Submission)> {
+        let book = &self.now.book;
+        let mut earlier: Vec<_> = book
+            .of_series(self.issue.series.as_ref())
+            .filter(|(_, it)| it.period.last() < self.issue.period.first())
+            .collect();
+        earlier.sort_by_key(|(_, it)| it.period.last());
+        let news = earlier.into_iter().flat_map(|(_, it)| {
+            let (year, number, _) = book.proposed_numbers(it);
+            self.adopted(it).map(move |news| (format!("{year}年第{number}期"), news))
+        });
+        news.collect()
     }
 
     fn inspection(&self) -> Option<Vec<InspectionResult>> {
@@ -707,9 +772,46 @@ impl Desk {
                 issued_on,
                 figures: weekly.figures,
                 document: zhoubao_composer::json::digest(&weekly.composed.document),
+                findings: weekly.findings(),
             })
         })
         .await
+    }
+
+    /// Hands an issue to the leader: composes it, and lets nothing through that a check found and nobody settled.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the issue from being composed, or a refusal of the issue's rules.
+    pub async fn submit(&self, issue: ObjectId, by: By) -> Result<Option<Receipt>, DeskError> {
+        self.issue(by, async |_| self.submission(&issue).await).await
+    }
+
+    /// The command that hands an issue to the leader, with what the checks find in it now.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the issue from being composed.
+    pub async fn submission(&self, issue: &ObjectId) -> Result<Command, DeskError> {
+        let weekly = compose(&**self.store(), self.hall(), issue, None).await?;
+        Ok(Command::Submit { issue: issue.clone(), findings: weekly.findings() })
+    }
+
+    /// The command by which somebody accepts what the checks find in an issue now.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the issue from being composed; E.502 where nothing like it is found.
+    pub async fn acceptance(
+        &self,
+        issue: &ObjectId,
+        code: Code,
+        which: &Which,
+        reason: &str,
+    ) -> Result<Command, DeskError> {
+        let weekly = compose(&**self.store(), self.hall(), issue, None).await?;
+        let findings = which.of(code, &weekly.findings())?;
+        Ok(Command::Accept { issue: issue.clone(), findings, reason: reason.to_owned() })
     }
 
     /// Opens an issue for a period, with the set-up in force.

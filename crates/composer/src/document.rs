@@ -65,6 +65,17 @@ pub struct Amendment {
     pub note: String,
 }
 
+impl Metadata {
+    /// What stands at the head of every page of an issue that is not to be taken for a published one.
+    #[must_use]
+    pub fn notice(&self) -> Option<String> {
+        let training = self.training.then_some("培训，非正式文件");
+        let draft = self.proposed.then_some("未签发稿，期号为拟编号");
+        let notices: Vec<_> = training.into_iter().chain(draft).collect();
+        (!notices.is_empty()).then(|| notices.join("　"))
+    }
+}
+
 /// One paragraph of print.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Block {
@@ -189,6 +200,20 @@ pub enum BlockKind {
     DistributionLine,
     /// （共印80份）
     PrintRun,
+}
+
+impl BlockKind {
+    /// Stands in 报头, wherever the template has it.
+    #[must_use]
+    pub fn is_masthead(self) -> bool {
+        matches!(self, Self::Title | Self::IssueNumber | Self::Publisher | Self::IssueDate)
+    }
+
+    /// Stands in 版记.
+    #[must_use]
+    pub fn is_imprint(self) -> bool {
+        matches!(self, Self::DistributionLine | Self::PrintRun)
+    }
 }
 
 /// Where the wording of a block comes from.

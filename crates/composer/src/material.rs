@@ -72,6 +72,8 @@ pub struct Material {
     pub tables: Vec<ImportedTable>,
     /// Earlier issues of the series, the latest first.
     pub earlier: Vec<EarlierIssue>,
+    /// News of earlier issues of the series, each with the number of its issue.
+    pub earlier_news: Vec<(String, Submission)>,
     /// What this issue sets of the template's parameters and entered numbers.
     pub parameters: BTreeMap<String, String>,
     /// Of a version after the first: which, and what it puts right.

@@ -105,6 +105,7 @@ kinds! {
     IssueFrozen in Stream::Issues => issue_frozen;
     IssueSubmitted in Stream::Issues => issue_submitted;
     IssueReturned in Stream::Issues => issue_returned;
+    IssueWarningAccepted in Stream::Issues => issue_warning_accepted;
     IssueSignedOff in Stream::Issues => issue_signed_off;
     IssuePublished in Stream::Issues => issue_published;
     IssueAmended in Stream::Issues => issue_amended;
@@ -542,6 +543,19 @@ fn issue_submitted(it: wire::IssueSubmitted) -> Converted {
 fn issue_returned(it: wire::IssueReturned) -> Converted {
     Ok(Event::Issue(IssueEvent::Returned {
         issue: id(it.issue, "issue")?,
+        reason: reason(it.reason)?,
+    }))
+}
+
+fn issue_warning_accepted(it: wire::IssueWarningAccepted) -> Converted {
+    let code = words(it.code, "code")?;
+    let known = Code::from_text(&code);
+    let unknown = || Fault::hold(format!("code `{}` is not known", text::excerpt(&code)));
+    Ok(Event::Issue(IssueEvent::WarningAccepted {
+        issue: id(it.issue, "issue")?,
+        code: known.ok_or_else(unknown)?,
+        place: words(it.place, "place")?,
+        finding: digest(it.finding, "finding")?,
         reason: reason(it.reason)?,
     }))
 }
@@ -1067,6 +1081,16 @@ fn issue_to_json(event: &IssueEvent) -> (&'static str, Vec<u8>) {
                 reason: Some(reason.clone()),
             };
             ("cn.zhoubao.IssueReturned.v1", json(&message))
+        }
+        IssueEvent::WarningAccepted { issue, code, place, finding, reason } => {
+            let message = wire::IssueWarningAccepted {
+                issue: Some(issue.to_string()),
+                code: Some(code.text().to_owned()),
+                place: Some(place.clone()),
+                finding: Some(hex(finding)),
+                reason: Some(reason.clone()),
+            };
+            ("cn.zhoubao.IssueWarningAccepted.v1", json(&message))
         }
         IssueEvent::SignedOff {
             issue,

@@ -287,6 +287,19 @@ pub enum IssueEvent {
         /// Why.
         reason: String,
     },
+    /// A named person accepts what a check found (提示确认); it is no drafting.
+    WarningAccepted {
+        /// The issue.
+        issue: ObjectId,
+        /// Code of the finding.
+        code: Code,
+        /// Where it was found, as the check prints it.
+        place: String,
+        /// Digest of the finding, see [`crate::finding::Finding`]: a changed one must be accepted anew.
+        finding: Digest,
+        /// Why.
+        reason: String,
+    },
     /// Approved and numbered (签发).
     SignedOff {
         /// The issue.

@@ -13,6 +13,7 @@ use crate::code::Code;
 use crate::event::{
     FILES_MAX, IssueEvent, IssueFile, Kind, PARAMETERS_MAX, Refusal, Right, Tally, TerminalHead,
 };
+use crate::finding::{Acceptance, Finding, Standing};
 use crate::id::{Digest, ObjectId, UserId};
 use crate::registry::Registry;
 
@@ -110,6 +111,8 @@ pub struct Issue {
     pub submissions: Vec<(u32, ObjectId)>,
     /// The freeze, once there is one.
     pub freeze: Option<Freeze>,
+    /// What was accepted of what the checks found, as recorded.
+    pub acceptances: Vec<Acceptance>,
     /// The sign-off of the present version, once there is one.
     pub sign_off: Option<SignOff>,
     /// Files of the present version, once it is published.
@@ -189,7 +192,21 @@ pub enum Command {
         heads: Vec<TerminalHead>,
     },
     /// Hand the draft to the leader.
-    Submit(ObjectId),
+    Submit {
+        /// The issue.
+        issue: ObjectId,
+        /// What the checks find in it now.
+        findings: Vec<Finding>,
+    },
+    /// Accept what the checks found.
+    Accept {
+        /// The issue.
+        issue: ObjectId,
+        /// Which findings.
+        findings: Vec<Finding>,
+        /// Why.
+        reason: String,
+    },
     /// Hand it back.
     Return(ObjectId, String),
     /// Approve it.
@@ -202,6 +219,8 @@ pub enum Command {
         figures: Digest,
         /// Digest of the canonical issue.
         document: Digest,
+        /// What the checks find in it now.
+        findings: Vec<Finding>,
     },
     /// Put it out: it was rendered, and its files are kept.
     Publish {
@@ -223,6 +242,9 @@ pub const LAST_NUMBER_MAX: u32 = 366;
 /// Largest running number that opening figures may name: a weekly reaches it after a thousand years.
 pub const LAST_RUNNING_NUMBER_MAX: u32 = 99_999;
 
+/// Most findings that a refusal names; `zhoubao issue check` lists them all.
+const NAMED_MAX: usize = 3;
+
 /// Decides what happens when `command` of `actor` meets the hall's issues. No event means: already so.
 ///
 /// A command that is sent again is accepted silently as long as the issue still is as it says. [`Command::Return`]
@@ -241,11 +263,14 @@ pub fn decide(
     let right = match &command {
         Command::EnterOpening(_) => Some(Right::Administer),
         Command::SignOff { .. } | Command::Return(..) | Command::Void(..) => Some(Right::Sign),
+        // Either will do.
+        Command::Accept { .. } if registry.may(actor, Right::Sign) => Some(Right::Sign),
         Command::Open { .. }
         | Command::SetPeriod(..)
         | Command::Adopt { .. }
         | Command::Freeze { .. }
-        | Command::Submit(_)
+        | Command::Submit { .. }
+        | Command::Accept { .. }
         | Command::Amend(..) => Some(Right::Edit),
         // Nobody decides it: it follows from the sign-off, and says what that was bound to.
         Command::Publish { .. } => None,
@@ -368,19 +393,45 @@ pub fn decide(
             }
             Ok(vec![IssueEvent::Frozen { issue, cut, heads }])
         }
-        Command::Submit(issue) => {
+        Command::Submit { issue, findings } => {
             let it = book.find_live(&issue)?;
             if it.stage == Stage::Submitted {
                 return Ok(vec![]);
             }
             it.require(&issue, &[Stage::Frozen])?;
+            it.require_settled(&issue, &findings)?;
             Ok(vec![IssueEvent::Submitted { issue }])
+        }
+        Command::Accept { issue, findings, reason } => {
+            let it = book.find_live(&issue)?;
+            let reason = required(reason)?;
+            if actor.is_none() {
+                let detail = "确认提示须具名 accepting a finding needs a named person";
+                return Err(Refusal::new(Code::NoRight, detail));
+            }
+            let mut new: Vec<Finding> = vec![];
+            for finding in findings {
+                if finding.standing() != Standing::NeedsAcceptance {
+                    let (code, place) = (finding.code, &finding.place);
+                    let detail =
+                        format!("{code} {place}：不能也不必确认 is not a matter of acceptance");
+                    return Err(Refusal::new(Code::FindingsOpen, detail));
+                }
+                if it.acceptance_of(&finding).is_none() && !new.contains(&finding) {
+                    new.push(finding);
+                }
+            }
+            if new.is_empty() {
+                return Ok(vec![]);
+            }
+            it.require(&issue, &[Stage::Frozen, Stage::Submitted])?;
+            Ok(new.into_iter().map(|it| it.accepted(issue.clone(), reason.clone())).collect())
         }
         Command::Return(issue, reason) => {
             book.find(&issue)?.require(&issue, &[Stage::Submitted])?;
             Ok(vec![IssueEvent::Returned { issue, reason: required(reason)? }])
         }
-        Command::SignOff { issue, issued_on, figures, document } => {
+        Command::SignOff { issue, issued_on, figures, document, findings } => {
             let it = book.find_live(&issue)?;
             if it.sign_off.as_ref().is_some_and(|done| {
                 done.issued_on == issued_on && done.figures == figures && done.document == document
@@ -404,6 +455,7 @@ pub fn decide(
                     format!("前一期 {other} 尚未签发 is not signed off"),
                 ));
             }
+            it.require_settled(&issue, &findings)?;
             if issued_on < it.period.last() {
                 let detail =
                     format!("印发日期 {issued_on} 早于本期末 lies before the period's end");
@@ -491,6 +543,41 @@ impl Issue {
             return Ok(());
         }
         Err(self.wrong_stage(id))
+    }
+
+    /// Who accepted a finding and why, if anybody did.
+    #[must_use]
+    pub fn acceptance_of(&self, finding: &Finding) -> Option<&Acceptance> {
+        self.acceptances.iter().find(|it| it.covers(finding))
+    }
+
+    /// Whether a finding keeps the issue from being submitted and signed.
+    #[must_use]
+    pub fn is_open(&self, finding: &Finding) -> bool {
+        match finding.standing() {
+            Standing::Blocks => true,
+            Standing::NeedsAcceptance => self.acceptance_of(finding).is_none(),
+            Standing::Note => false,
+        }
+    }
+
+    fn require_settled(&self, id: &ObjectId, findings: &[Finding]) -> Result<(), Refusal> {
+        let mut open: Vec<_> = findings.iter().filter(|it| self.is_open(it)).collect();
+        // What cannot be accepted comes first: it costs the most work.
+        open.sort_by_key(|it| it.standing());
+        let Some(first) = open.first() else { return Ok(()) };
+        let named = open.iter().take(NAMED_MAX);
+        let named: Vec<_> =
+            named.map(|it| format!("{} {}（{}）", it.code, it.place, it.text)).collect();
+        let more = if open.len() > NAMED_MAX { " …" } else { "" };
+        let next = match first.standing() {
+            Standing::Blocks => format!("先改正 put it right first: zhoubao issue check {id}"),
+            _ => format!("zhoubao issue accept {id} {} --all --reason …", first.code),
+        };
+        let (count, named) = (open.len(), named.join("；"));
+        let detail =
+            format!("{count} 项检查结果未处理 findings not settled: {named}{more}。{next}");
+        Err(Refusal::new(Code::FindingsOpen, detail))
     }
 
     fn wrong_stage(&self, id: &ObjectId) -> Refusal {
@@ -697,6 +784,7 @@ impl IssueBook {
                     parameters: parameters.clone(),
                     submissions: vec![],
                     freeze: None,
+                    acceptances: vec![],
                     sign_off: None,
                     files: vec![],
                     amendment: None,
@@ -725,6 +813,18 @@ impl IssueBook {
             }
             IssueEvent::Returned { issue, .. } => {
                 self.change(issue, None, &[Stage::Submitted], |it| it.stage = Stage::Frozen);
+            }
+            IssueEvent::WarningAccepted { issue, code, place, finding, reason } => {
+                // Nobody becomes a drafter by it: the leader may accept, and sign.
+                self.change(issue, None, &[Stage::Frozen, Stage::Submitted], |it| {
+                    it.acceptances.push(Acceptance {
+                        code: *code,
+                        place: place.clone(),
+                        finding: *finding,
+                        reason: reason.clone(),
+                        by: drafter.clone(),
+                    });
+                });
             }
             IssueEvent::SignedOff {
                 issue,

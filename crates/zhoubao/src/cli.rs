@@ -832,6 +832,8 @@ pub enum Format {
     Json,
     /// The figures.
     Csv,
+    /// A Word file.
+    Docx,
     /// The printed page, PDF/A.
     Pdf,
     /// The same page, GB/T 33190.
@@ -1023,6 +1025,39 @@ pub enum IssueAction {
         #[command(flatten)]
         decide: DecideArgs,
     },
+    /// 检查 lists what the checks find, and who accepted it
+    #[command(
+        after_help = "例 example:\n  zhoubao issue check 2023-w06\n\n以 E. 开头的须改正（退出码 4），以 W. 开头的须由具名人员说明原因后确认。\n\
+        What begins with E. has to be put right (exit code 4), what begins with W. is accepted with a reason."
+    )]
+    Check {
+        /// The issue.
+        issue: String,
+    },
+    /// 确认提示 accepts what a check found, with a reason
+    #[command(
+        after_help = "例 example:\n  zhoubao issue accept 2023-w06 W.310 --place s17 --reason 已与该厅核对 --by u100\n  \
+        zhoubao issue accept 2023-w06 W.204 --all --reason 含上年结转 --by u100"
+    )]
+    Accept {
+        /// The issue.
+        issue: String,
+        /// 代码 code of the finding
+        #[arg(value_name = "CODE")]
+        code: String,
+        /// 位置 words of the place, such as the id of a submission [default: the only place]
+        #[arg(long, value_name = "WORDS", conflicts_with = "all")]
+        place: Option<String>,
+        /// 全部 all places
+        #[arg(long)]
+        all: bool,
+        /// 原因 why
+        #[arg(long)]
+        reason: String,
+        /// Who decides.
+        #[command(flatten)]
+        decide: DecideArgs,
+    },
     /// 送审 hands the draft to the leader
     #[command(after_help = "例 example:\n  zhoubao issue submit 2023-w06 --by u100")]
     Submit {
@@ -1105,6 +1140,16 @@ pub enum IssueAction {
         /// 新版 the later version [default: the present one, a draft included]
         #[arg(long, value_name = "NUMBER")]
         to: Option<usize>,
+    },
+    /// 比对各格式的数字 compares the numbers of every form with the canonical document
+    #[command(after_help = "例 examples:\n  zhoubao issue diff-formats 2023-05\n  \
+        zhoubao issue diff-formats 2023-05 --from issue/")]
+    DiffFormats {
+        /// The issue: its id, or year and number.
+        issue: String,
+        /// 目录 compares the files of this folder, as `compose --out` writes them, instead of composing anew
+        #[arg(long, value_name = "FOLDER")]
+        from: Option<PathBuf>,
     },
     /// 作废 voids an issue; its number stays visible
     #[command(

@@ -66,6 +66,7 @@ impl Exit {
             | Code::ChainBroken
             | Code::HeadsDiffer
             | Code::SignedFiguresDiffer
+            | Code::FormsDiffer
             | Code::JournalGap
             | Code::OtherJournal
             | Code::JournalWentBack

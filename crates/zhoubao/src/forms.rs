@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use zhoubao_application::publication::{Rendered, name_of};
 use zhoubao_application::weekly::Weekly;
-use zhoubao_composer::{Document, csv, html, json as canonical, txt};
+use zhoubao_composer::package::TooLarge;
+use zhoubao_composer::{Document, csv, docx, html, json as canonical, txt};
 use zhoubao_domain::code::Code;
 use zhoubao_typesetting::{Pages, PagesError, Role, lay_out, ofd};
 
@@ -17,11 +18,12 @@ use crate::fonts::Fonts;
 use crate::output::Output;
 
 /// Every form, with the ending of its file. Those that need fonts come last: the others are written without.
-pub const FORMS: [(Format, &str); 6] = [
+pub const FORMS: [(Format, &str); 7] = [
     (Format::Txt, "txt"),
     (Format::Html, "html"),
     (Format::Json, "json"),
     (Format::Csv, "csv"),
+    (Format::Docx, "docx"),
     (Format::Pdf, "pdf"),
     (Format::Ofd, "ofd"),
 ];
@@ -60,7 +62,8 @@ impl<'a> Issue<'a> {
         &self.weekly.composed.document
     }
 
-    fn file_name(&self, ending: &str) -> String {
+    /// The name of the file of a form.
+    pub(crate) fn file_name(&self, ending: &str) -> String {
         format!("{}.{ending}", name_of(self.weekly.series.as_ref(), self.document()))
     }
 
@@ -123,6 +126,7 @@ impl<'a> Issue<'a> {
             Format::Html => html::export(self.document()),
             Format::Json => canonical::export(self.document()),
             Format::Csv => csv::export(self.document()),
+            Format::Docx => docx::export(self.document())?,
             Format::Pdf => self.pages()?.pdf()?,
             Format::Ofd => ofd::export(self.pages()?)?,
         })
@@ -160,5 +164,11 @@ impl From<PagesError> for Failure {
             PagesError::Refused { .. } => Code::PageRefused,
         };
         Self::coded(code, error.to_string())
+    }
+}
+
+impl From<TooLarge> for Failure {
+    fn from(error: TooLarge) -> Self {
+        Self::coded(Code::PageRefused, error.to_string())
     }
 }

@@ -18,6 +18,7 @@ pub mod files;
 pub mod folder;
 pub mod fonts;
 pub mod forms;
+pub mod numbers;
 pub mod output;
 pub mod play;
 pub mod projecting;

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use zhoubao_contract::Draft;
 use zhoubao_contract::signature::SigningKey;
 use zhoubao_domain::calendar::{NamedDay, Period};
+use zhoubao_domain::code::Code;
 use zhoubao_domain::counting::{Rules, Severity};
 use zhoubao_domain::event::{
     Act, Attempt, AuthorizationChange, ClassFigures, Event, InspectionResult, IssueEvent,
@@ -404,6 +405,16 @@ pub(crate) fn all() -> Vec<(&'static str, Draft)> {
                 note: "第二部分中“签定”更正为“签订”".to_owned(),
             }),
         ),
+        (
+            "issues",
+            Event::Issue(IssueEvent::WarningAccepted {
+                issue: issue(),
+                code: Code::UntracedNumber,
+                place: "稿件 s5-3（生态环境厅）".to_owned(),
+                finding: digest(8),
+                reason: "已与该厅核对".to_owned(),
+            }),
+        ),
     ]
     .into_iter()
     .enumerate()
@@ -673,6 +684,15 @@ fn issue_event() -> impl Strategy<Value = IssueEvent> {
             .prop_map(|(issue, cut, heads)| IssueEvent::Frozen { issue, cut, heads }),
         object().prop_map(|issue| IssueEvent::Submitted { issue }),
         (object(), words()).prop_map(|(issue, reason)| IssueEvent::Returned { issue, reason }),
+        (object(), prop::sample::select(Code::ALL), words(), any_digest(), words()).prop_map(
+            |(issue, code, place, finding, reason)| IssueEvent::WarningAccepted {
+                issue,
+                code,
+                place,
+                finding,
+                reason
+            }
+        ),
         (
             object(),
             1990_i16..2100,
