@@ -195,7 +195,7 @@ async fn composers_that_are_killed_publish_and_announce_each_issue_once() -> any
     let deadline = Instant::now() + COMMAND_MAX;
     let weeks = ["2023-01", "2023-02", "2023-03"];
     let there = |it: &&str| hall.dir().join("issues").join(it).join("manifest.json").exists();
-    while !weeks.iter().all(|it| there(it)) {
+    while !weeks.iter().all(there) {
         ensure!(Instant::now() < deadline, "not published within {COMMAND_MAX:?}");
         sleep(Duration::from_millis(100)).await;
     }
