@@ -154,6 +154,8 @@ impl Hall {
             }
         }
         command
+            // Any free port.
+            .env("ZHOUBAO_LISTEN", "127.0.0.1:0")
             .arg("--dir")
             .arg(self.dir())
             .args(&self.flags)

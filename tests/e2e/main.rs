@@ -5,6 +5,7 @@
 
 mod archive;
 mod bench;
+mod board;
 mod broker_down;
 mod bulletins;
 mod checks;
@@ -26,3 +27,4 @@ mod terminal;
 mod terminal_clock;
 mod terminal_http;
 mod training;
+mod web;

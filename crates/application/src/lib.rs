@@ -4,6 +4,7 @@
 //! real adapters are crates of their own and never depend on each other.
 
 pub mod blobs;
+pub mod board;
 pub mod clock;
 pub mod desk;
 pub mod emit;

@@ -26,6 +26,16 @@ pub fn export(document: &Document) -> Vec<u8> {
     page.html.into_bytes()
 }
 
+/// What stands between `<body>` and `</body>` of that page, for whoever has a page of his own around it.
+#[must_use]
+pub fn body(document: &Document) -> String {
+    let sources = Sources::of(document);
+    let mut page = Page { html: String::new(), sources, seen: vec![], open: vec![] };
+    // Writing to a `String` cannot fail.
+    let _ = page.body(document);
+    page.html
+}
+
 /// The different sources of a document, in order of first print.
 struct Sources<'a>(Vec<&'a FigureSource>);
 
@@ -92,6 +102,13 @@ impl Page<'_> {
             writeln!(self.html, "<style>{TABLE_STYLE}</style>")?;
         }
         self.html.push_str("</head>\n<body>\n");
+        self.body(document)?;
+        self.html.push_str("</body>\n</html>\n");
+        Ok(())
+    }
+
+    fn body(&mut self, document: &Document) -> fmt::Result {
+        let metadata = &document.metadata;
         self.html.push_str("<a class=\"skip\" href=\"#issue\">跳到正文</a>\n");
         self.contents(document)?;
         self.html.push_str("<main>\n<article class=\"issue\" id=\"issue\">\n");
@@ -119,7 +136,7 @@ impl Page<'_> {
         self.imprint(document)?;
         self.html.push_str("</article>\n");
         self.sources(document)?;
-        self.html.push_str("</main>\n</body>\n</html>\n");
+        self.html.push_str("</main>\n");
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 
 use crate::calendar::{Period, days_outside};
-use crate::event::Kind;
+use crate::event::{Kind, Tally};
 use crate::id::words;
 use crate::issue::Opening;
 
@@ -198,9 +198,8 @@ pub fn take(source: Source<'_>) -> Figures {
     let year = period.year();
     // Days after opening figures of an earlier year are outside all periods too.
     let previous_last = previous.map(|(last, _)| last).or(opening.map(|it| it.through));
+    let counted_from = counted_from(opening, year);
     let opening = opening.filter(|it| it.through.year() == year);
-    let counted_from = opening
-        .map_or(Date::constant(year, 1, 1), |it| it.through.tomorrow().unwrap_or(it.through));
     let outside: Vec<Date> = days_outside(previous_last, period.first()).collect();
     let mut figures = Figures::new();
     for definition in definitions {
@@ -238,7 +237,7 @@ pub fn take(source: Source<'_>) -> Figures {
             }
         }
         if let Some(opening) = opening {
-            let value = TallyValue { amount: opening_amount(definition, opening), events: 0 };
+            let value = TallyValue { amount: amount(definition, &opening.year_to_date), events: 0 };
             for partition in
                 [Partition::Total, Partition::Day, Partition::Window, Partition::Department]
             {
@@ -285,7 +284,7 @@ pub fn take(source: Source<'_>) -> Figures {
                     carry(it.amount.saturating_neg(), it.events.saturating_neg());
                 }
                 if let Some(opening) = opening {
-                    carry(opening_amount(definition, opening), 0);
+                    carry(amount(definition, &opening.year_to_date), 0);
                 }
             } else {
                 let carried = carried.get(&key).copied().unwrap_or_default();
@@ -302,9 +301,26 @@ pub(crate) fn is_new(definition: &Definition, previous: &Figures) -> bool {
     !previous.is_empty() && previous.keys().all(|it| it.definition != definition.key)
 }
 
-fn opening_amount(definition: &Definition, opening: &Opening) -> i64 {
-    let amounts = definition.kinds.iter().map(|kind| opening.year_to_date.get(*kind));
-    amounts.fold(0, i64::saturating_add)
+/// What a tally comes to by a definition.
+#[must_use]
+pub fn amount(definition: &Definition, tally: &Tally) -> i64 {
+    definition.kinds.iter().map(|kind| tally.get(*kind)).fold(0, i64::saturating_add)
+}
+
+/// The first day whose own acts are in a year's 累计: the one after the opening figures, if they are of that year.
+#[must_use]
+pub fn counted_from(opening: Option<&Opening>, year: i16) -> Date {
+    opening
+        .filter(|it| it.through.year() == year)
+        .map_or(Date::constant(year, 1, 1), |it| it.through.tomorrow().unwrap_or(it.through))
+}
+
+/// What opening figures add to a year's 累计 by a definition.
+#[must_use]
+pub fn opening_of_year(definition: &Definition, opening: Option<&Opening>, year: i16) -> i64 {
+    opening
+        .filter(|it| it.through.year() == year)
+        .map_or(0, |it| amount(definition, &it.year_to_date))
 }
 
 /// The part under which opening figures stand in every partition of the year.

@@ -59,6 +59,9 @@ pub struct Global {
     /// Address of a `$SYS` user of the broker, to check that it writes before it answers
     #[arg(long, global = true, value_name = "URL")]
     pub sys_url: Option<String>,
+    /// 页面地址 address of the pages of `serve` and `demo` [default: 127.0.0.1:8425; `none`: no pages]
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    pub listen: Option<String>,
     /// 我接受断电会丢失已确认的事件 I accept that a power cut loses events that were already acknowledged: use a server
     /// that does not write before it answers, or of which that is not known
     #[arg(long, global = true, visible_alias = "i-accept-loss")]
@@ -76,6 +79,7 @@ impl Global {
             ("store", self.store.clone()),
             ("hall", self.hall.as_ref().map(ToString::to_string)),
             ("sys_url", self.sys_url.clone()),
+            ("listen", self.listen.clone()),
             ("accept_loss", self.accept_loss.then(|| "true".to_owned())),
         ]
         .into_iter()
@@ -97,6 +101,9 @@ pub enum Command {
     #[command(after_help = "例 examples:\n  zhoubao serve --hall 510000\n  \
         zhoubao serve --journal nats://127.0.0.1:4222 --store postgres://zhoubao@db/zhoubao")]
     Serve(ServeArgs),
+    /// 页面账户 passwords of the people at the pages
+    #[command(after_help = "例 example:\n  zhoubao account link u100")]
+    Account(AccountArgs),
     /// 投影 folds the journal into the read models
     #[command(
         after_help = "例 examples:\n  zhoubao project --once          up to the journal's end\n  \
@@ -227,6 +234,28 @@ pub enum Command {
 /// Flags of `serve`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ServeArgs {}
+
+/// Arguments of `account`.
+#[derive(Debug, Clone, Args)]
+pub struct AccountArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: AccountAction,
+}
+
+/// What `account` does.
+#[derive(Debug, Clone, Subcommand)]
+pub enum AccountAction {
+    /// 一次性链接 makes a link with which a person sets a password; an earlier link of his ends, his password holds on
+    #[command(after_help = "例 example:\n  zhoubao account link u100")]
+    Link {
+        /// 工号 work number
+        user: UserId,
+        /// 页面网址 address of the pages, as the person calls it [default: that of the settings]
+        #[arg(long, value_name = "URL")]
+        url: Option<String>,
+    },
+}
 
 /// Flags of `project`.
 #[derive(Debug, Clone, Default, Args)]

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -70,6 +71,16 @@ pub const KEYS: &[(&str, &str, &str)] = &[
         "issues",
         "",
         "期刊目录 folder of the packages of published issues; default `issues` in the data folder",
+    ),
+    (
+        "listen",
+        "127.0.0.1:8425",
+        "address of the pages and the HTTP API of `serve` and `demo`; `none`: no pages",
+    ),
+    (
+        "public_host",
+        "",
+        "host by which people call the pages, where a proxy that encrypts stands in front of them",
     ),
     ("fonts", "", "字体目录 folder of the fonts for PDF and OFD, instead of the system's"),
     (
@@ -240,6 +251,10 @@ pub struct Config {
     pub archive: Option<PathBuf>,
     /// Folder of the packages of published issues, where not in the data folder.
     pub issues: Option<PathBuf>,
+    /// Where the pages are, if there are any.
+    pub listen: Option<SocketAddr>,
+    /// The host by which a proxy in front of the pages is called.
+    pub public_host: Option<String>,
     /// Folder of the fonts, where not the system's are used.
     pub fonts: Option<PathBuf>,
     /// The tracing filter, where one is set.
@@ -527,6 +542,11 @@ impl Config {
             journal_bytes_max: values.required("journal_bytes_max")?,
             archive: values.parse("archive")?,
             issues: values.parse("issues")?,
+            listen: match values.get("listen")?.as_deref() {
+                Some("none") => None,
+                _ => Some(values.required("listen")?),
+            },
+            public_host: values.get("public_host")?,
             fonts: values.parse("fonts")?,
             log: values.get("log")?,
             log_format: values.required("log_format")?,
@@ -564,6 +584,8 @@ impl Default for Config {
             journal_bytes_max: 4 << 30,
             archive: None,
             issues: None,
+            listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 8425))),
+            public_host: None,
             fonts: None,
             log: None,
             log_format: LogFormat::Text,

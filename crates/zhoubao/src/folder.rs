@@ -63,6 +63,12 @@ impl Folder {
         self.0.join("read.db")
     }
 
+    /// The passwords of the people at the pages.
+    #[must_use]
+    pub fn accounts(&self) -> PathBuf {
+        self.0.join("accounts.json")
+    }
+
     /// The store of files.
     #[must_use]
     pub fn files(&self) -> PathBuf {

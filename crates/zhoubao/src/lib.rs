@@ -18,6 +18,7 @@ pub mod files;
 pub mod folder;
 pub mod fonts;
 pub mod forms;
+pub mod giving_way;
 pub mod numbers;
 pub mod output;
 pub mod play;
@@ -27,6 +28,7 @@ pub mod sample;
 pub mod telemetry;
 pub mod terminal;
 pub mod upto;
+pub mod web;
 pub mod wiring;
 
 use std::ffi::OsString;
@@ -123,6 +125,7 @@ pub async fn dispatch(ctx: &Context, command: Command) -> Result<(), Failure> {
         Command::Demo(args) => commands::demo::run(ctx, args).await,
         Command::Serve(args) => commands::serve::run(ctx, args).await,
         Command::Project(args) => commands::project::run(ctx, args).await,
+        Command::Account(args) => commands::account::run(ctx, args).await,
         Command::Setup(args) => commands::setup::run(ctx, args).await,
         Command::Emit(args) => commands::emit::run(ctx, *args).await,
         Command::Terminal(args) => commands::terminal::run(ctx, args).await,

@@ -1,21 +1,23 @@
 //! Plays a hall's weeks through the real journal, projector and desk: for the demo and the tests.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan as _};
+use zhoubao_application::clock::Clock;
 use zhoubao_application::desk::{By, Desk};
 use zhoubao_application::weekly::{self, NewIssue, Weekly};
 use zhoubao_application::writer::{Receipt, Unnumbered, Writer};
 use zhoubao_domain::code::Code;
-use zhoubao_domain::event::Refusal;
+use zhoubao_domain::event::{Event, Refusal, Tally};
 use zhoubao_domain::id::{ObjectId, SetupTopic, Stream, UserId};
 use zhoubao_domain::issue::Command;
 use zhoubao_domain::time::{hall_day, hall_zone};
 
 use crate::failure::Failure;
-use crate::sample::{Entry, Sample, TerminalEvent, Week};
+use crate::sample::{Entry, Load, Plan, Sample, TerminalEvent, Week, acts};
 
 /// Where the time went.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -188,6 +190,47 @@ impl<'a> Player<'a> {
         self.desk.record(entry.stream.clone(), entry.event.clone(), by).await?;
         Ok(())
     }
+}
+
+/// Plays windows at work from now on, one act after another, for ever.
+///
+/// # Errors
+///
+/// What keeps an act from being recorded.
+pub async fn windows_live(
+    desk: &Desk,
+    sample: &Sample,
+    seed: u64,
+    every: Duration,
+    clock: &dyn Clock,
+) -> Result<Infallible, Failure> {
+    let mut writer = Writer::new(desk.journal().clone(), desk.hall().clone());
+    // A busy day; its case numbers are those of the day, so each batch is made for another one.
+    let tally = Tally { consulted: 4_590, accepted: 940, issued: 930, transferred: 2_190 };
+    for batch in 0_i32.. {
+        let day = hall_day(clock.now()).saturating_add(batch.days());
+        let plan = Plan {
+            hall: &sample.hall,
+            loads: &[Load { days: vec![day], tally }],
+            desks: &sample.desks,
+            departments: &sample.departments,
+            seed: seed.wrapping_add(u64::from(batch.unsigned_abs())),
+        };
+        let acts = acts(&plan).map_err(|error| Failure::usage(error.to_string()))?;
+        for act in acts.into_iter().filter(|it| matches!(it.event, Event::Act(_))) {
+            tokio::time::sleep(every).await;
+            let event = Unnumbered {
+                stream: Stream::Terminal(act.terminal),
+                occurred_at: clock.now(),
+                entered_at: None,
+                actor: Some(act.actor),
+                command: None,
+                event: act.event,
+            };
+            writer.write(vec![event]).await?;
+        }
+    }
+    std::future::pending().await
 }
 
 fn by(actor: &UserId, at: Timestamp) -> By {

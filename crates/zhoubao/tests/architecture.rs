@@ -18,6 +18,10 @@ const MAY: &[(&str, &[&str])] = &[
         "zhoubao-application",
         &["zhoubao-domain", "zhoubao-contract", "zhoubao-projections", "zhoubao-composer"],
     ),
+    (
+        "zhoubao-gateway",
+        &["zhoubao-domain", "zhoubao-projections", "zhoubao-application", "zhoubao-composer"],
+    ),
     ("zhoubao-nats", ADAPTER),
     ("zhoubao-store-sqlite", ADAPTER),
     ("zhoubao-store-postgres", ADAPTER),
@@ -40,6 +44,7 @@ const KEPT_AWAY: &[(&str, &[&str])] = &[
         "tokio",
         &[
             "zhoubao-application",
+            "zhoubao-gateway",
             "zhoubao-nats",
             "zhoubao-store-sqlite",
             "zhoubao-store-postgres",

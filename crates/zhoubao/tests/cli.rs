@@ -52,6 +52,8 @@ impl Zhoubao {
                 command.env_remove(key);
             }
         }
+        // Any free port.
+        command.env("ZHOUBAO_LISTEN", "127.0.0.1:0");
         command.args(arguments).env("ZHOUBAO_DIR", self.dir()).current_dir(self.path());
         command.envs(self.environment.iter().map(|(key, value)| (key, value)));
         command

@@ -17,13 +17,17 @@ use crate::config::{Address, JournalAt};
 use crate::failure::Failure;
 use crate::fonts;
 use crate::forms::Issue;
-use crate::play::Player;
+use crate::play::{Player, windows_live};
 use crate::projecting::stopped;
 use crate::sample::Sample;
+use crate::web::{self, Port};
 use crate::wiring::Context;
 
 /// The folder of the demo, where no other is named.
 const FOLDER: &str = "zhoubao-demo";
+
+/// How often a window of the live demo does something.
+const ACT_EVERY: Duration = Duration::from_millis(900);
 
 /// Marks a folder that a demo may replace.
 const MARK: &str = ".zhoubao-demo";
@@ -45,6 +49,8 @@ pub async fn run(ctx: &Context, args: DemoArgs) -> Result<(), Failure> {
     fresh(&ctx.config.dir)?;
     let folder = ctx.config.dir.clone();
     // `--journal nats` without an address: a server of the demo's own, in the demo's folder.
+    // Told at the start, not after all the work, that the port is taken.
+    let port = if args.once { None } else { Port::open(&ctx).await? };
     let _broker = match &ctx.config.journal {
         JournalAt::Nats(address) if address.expose() == crate::config::NATS_URL => {
             let broker = Broker::start(&folder.join("nats"), Duration::ZERO).await?;
@@ -154,14 +160,34 @@ pub async fn run(ctx: &Context, args: DemoArgs) -> Result<(), Failure> {
             ctx.output.note(format!("末期 PDF: {}", pdf.display()));
         }
     }
-    if !args.once {
-        ctx.output.note(format!(
-            "继续运行，Ctrl-C 结束。另开终端试 it goes on until Ctrl-C; in another terminal: zhoubao --dir {} stats --by window --week 2023-W06",
-            folder.display(),
-        ));
-        stopped().await;
+    if args.once {
+        return Ok(());
     }
-    Ok(())
+    ctx.output.note(format!(
+        "继续运行，Ctrl-C 结束。另开终端试 it goes on until Ctrl-C; in another terminal: zhoubao --dir {} stats --by window --week 2023-W06",
+        folder.display(),
+    ));
+    let answering = async {
+        let Some(port) = port else { return std::future::pending().await };
+        let url = port.url();
+        ctx.output.note(format!("页面 pages: {url}，首次进入请设置口令 set a password first:"));
+        let people = &sample.people;
+        for (title, user) in [
+            ("管理员 administrator", &people.administrator),
+            ("编辑 editor", &people.editor),
+            ("领导 leader", &people.leader),
+        ] {
+            let link = web::link(&ctx, user, &url)?;
+            ctx.output.note(format!("  {title} {user}: {link}"));
+        }
+        port.answer(&ctx, desk.clone()).await
+    };
+    let windows = windows_live(&desk, &sample, args.seed, ACT_EVERY, &*ctx.clock);
+    tokio::select! {
+        done = answering => done,
+        failed = windows => failed.map(|never| match never {}),
+        () = stopped() => Ok(()),
+    }
 }
 
 /// An empty folder with the demo's mark; an earlier demo in it is removed, anything else is left alone.

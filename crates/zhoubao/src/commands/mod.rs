@@ -1,5 +1,6 @@
 //! One file a subcommand: `run(context, arguments)`.
 
+pub mod account;
 pub mod archive;
 pub mod bench;
 pub mod compose;

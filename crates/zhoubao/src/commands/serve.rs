@@ -7,6 +7,8 @@ use crate::cli::ServeArgs;
 use crate::commands::{archive, project};
 use crate::composing;
 use crate::failure::Failure;
+use crate::projecting::patiently;
+use crate::web::{self, Port};
 use crate::wiring::Context;
 
 /// Serves until it is told to stop.
@@ -17,7 +19,12 @@ use crate::wiring::Context;
 pub async fn run(ctx: &Context, _args: ServeArgs) -> Result<(), Failure> {
     let hall = ctx.hall()?;
     let config = &ctx.config;
+    let port = Port::open(ctx).await?;
+    let url = port.as_ref().map(Port::url);
     let mut roles = vec!["projector", "composer"];
+    if port.is_some() {
+        roles.push("gateway");
+    }
     if config.archive.is_some() {
         roles.push("archive");
     }
@@ -28,6 +35,7 @@ pub async fn run(ctx: &Context, _args: ServeArgs) -> Result<(), Failure> {
             "journal": config.journal.to_string(),
             "store": config.store.to_string(),
             "roles": roles,
+            "url": url,
         }));
     } else {
         ctx.output.line(format!("周报 zhoubao {}，大厅 hall {hall}", env!("CARGO_PKG_VERSION")));
@@ -36,6 +44,9 @@ pub async fn run(ctx: &Context, _args: ServeArgs) -> Result<(), Failure> {
         ctx.output.line(format!("  数据目录 folder   {}", config.dir.display()));
         let archive = if config.archive.is_some() { "，存档 archive" } else { "" };
         ctx.output.line(format!("  角色 roles        投影 projector，编报 composer{archive}"));
+        if let Some(url) = &url {
+            ctx.output.line(format!("  页面 pages        {url}"));
+        }
         ctx.output.line("  Ctrl-C 停止 stops");
     }
     if config.accept_loss {
@@ -59,8 +70,27 @@ pub async fn run(ctx: &Context, _args: ServeArgs) -> Result<(), Failure> {
             "composing ends, what is signed off is not published from here on"
         );
     };
+    let answering = async {
+        let Some(port) = port else { return };
+        let url = port.url();
+        match patiently(|| web::first_link(ctx, &url)).await {
+            Ok(Some((user, link))) => {
+                ctx.output
+                    .note(format!("首次使用，{user} 设置口令 set the first password: {link}"));
+            }
+            Ok(None) => {}
+            Err(failure) => tracing::error!(error = failure.message, "no first link"),
+        }
+        if let Err(failure) = port.keep(ctx).await {
+            tracing::error!(
+                code = failure.code.map(Code::text),
+                error = failure.message,
+                "the pages end, everything else goes on"
+            );
+        }
+    };
     let never = async {
-        tokio::join!(archiving, composing);
+        tokio::join!(archiving, composing, answering);
         std::future::pending().await
     };
     tokio::select! {

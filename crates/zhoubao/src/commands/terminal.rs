@@ -15,6 +15,7 @@ use zhoubao_contract::{Stored, to_structured};
 use zhoubao_domain::code::Code;
 use zhoubao_domain::id::{HallCode, Stream, Subject, TerminalId, UserId};
 use zhoubao_domain::time::rfc3339;
+use zhoubao_gateway::server::serve;
 use zhoubao_nats::{Identity, NatsLine};
 use zhoubao_store_sqlite::ledger::{Heard, Ledger, Settings};
 
@@ -31,7 +32,7 @@ use crate::terminal::intake::{Intake, outcomes};
 use crate::terminal::keys::KeyFiles;
 use crate::terminal::recorder::{Answer, record};
 use crate::terminal::sender::Sender;
-use crate::terminal::server::{listen, serve};
+use crate::terminal::server::{CONNECTIONS_MAX, listen};
 use crate::terminal::standing;
 use crate::wiring::{Access, Context, Whole};
 
@@ -274,7 +275,7 @@ async fn agent(
             let agent = Agent::new(terminal, ledger, intake, clocks.clone(), is_online, clerks);
             let routes = routes(Arc::new(agent), address.port());
             ctx.output.note(format!("监听 listening on http://{address}"));
-            Some(tokio::spawn(serve(listener, routes, is_stopped)))
+            Some(tokio::spawn(serve(listener, routes, CONNECTIONS_MAX, is_stopped)))
         }
         None => None,
     };

@@ -1,0 +1,223 @@
+//! Who may use a route, and what every request and answer has to have.
+
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName,
+    HeaderValue, LOCATION, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use axum::http::{Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use zhoubao_domain::code::Code;
+use zhoubao_domain::event::Right;
+use zhoubao_domain::id::UserId;
+
+use crate::problem::Problem;
+use crate::server::from_here;
+use crate::{Gateway, pages};
+
+/// Who may use a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody who reaches the port: logging in, health, styles.
+    Open,
+    /// Everybody who is logged in: published issues, boards.
+    Person,
+    /// Whoever holds one of these rights.
+    Right(&'static [Right]),
+}
+
+/// Who made a request.
+#[derive(Debug, Clone, Default)]
+pub struct Who {
+    /// The person, if one is logged in.
+    pub user: Option<UserId>,
+    /// The rights that he has now.
+    pub rights: Vec<Right>,
+    /// What his forms hold.
+    pub csrf: String,
+    /// The token of his session.
+    pub token: String,
+}
+
+impl Who {
+    /// Whether he holds a right.
+    #[must_use]
+    pub fn may(&self, right: Right) -> bool {
+        self.rights.contains(&right)
+    }
+}
+
+/// Most bytes of a form or a request in JSON.
+pub(crate) const BODY_BYTES_MAX: usize = 256 * 1024;
+
+/// No script, style or picture but our own, and no page around ours.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+                      manifest-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; \
+                      require-trusted-types-for 'script'";
+
+/// The name of the cookie of a session. Browsers take it from this machine itself and over TLS only.
+const COOKIE_NAME: &str = "__Host-zhoubao";
+
+/// The cookie that opens a session; with an empty token it ends it.
+#[must_use]
+pub(crate) fn cookie(token: &str) -> HeaderValue {
+    let age = if token.is_empty() { "; Max-Age=0" } else { "" };
+    let text = format!("{COOKIE_NAME}={token}; Path=/; Secure; HttpOnly; SameSite=Strict{age}");
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
+}
+
+fn token(headers: &HeaderMap) -> Option<&str> {
+    let cookies = headers.get_all(COOKIE).iter().filter_map(|it| it.to_str().ok());
+    let mut pairs = cookies.flat_map(|it| it.split(';')).filter_map(|it| it.trim().split_once('='));
+    pairs.find(|(name, _)| *name == COOKIE_NAME).map(|(_, value)| value)
+}
+
+/// The outermost layer: from whom requests are taken, and what every answer says.
+pub(crate) async fn guard(
+    State(gateway): State<Arc<Gateway>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let wants_page = wants_page(request.headers());
+    let path = request.uri().path().to_owned();
+    let mut response = match from_here(request.headers(), gateway.port, &gateway.names) {
+        Ok(()) => next.run(request).await,
+        Err((what, value)) => {
+            let detail = format!("拒绝 `{value}` refused: the {what} is not this machine's");
+            Problem::coded(Code::ForeignPage, detail).into_response()
+        }
+    };
+    // A person sees a page, a program the problem itself.
+    if let Some(problem) = response.extensions_mut().remove::<Problem>().filter(|_| wants_page) {
+        if problem.status == StatusCode::UNAUTHORIZED && path != "/login" {
+            let next = utf8_percent_encode(&path, NON_ALPHANUMERIC);
+            let place = HeaderValue::from_str(&format!("/login?next={next}"));
+            response = StatusCode::SEE_OTHER.into_response();
+            response
+                .headers_mut()
+                .insert(LOCATION, place.unwrap_or(HeaderValue::from_static("/login")));
+        } else {
+            let headers = response.headers().clone();
+            response = pages::problem(&problem);
+            for (name, value) in &headers {
+                if *name != CONTENT_TYPE {
+                    response.headers_mut().entry(name).or_insert(value.clone());
+                }
+            }
+        }
+    }
+    let headers = response.headers_mut();
+    let mut say = |name: HeaderName, value: &'static str| {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    };
+    say(CONTENT_SECURITY_POLICY, POLICY);
+    say(X_CONTENT_TYPE_OPTIONS, "nosniff");
+    say(X_FRAME_OPTIONS, "DENY");
+    // With `no-referrer` a browser hides from us, too, that a form is one of our own pages.
+    say(REFERRER_POLICY, "same-origin");
+    say(CACHE_CONTROL, "no-store");
+    response
+}
+
+/// Whether a browser asks for a page.
+fn wants_page(headers: &HeaderMap) -> bool {
+    let accept = headers.get("accept").and_then(|it| it.to_str().ok()).unwrap_or_default();
+    accept.contains("text/html")
+}
+
+/// The layer of one route: who it is, whether he may, and whether the request is of one of his own pages.
+pub(crate) async fn check(
+    State((gateway, access)): State<(Arc<Gateway>, Access)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
+    let who = match gateway.who(request.headers(), changes).await {
+        Ok(who) => who,
+        Err(problem) => return problem.into_response(),
+    };
+    let allowed = match access {
+        Access::Open => Ok(()),
+        _ if who.user.is_none() => Err(Problem::coded(Code::NotLoggedIn, "请登录 log in first")),
+        Access::Person => Ok(()),
+        Access::Right(any) if any.iter().any(|it| who.may(*it)) => Ok(()),
+        Access::Right(_) => Err(Problem::coded(Code::NoRight, "无此权限 you may not do this")),
+    };
+    if let Err(problem) = allowed {
+        return problem.into_response();
+    }
+    if changes && who.user.is_some() {
+        request = match own(request, &who.csrf).await {
+            Ok(request) => request,
+            Err(problem) => return problem.into_response(),
+        };
+    }
+    request.extensions_mut().insert(who);
+    next.run(request).await
+}
+
+/// Lets a request through that holds what only the person's own pages know: in its head, or in its form.
+async fn own(request: Request, csrf: &str) -> Result<Request, Problem> {
+    let foreign = || {
+        let detail = "此页已失效，请刷新后再试 the page is no longer valid, load it again";
+        Problem::coded(Code::ForeignPage, detail)
+    };
+    if let Some(given) = request.headers().get("x-csrf-token") {
+        return if given.as_bytes() == csrf.as_bytes() { Ok(request) } else { Err(foreign()) };
+    }
+    let kind = request.headers().get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
+    if !kind.is_some_and(|it| it.starts_with("application/x-www-form-urlencoded")) {
+        return Err(foreign());
+    }
+    let (head, body) = request.into_parts();
+    let body = to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| {
+        Problem::coded(Code::TooLarge, format!("请求过大 more than {BODY_BYTES_MAX} bytes"))
+    })?;
+    let given = body.split(|it| *it == b'&').find_map(|it| it.strip_prefix(b"csrf="));
+    let given = given.and_then(|it| std::str::from_utf8(it).ok());
+    let given = given.map(|it| percent_decode_str(it).decode_utf8_lossy().into_owned());
+    if given.as_deref() == Some(csrf) {
+        Ok(Request::from_parts(head, Body::from(body)))
+    } else {
+        Err(foreign())
+    }
+}
+
+impl Gateway {
+    /// Who made a request.
+    async fn who(&self, headers: &HeaderMap, active: bool) -> Result<Who, Problem> {
+        let Some(token) = token(headers).filter(|it| !it.is_empty()) else {
+            return Ok(Who::default());
+        };
+        // A page that only watches, such as a board, does not keep the session alive.
+        let watches = headers.get("accept").is_some_and(|it| it == "text/event-stream");
+        let active = active || (wants_page(headers) && !watches);
+        let Some(session) = self.sessions.pass(token, active, self.clock.now()) else {
+            return Ok(Who::default());
+        };
+        let password = self
+            .accounts
+            .password(&session.user)
+            .map_err(|error| Problem::of(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+        if !session.is_of(password.as_deref()) {
+            self.sessions.close(token);
+            return Ok(Who::default());
+        }
+        let user = self.user(&session.user).await?;
+        let Some(rights) = user else { return Ok(Who::default()) };
+        Ok(Who { user: Some(session.user), rights, csrf: session.csrf, token: token.to_owned() })
+    }
+
+    /// The rights that a person has now; none for one who is not of the hall, or not any more.
+    pub(crate) async fn user(&self, id: &UserId) -> Result<Option<Vec<Right>>, Problem> {
+        let known =
+            zhoubao_application::desk::facts(&**self.desk.store(), self.desk.hall()).await?;
+        let user = known.registry.users.get(id).filter(|it| it.active);
+        Ok(user.map(|it| it.rights.clone()))
+    }
+}

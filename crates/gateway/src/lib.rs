@@ -1,0 +1,57 @@
+//! What people and programs see of a hall over HTTP: live boards, issues, the desk.
+//!
+//! One table ([`routes`]) says which route there is and who may use it; the router and its checks are made from it, so
+//! a route without a row cannot be. Handlers call the use cases of `application` and nothing else; what the command line
+//! does and what a page does is the same function.
+
+pub mod access;
+mod assets;
+pub mod live;
+mod pages;
+pub mod people;
+mod problem;
+pub mod routes;
+pub mod server;
+
+use std::sync::Arc;
+
+use axum::Router;
+use zhoubao_application::blobs::Blobs;
+use zhoubao_application::clock::Clock;
+use zhoubao_application::desk::Desk;
+
+use live::Live;
+use people::{Accounts, Sessions};
+pub use problem::Problem;
+
+/// Random bytes of the system.
+pub type Random = fn() -> Option<[u8; 32]>;
+
+/// What the handlers work with.
+pub struct Gateway {
+    /// The hall's desk: journal, read models, rules.
+    pub desk: Desk,
+    /// Published files.
+    pub blobs: Arc<dyn Blobs>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Random,
+    /// The live board.
+    pub live: Arc<Live>,
+    /// Passwords.
+    pub accounts: Accounts,
+    /// Who is logged in.
+    pub sessions: Sessions,
+    /// The port that is listened on.
+    pub port: u16,
+    /// Names by which the machine is called, beside its addresses; with one, pages come encrypted through a proxy.
+    pub names: Vec<String>,
+    /// One password is looked at at a time: each takes 19 MiB.
+    pub looking: tokio::sync::Mutex<()>,
+}
+
+/// The routes of a hall.
+pub fn router(gateway: Arc<Gateway>) -> Router {
+    routes::router(gateway)
+}

@@ -1,0 +1,331 @@
+//! What changes on the board, to everybody who watches: server-sent events whose id is the position.
+//!
+//! ```text
+//!  read models ──► LiveBoard ──► Frame ──► one slot, the latest wins ──► each reader: what differs from what it has
+//! ```
+//!
+//! A reader is never behind by more than one frame: what it missed is in the difference to the latest. So nothing is
+//! kept for a slow one, and a gap or a repeat cannot be seen. `Last-Event-ID` names a frame; whoever names one that is
+//! not known any more begins anew, after `reset`.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{Stream, stream};
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use zhoubao_application::board::{Board, LiveBoard, Tile};
+use zhoubao_application::clock::Clock;
+use zhoubao_application::desk::Desk;
+use zhoubao_domain::time::{hall_day, rfc3339};
+
+/// Most readers at a time (guarantees §6).
+pub const READERS_MAX: usize = 2_000;
+
+/// After how long a reader that was refused may try again, seconds.
+pub const RETRY_SECONDS: u64 = 5;
+
+/// Frames that a reader may go on from.
+const FRAMES_MAX: usize = 256;
+
+/// How often the read models are looked at while somebody watches.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// How often while nobody does.
+const REST_EVERY: Duration = Duration::from_millis(500);
+
+/// How often it is confirmed that the read models have all that the journal has.
+const CONFIRM_EVERY: Duration = Duration::from_secs(1);
+
+/// How often a reader hears that there was nothing new.
+const PULSE_EVERY: Duration = Duration::from_secs(2);
+
+/// The board as of one position, and how it is told.
+#[derive(Debug)]
+pub struct Frame {
+    /// The id of its event: the position, which journal it is a position of, and which day was today.
+    pub id: String,
+    /// The board.
+    pub board: Board,
+    tiles: BTreeMap<String, Tile>,
+    /// What the page's own parts are; a page of others is loaded anew.
+    pub layout: String,
+    /// The id of the frame before, to which `change` is the difference.
+    before: String,
+    change: Bytes,
+}
+
+/// What readers are told of.
+#[derive(Debug, Clone)]
+pub struct Now {
+    /// The latest frame; none before there is anything in the read models.
+    pub frame: Option<Arc<Frame>>,
+    /// When it was last known to be all that the journal has.
+    pub as_of: Option<Timestamp>,
+    /// Counts pulses.
+    pulse: u64,
+}
+
+/// The live board of a hall.
+pub struct Live {
+    now: watch::Receiver<Now>,
+    frames: Mutex<VecDeque<Arc<Frame>>>,
+    readers: AtomicUsize,
+    readers_max: usize,
+}
+
+/// A reader's place; it is given back when dropped.
+struct Place(Arc<Live>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.readers.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Live {
+    /// A live board, and the work that keeps it: it never ends.
+    pub fn new(
+        desk: Desk,
+        clock: Arc<dyn Clock>,
+        readers_max: usize,
+    ) -> (Arc<Self>, impl Future<Output = Infallible> + Send) {
+        let (sender, now) = watch::channel(Now { frame: None, as_of: None, pulse: 0 });
+        let live = Arc::new(Self {
+            now,
+            frames: Mutex::default(),
+            readers: AtomicUsize::new(0),
+            readers_max,
+        });
+        let work = keep(live.clone(), sender, desk, clock);
+        (live, work)
+    }
+
+    /// What is known now.
+    #[must_use]
+    pub fn now(&self) -> Now {
+        self.now.borrow().clone()
+    }
+
+    /// How many read.
+    #[must_use]
+    pub fn readers(&self) -> usize {
+        self.readers.load(Ordering::Relaxed)
+    }
+
+    /// The events for a reader that last had `last`; none when there is no place.
+    pub fn read(self: &Arc<Self>, last: Option<&str>) -> Option<impl Stream<Item = Bytes> + use<>> {
+        let taken = self.readers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |it| {
+            (it < self.readers_max).then_some(it + 1)
+        });
+        taken.ok()?;
+        let place = Place(self.clone());
+        let has = last.and_then(|last| self.frame(last));
+        let reader = Reader {
+            now: self.now.clone(),
+            unknown: last.is_some() && has.is_none(),
+            has,
+            begun: false,
+            _place: place,
+        };
+        Some(stream::unfold(reader, async |mut reader| {
+            let next = reader.next().await?;
+            Some((next, reader))
+        }))
+    }
+
+    fn frame(&self, id: &str) -> Option<Arc<Frame>> {
+        let frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
+        frames.iter().rev().find(|it| it.id == id).cloned()
+    }
+}
+
+struct Reader {
+    now: watch::Receiver<Now>,
+    /// What it has.
+    has: Option<Arc<Frame>>,
+    /// Whether it named a frame that is not known.
+    unknown: bool,
+    begun: bool,
+    _place: Place,
+}
+
+impl Reader {
+    async fn next(&mut self) -> Option<Bytes> {
+        if !self.begun {
+            self.begun = true;
+            let now = self.now.borrow_and_update().clone();
+            let mut text = format!("retry: {}\n\n", retry_ms(&now));
+            if self.unknown {
+                text.push_str("event: reset\ndata: {\"reason\":\"unknown-id\"}\n\n");
+            }
+            let told = self.told(&now);
+            text.push_str(std::str::from_utf8(&told).unwrap_or_default());
+            return Some(text.into());
+        }
+        self.now.changed().await.ok()?;
+        let now = self.now.borrow_and_update().clone();
+        Some(self.told(&now))
+    }
+
+    /// What there is to tell.
+    fn told(&mut self, now: &Now) -> Bytes {
+        let Some(frame) = now.frame.clone() else { return pulse(now) };
+        match self.has.replace(frame.clone()) {
+            Some(has) if has.id == frame.id => pulse(now),
+            Some(has) if has.id == frame.before => frame.change.clone(),
+            Some(has) => event("change", &frame, change(&has, &frame)),
+            None => event("snapshot", &frame, snapshot(&frame, now.as_of)),
+        }
+    }
+}
+
+/// Spread over five seconds, so that not all readers come back in one moment.
+fn retry_ms(now: &Now) -> u64 {
+    let mixed = now.pulse.wrapping_mul(2_654_435_761)
+        ^ now.as_of.map_or(0, |it| it.as_nanosecond().unsigned_abs() as u64);
+    1_000 + mixed % 4_000
+}
+
+fn event(kind: &str, frame: &Frame, data: Value) -> Bytes {
+    let mut text = String::new();
+    let _infallible = write!(text, "id: {}\nevent: {kind}\ndata: {data}\n\n", frame.id);
+    text.into()
+}
+
+fn pulse(now: &Now) -> Bytes {
+    let position = now.frame.as_ref().map(|it| it.board.position);
+    let data = json!({ "position": position, "as_of": now.as_of.map(rfc3339) });
+    format!("event: pulse\ndata: {data}\n\n").into()
+}
+
+pub(crate) fn tile(tile: &Tile) -> Value {
+    match tile {
+        Tile::Number(number) => json!(number),
+        mark => json!({ "mark": mark.mark() }),
+    }
+}
+
+/// The whole board in data.
+#[must_use]
+pub fn snapshot(frame: &Frame, as_of: Option<Timestamp>) -> Value {
+    let tiles: Map<_, _> = frame.tiles.iter().map(|(key, it)| (key.clone(), tile(it))).collect();
+    json!({
+        "position": frame.board.position,
+        "as_of": as_of.map(rfc3339),
+        "day": frame.board.day.to_string(),
+        "layout": frame.layout,
+        "tiles": tiles,
+    })
+}
+
+/// What differs between two frames.
+fn change(from: &Frame, to: &Frame) -> Value {
+    let mut tiles = Map::new();
+    for (key, it) in &to.tiles {
+        if from.tiles.get(key) != Some(it) {
+            tiles.insert(key.clone(), tile(it));
+        }
+    }
+    let gone: Vec<_> = from.tiles.keys().filter(|it| !to.tiles.contains_key(*it)).collect();
+    let mut data = json!({ "position": to.board.position, "layout": to.layout, "tiles": tiles });
+    if !gone.is_empty() {
+        data["gone"] = json!(gone);
+    }
+    data
+}
+
+/// What a page of this board is built of; changes of numbers leave it as it is.
+fn layout(board: &Board) -> String {
+    use sha2::Digest as _;
+    let mut text = format!("{}\n{}\n", board.day, board.hall);
+    for it in &board.figures {
+        let _infallible = writeln!(text, "{} {} {}", it.key, it.title, it.unit);
+    }
+    for it in &board.windows {
+        let _infallible = writeln!(text, "{} {}", it.id, it.name);
+    }
+    let digest = sha2::Sha256::digest(text.as_bytes());
+    digest.iter().take(6).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+/// A frame after another one.
+fn frame_of(board: Board, incarnation: &str, before: Option<&Frame>) -> Frame {
+    let journal: String = incarnation.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
+    let mut frame = Frame {
+        id: format!("{}-{journal}-{}", board.position, board.day),
+        tiles: board.tiles(),
+        layout: layout(&board),
+        board,
+        before: String::new(),
+        change: Bytes::new(),
+    };
+    if let Some(before) = before {
+        frame.before.clone_from(&before.id);
+        frame.change = event("change", &frame, change(before, &frame));
+    }
+    frame
+}
+
+async fn keep(
+    live: Arc<Live>,
+    sender: watch::Sender<Now>,
+    desk: Desk,
+    clock: Arc<dyn Clock>,
+) -> Infallible {
+    let mut board = LiveBoard::new(desk.hall().clone(), hall_day(clock.now()));
+    let mut confirm_at = Instant::now();
+    let mut pulse_at = Instant::now() + PULSE_EVERY;
+    loop {
+        let now = clock.now();
+        match board.advance(&**desk.store(), hall_day(now)).await {
+            Ok(true) => {
+                let made = board.board().zip(board.checkpoint());
+                if let Some((board, checkpoint)) = made {
+                    let before = sender.borrow().frame.clone();
+                    let frame = frame_of(board, &checkpoint.incarnation, before.as_deref());
+                    live.keep(Arc::new(frame), &sender);
+                }
+            }
+            Ok(false) => {}
+            Err(error) => tracing::warn!(error = %error, "the board stands still"),
+        }
+        if Instant::now() >= confirm_at {
+            confirm_at = Instant::now() + CONFIRM_EVERY;
+            let at = board.checkpoint().map(|it| it.sequence);
+            let all = desk.journal().state().await.is_ok_and(|it| Some(it.last) <= at);
+            if all {
+                sender.send_if_modified(|it| {
+                    it.as_of = Some(now);
+                    false
+                });
+            }
+        }
+        if Instant::now() >= pulse_at {
+            pulse_at = Instant::now() + PULSE_EVERY;
+            sender.send_modify(|it| it.pulse += 1);
+        }
+        let pause = if live.readers() > 0 { LOOK_EVERY } else { REST_EVERY };
+        tokio::time::sleep(pause).await;
+    }
+}
+
+impl Live {
+    fn keep(&self, frame: Arc<Frame>, sender: &watch::Sender<Now>) {
+        {
+            let mut frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
+            if frames.len() >= FRAMES_MAX {
+                frames.pop_front();
+            }
+            frames.push_back(frame.clone());
+        }
+        sender.send_modify(|it| it.frame = Some(frame));
+    }
+}

@@ -1,0 +1,226 @@
+//! The hall's wall screen (大屏).
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Extension, Query, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap};
+use axum::http::{HeaderName, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use futures_util::StreamExt as _;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use zhoubao_application::board::{Board, CURVE_MINUTES, Tile, board_at};
+use zhoubao_application::statistics::position_at;
+use zhoubao_domain::code::Code;
+use zhoubao_domain::event::Kind;
+use zhoubao_domain::time::{hall_day, rfc3339};
+
+use super::page as shown;
+use crate::Gateway;
+use crate::access::Who;
+use crate::live::{self, RETRY_SECONDS};
+use crate::problem::Problem;
+
+/// Steps of a whole day.
+const STEPS: u16 = 24 * 60 / CURVE_MINUTES;
+
+struct Cell {
+    key: String,
+    text: String,
+    mark: &'static str,
+}
+
+impl Cell {
+    fn of(key: String, tile: Tile) -> Self {
+        Self { key, text: tile.text(), mark: tile.mark().unwrap_or_default() }
+    }
+}
+
+struct FigureRow {
+    title: String,
+    unit: String,
+    cells: Vec<Cell>,
+}
+
+struct WindowCard {
+    id: String,
+    name: String,
+    state: &'static str,
+    word: &'static str,
+    cells: Vec<(&'static str, Cell)>,
+}
+
+#[derive(Template)]
+#[template(path = "board.html")]
+struct BoardPage {
+    hall: String,
+    day: String,
+    position: u64,
+    as_of: String,
+    layout: String,
+    replay: bool,
+    at: String,
+    figures: Vec<FigureRow>,
+    windows: Vec<WindowCard>,
+    curve: Vec<(u16, String, i64)>,
+    unreported: Vec<(String, String)>,
+    uncovered: bool,
+}
+
+/// What of the past is asked for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct At {
+    /// A moment: what the journal had taken by then.
+    at: Option<Timestamp>,
+    /// A position.
+    position: Option<u64>,
+    /// The day that is today on it; that of `at` where absent.
+    day: Option<Date>,
+}
+
+impl At {
+    /// The board that is asked for, if it is one of the past.
+    async fn board(&self, gateway: &Gateway) -> Result<Option<Board>, Problem> {
+        if self.at.is_none() && self.position.is_none() && self.day.is_none() {
+            return Ok(None);
+        }
+        let last = gateway.desk.catch_up().await?;
+        let position = match (self.position, self.at) {
+            (Some(position), _) if position > last => {
+                let detail = format!("日志只到 the journal ends at {last}");
+                return Err(Problem::coded(Code::Malformed, detail));
+            }
+            (Some(position), _) => position,
+            (None, Some(at)) => position_at(&**gateway.desk.journal(), at).await?,
+            (None, None) => last,
+        };
+        let day = self.day.or(self.at.map(hall_day));
+        let day = day.unwrap_or_else(|| hall_day(gateway.clock.now()));
+        let board = board_at(&**gateway.desk.store(), gateway.desk.hall(), day, position).await?;
+        Ok(Some(board.ok_or_else(empty)?))
+    }
+}
+
+fn empty() -> Problem {
+    Problem::coded(Code::Unavailable, "尚无数据 there is nothing in the read models yet")
+}
+
+/// `GET /board`: the page, readable without a script.
+pub(crate) async fn page(
+    State(gateway): State<Arc<Gateway>>,
+    Query(at): Query<At>,
+) -> Result<Response, Problem> {
+    let past = at.board(&gateway).await?;
+    let now = gateway.live.now();
+    let (board, layout, replay) = match (past, &now.frame) {
+        (Some(board), _) => (board, String::new(), true),
+        (None, Some(frame)) => (frame.board.clone(), frame.layout.clone(), false),
+        (None, None) => return Err(empty()),
+    };
+    let name = |id: &zhoubao_domain::id::WindowId| {
+        board.windows.iter().find(|it| it.id == *id).map_or(id.to_string(), |it| it.name.clone())
+    };
+    let unreported = board.unreported.iter().flatten();
+    let page = BoardPage {
+        hall: board.hall.clone(),
+        day: format!("{}年{}月{}日", board.day.year(), board.day.month(), board.day.day()),
+        position: board.position,
+        as_of: if replay { String::new() } else { now.as_of.map(rfc3339).unwrap_or_default() },
+        layout,
+        replay,
+        at: at.at.map(rfc3339).unwrap_or_default(),
+        figures: board
+            .figures
+            .iter()
+            .map(|it| FigureRow {
+                title: it.title.clone(),
+                unit: it.unit.clone(),
+                cells: [("today", it.today), ("week", it.week), ("year", it.year)]
+                    .map(|(span, amount)| {
+                        Cell::of(format!("figure.{}.{span}", it.key), Tile::Number(amount))
+                    })
+                    .into(),
+            })
+            .collect(),
+        windows: board
+            .windows
+            .iter()
+            .map(|it| WindowCard {
+                id: it.id.to_string(),
+                name: it.name.clone(),
+                state: it.state.title(),
+                word: it.state.word(),
+                cells: Kind::ALL
+                    .map(|kind| {
+                        let key = format!("window.{}.{}", it.id, kind.word());
+                        (kind.title(), Cell::of(key, it.tile(kind)))
+                    })
+                    .into(),
+            })
+            .collect(),
+        curve: board
+            .curve
+            .iter()
+            .filter(|(step, _)| **step < STEPS)
+            .map(|(step, amount)| (*step, clock_time(*step), *amount))
+            .collect(),
+        unreported: unreported
+            .map(|it| (name(&it.window), format!("{}月{}日", it.day.month(), it.day.day())))
+            .collect(),
+        uncovered: board.unreported.is_none(),
+    };
+    Ok(shown(&page))
+}
+
+fn clock_time(step: u16) -> String {
+    let minutes = step * CURVE_MINUTES;
+    format!("{:02}:{:02}", minutes / 60, minutes % 60)
+}
+
+/// `GET /v1/board`: the same in data; `at`, `position` and `day` ask for the past.
+pub(crate) async fn snapshot(
+    State(gateway): State<Arc<Gateway>>,
+    Query(at): Query<At>,
+) -> Result<Response, Problem> {
+    if let Some(board) = at.board(&gateway).await? {
+        let tiles: serde_json::Map<_, _> =
+            board.tiles().iter().map(|(key, it)| (key.clone(), live::tile(it))).collect();
+        let value = json!({
+            "position": board.position, "day": board.day.to_string(), "tiles": tiles,
+        });
+        return Ok(Json(value).into_response());
+    }
+    let now = gateway.live.now();
+    let frame = now.frame.ok_or_else(empty)?;
+    let value: Value = live::snapshot(&frame, now.as_of);
+    let tag = format!("\"{}\"", frame.id);
+    Ok(([(ETAG, tag)], Json(value)).into_response())
+}
+
+/// `GET /v1/board/live`: what changes, as server-sent events.
+pub(crate) async fn live(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(who): Extension<Who>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let last = headers.get("last-event-id").map(|it| it.to_str().unwrap_or("?"));
+    let Some(events) = gateway.live.read(last) else {
+        let mut problem = Problem::coded(Code::Unavailable, "观看者过多 too many readers");
+        problem.retry_after = Some(RETRY_SECONDS);
+        return Err(problem);
+    };
+    tracing::debug!(user = ?who.user, "a reader of the board");
+    let body = Body::from_stream(events.map(Ok::<_, std::convert::Infallible>));
+    let headers = [
+        (CONTENT_TYPE, "text/event-stream; charset=utf-8"),
+        (CACHE_CONTROL, "no-store"),
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    Ok((StatusCode::OK, headers, body).into_response())
+}

@@ -1,0 +1,218 @@
+//! Logging in, and setting a password by a one-time link.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Extension, Form, Query, State};
+use axum::http::StatusCode;
+use axum::http::header::{LOCATION, SET_COOKIE};
+use axum::response::{IntoResponse as _, Response};
+use serde::Deserialize;
+use zhoubao_domain::code::Code;
+use zhoubao_domain::id::UserId;
+
+use super::{Frame, page as shown};
+use crate::Gateway;
+use crate::access::{Who, cookie};
+use crate::people::{AccountsError, hash_password, is_password, weakness};
+use crate::problem::Problem;
+
+/// Whoever has no account shares one place among those who must wait.
+const STRANGER: &str = "-";
+
+#[derive(Template)]
+#[template(path = "login.html")]
+struct LoginPage {
+    frame: Frame,
+    error: String,
+    user: String,
+    next: String,
+}
+
+#[derive(Template)]
+#[template(path = "welcome.html")]
+struct WelcomePage {
+    frame: Frame,
+    error: String,
+    user: String,
+    link: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct NextQuery {
+    #[serde(default)]
+    next: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct LinkQuery {
+    #[serde(default)]
+    link: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct LoginForm {
+    user: String,
+    password: String,
+    #[serde(default)]
+    next: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct PasswordForm {
+    link: String,
+    password: String,
+    again: String,
+}
+
+impl From<AccountsError> for Problem {
+    fn from(error: AccountsError) -> Self {
+        Self::of(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+    }
+}
+
+/// A page of this machine, and nothing else.
+fn own_path(next: &str) -> &str {
+    let own = next.starts_with('/') && !next.starts_with("//") && !next.contains('\\');
+    let plain = next.bytes().all(|it| it.is_ascii_graphic());
+    if own && plain { next } else { "/" }
+}
+
+fn to(path: &str) -> Response {
+    (StatusCode::SEE_OTHER, [(LOCATION, path.to_owned())]).into_response()
+}
+
+/// `GET /login`.
+pub(crate) async fn page(
+    Query(NextQuery { next }): Query<NextQuery>,
+    Extension(who): Extension<Who>,
+) -> Response {
+    if who.user.is_some() {
+        return to(own_path(&next));
+    }
+    let frame = Frame::of(&who, "");
+    shown(&LoginPage { frame, error: String::new(), user: String::new(), next })
+}
+
+/// `POST /login`.
+pub(crate) async fn login(
+    State(gateway): State<Arc<Gateway>>,
+    Form(form): Form<LoginForm>,
+) -> Result<Response, Problem> {
+    let refused = |status, error: String| {
+        let frame = Frame::of(&Who::default(), "");
+        let mut response =
+            shown(&LoginPage { frame, error, user: form.user.clone(), next: form.next.clone() });
+        *response.status_mut() = status;
+        response
+    };
+    let _one_at_a_time = gateway.looking.lock().await;
+    let user: Option<UserId> = form.user.trim().parse().ok();
+    let hash = user.as_ref().map(|it| gateway.accounts.password(it)).transpose()?.flatten();
+    let place = user.as_ref().filter(|_| hash.is_some()).map_or(STRANGER, |it| it.as_str());
+    if let Some(seconds) = gateway.sessions.pause(place, gateway.clock.now()) {
+        let error = format!("请等 {seconds} 秒再试（{}）", Code::WrongPin);
+        return Ok(refused(StatusCode::TOO_MANY_REQUESTS, error));
+    }
+    // For somebody without an account it takes as long.
+    let (password, against) = (form.password.clone(), hash.clone());
+    let right = tokio::task::spawn_blocking(move || match against {
+        Some(hash) => is_password(&password, &hash),
+        None => {
+            let _as_long = hash_password(&password, &[0; 16]);
+            false
+        }
+    });
+    let right = right.await.unwrap_or(false);
+    let now = gateway.clock.now();
+    let (true, Some(user), Some(hash)) = (right, user.clone(), hash) else {
+        let seconds = gateway.sessions.miss(place, now);
+        tracing::warn!(user = place, "a wrong password");
+        let error = format!("工号或口令不对，{seconds} 秒后可再试（{}）", Code::WrongPin);
+        return Ok(refused(StatusCode::UNAUTHORIZED, error));
+    };
+    if gateway.user(&user).await?.is_none() {
+        let error = format!("此工号已停用（{}）", Code::NoRight);
+        return Ok(refused(StatusCode::FORBIDDEN, error));
+    }
+    Ok(opened(&gateway, user, hash, own_path(&form.next)))
+}
+
+fn opened(gateway: &Gateway, user: UserId, hash: String, next: &str) -> Response {
+    let (Some(token), Some(csrf)) = ((gateway.random)(), (gateway.random)()) else {
+        return Problem::coded(Code::Unavailable, "no random bytes").into_response();
+    };
+    let token = gateway.sessions.open(user, hash, [token, csrf], gateway.clock.now());
+    let mut response = to(next);
+    response.headers_mut().insert(SET_COOKIE, cookie(&token));
+    response
+}
+
+/// `POST /logout`.
+pub(crate) async fn logout(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(who): Extension<Who>,
+) -> Response {
+    gateway.sessions.close(&who.token);
+    let mut response = to("/login");
+    response.headers_mut().insert(SET_COOKIE, cookie(""));
+    response
+}
+
+/// `GET /welcome?link=…`: where a one-time link leads.
+pub(crate) async fn welcome(
+    State(gateway): State<Arc<Gateway>>,
+    Query(LinkQuery { link }): Query<LinkQuery>,
+) -> Result<Response, Problem> {
+    let user = gateway.accounts.of_link(&link, gateway.clock.now())?.ok_or_else(over)?;
+    let frame = Frame::of(&Who::default(), "");
+    Ok(shown(&WelcomePage { frame, error: String::new(), user: user.to_string(), link }))
+}
+
+fn over() -> Problem {
+    let detail =
+        "此链接已用过或已过期，请向管理员另取 the link was used or is over, ask for another";
+    Problem::of(StatusCode::GONE, detail)
+}
+
+/// `POST /welcome`: sets the password and lets the person in.
+pub(crate) async fn set_password(
+    State(gateway): State<Arc<Gateway>>,
+    Form(form): Form<PasswordForm>,
+) -> Result<Response, Problem> {
+    let now = gateway.clock.now();
+    let user = gateway.accounts.of_link(&form.link, now)?.ok_or_else(over)?;
+    let differs = (form.password != form.again).then(|| "两次输入不一致 the two differ".to_owned());
+    if let Some(error) = differs.or_else(|| weakness(&form.password, &user)) {
+        let frame = Frame::of(&Who::default(), "");
+        let page = WelcomePage { frame, error, user: user.to_string(), link: form.link };
+        let mut response = shown(&page);
+        *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+        return Ok(response);
+    }
+    let no_random = || Problem::coded(Code::Unavailable, "no random bytes");
+    let random = (gateway.random)().ok_or_else(no_random)?;
+    let mut salt = [0; 16];
+    salt.copy_from_slice(&random[..16]);
+    let _one_at_a_time = gateway.looking.lock().await;
+    let password = form.password;
+    let hash = tokio::task::spawn_blocking(move || hash_password(&password, &salt)).await;
+    let hash = hash.ok().flatten();
+    let hash = hash.ok_or_else(|| Problem::coded(Code::Unavailable, "no memory for argon2"))?;
+    let user = gateway.accounts.set(&form.link, hash.clone(), now)?.ok_or_else(over)?;
+    Ok(opened(&gateway, user, hash, "/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::own_path;
+
+    #[test]
+    fn after_logging_in_nobody_is_sent_elsewhere() {
+        assert_eq!(own_path("/issues/2023-05"), "/issues/2023-05");
+        for foreign in ["", "//evil.example", "https://evil.example", "/\\evil.example", "/a\r\nb"]
+        {
+            assert_eq!(own_path(foreign), "/", "{foreign}");
+        }
+    }
+}

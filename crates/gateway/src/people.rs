@@ -1,0 +1,388 @@
+//! Who is at the pages: passwords of which only an argon2id hash is kept, one-time links to set them, and sessions.
+//!
+//! Rights are the hall's events; what is here is secret or passes, so it is in no journal: a file for its owner only, and
+//! memory.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use argon2::Argon2;
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use zhoubao_domain::id::UserId;
+
+/// How long a one-time link holds.
+const LINK_MAX: SignedDuration = SignedDuration::from_hours(24);
+
+/// Longest time without doing anything (guarantees §6).
+const IDLE_MAX: SignedDuration = SignedDuration::from_mins(30);
+
+/// Longest session (guarantees §6).
+const SESSION_MAX: SignedDuration = SignedDuration::from_hours(10);
+
+/// Sessions at a time; beyond them the oldest ends.
+const SESSIONS_MAX: usize = 10_000;
+
+/// Fewest characters of a password (NIST SP 800-63B-4 §3.1.1.2).
+pub const PASSWORD_MIN: usize = 12;
+
+/// Most characters.
+pub const PASSWORD_MAX: usize = 128;
+
+/// Longest pause after wrong passwords.
+const PAUSE_MAX: SignedDuration = SignedDuration::from_mins(15);
+
+/// Why a file of accounts was not read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("`{path}`: {detail}")]
+pub struct AccountsError {
+    path: String,
+    detail: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Account {
+    password: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Link {
+    user: UserIdText,
+    until: Timestamp,
+}
+
+type UserIdText = String;
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    accounts: BTreeMap<UserIdText, Account>,
+    /// By the hash of what the link holds.
+    links: BTreeMap<String, Link>,
+}
+
+/// The passwords of a hall, in a file.
+#[derive(Debug, Clone)]
+pub struct Accounts(PathBuf);
+
+impl Accounts {
+    /// Those of a file, which need not be there yet.
+    #[must_use]
+    pub fn new(path: PathBuf) -> Self {
+        Self(path)
+    }
+
+    fn failed(&self, detail: impl ToString) -> AccountsError {
+        AccountsError { path: self.0.display().to_string(), detail: detail.to_string() }
+    }
+
+    fn read(&self) -> Result<File, AccountsError> {
+        match std::fs::read(&self.0) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|it| self.failed(it)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(File::default()),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    fn write(&self, file: &File) -> Result<(), AccountsError> {
+        let folder = self.0.parent().unwrap_or(Path::new("."));
+        let write = || -> std::io::Result<()> {
+            // A temporary file is for its owner only, and so is what takes its name.
+            let mut aside = tempfile::NamedTempFile::new_in(folder)?;
+            aside.write_all(&serde_json::to_vec_pretty(file)?)?;
+            aside.as_file().sync_all()?;
+            aside.persist(&self.0)?;
+            std::fs::File::open(folder)?.sync_all()
+        };
+        write().map_err(|it| self.failed(it))
+    }
+
+    /// Whether nobody has a password yet.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn is_empty(&self) -> Result<bool, AccountsError> {
+        Ok(self.read()?.accounts.is_empty())
+    }
+
+    /// Makes a link with which a person sets a password once; answers with what it holds.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or written.
+    pub fn link(
+        &self,
+        user: &UserId,
+        secret: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<String, AccountsError> {
+        let mut file = self.read()?;
+        let token = hex(secret);
+        file.links.retain(|_, it| it.until > now && it.user != user.as_str());
+        let until = now.checked_add(LINK_MAX).unwrap_or(now);
+        file.links.insert(hash(&token), Link { user: user.to_string(), until });
+        self.write(&file)?;
+        Ok(token)
+    }
+
+    /// Whose link this is.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn of_link(&self, token: &str, now: Timestamp) -> Result<Option<UserId>, AccountsError> {
+        let mut file = self.read()?;
+        let link = file.links.remove(&hash(token)).filter(|it| it.until > now);
+        Ok(link.and_then(|it| it.user.parse().ok()))
+    }
+
+    /// Sets a password by a link, which ends.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or written.
+    pub fn set(
+        &self,
+        token: &str,
+        password_hash: String,
+        now: Timestamp,
+    ) -> Result<Option<UserId>, AccountsError> {
+        let Some(user) = self.of_link(token, now)? else { return Ok(None) };
+        let mut file = self.read()?;
+        file.links.remove(&hash(token));
+        file.accounts.insert(user.to_string(), Account { password: password_hash });
+        self.write(&file)?;
+        Ok(Some(user))
+    }
+
+    /// The hash of a person's password.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn password(&self, user: &UserId) -> Result<Option<String>, AccountsError> {
+        Ok(self.read()?.accounts.remove(user.as_str()).map(|it| it.password))
+    }
+}
+
+/// The hash of a password. It takes long on purpose.
+#[must_use]
+pub fn hash_password(password: &str, salt: &[u8; 16]) -> Option<String> {
+    let hashed: Result<PasswordHash, _> =
+        Argon2::default().hash_password_with_salt(password.as_bytes(), salt);
+    hashed.ok().map(|it| it.to_string())
+}
+
+/// Whether a password is the one of a hash. It takes long on purpose.
+#[must_use]
+pub fn is_password(password: &str, hash: &str) -> bool {
+    Argon2::default().verify_password(password.as_bytes(), hash).is_ok()
+}
+
+/// What is wrong with a password that somebody would like to have.
+#[must_use]
+pub fn weakness(password: &str, user: &UserId) -> Option<String> {
+    let length = password.chars().count();
+    if !(PASSWORD_MIN..=PASSWORD_MAX).contains(&length) {
+        return Some(format!("口令须 {PASSWORD_MIN} 至 {PASSWORD_MAX} 个字符 characters"));
+    }
+    let mut different: Vec<char> = password.chars().collect();
+    different.sort_unstable();
+    different.dedup();
+    if different.len() < 5 || password.contains(user.as_str()) {
+        return Some("口令过于简单 too easily guessed".to_owned());
+    }
+    None
+}
+
+fn hash(token: &str) -> String {
+    hex(&Sha256::digest(token.as_bytes()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _infallible = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// A person who is logged in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Who.
+    pub user: UserId,
+    /// What every form of his pages holds, and no page of others can know.
+    pub csrf: String,
+    password_hash: String,
+    since: Timestamp,
+    used: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Misses {
+    count: u32,
+    until: Timestamp,
+}
+
+/// Everybody who is logged in, by the hash of his token.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    open: Mutex<HashMap<String, Session>>,
+    misses: Mutex<BTreeMap<String, Misses>>,
+}
+
+impl Sessions {
+    fn open_sessions(&self) -> MutexGuard<'_, HashMap<String, Session>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn misses(&self) -> MutexGuard<'_, BTreeMap<String, Misses>> {
+        self.misses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many seconds a person must wait before the next try, if he must. Those without an account share one place.
+    #[must_use]
+    pub fn pause(&self, account: &str, now: Timestamp) -> Option<u64> {
+        let until = self.misses().get(account)?.until;
+        let left = until.duration_since(now).as_millis();
+        u64::try_from(left).ok().filter(|it| *it > 0).map(|it| it.div_ceil(1000))
+    }
+
+    /// Notes a wrong password; answers with the seconds until the next try.
+    pub fn miss(&self, account: &str, now: Timestamp) -> u64 {
+        let mut misses = self.misses();
+        let it = misses.entry(account.to_owned()).or_default();
+        let seconds = 2_i64.saturating_pow(it.count.min(20)).min(PAUSE_MAX.as_secs());
+        it.count = it.count.saturating_add(1);
+        it.until = now.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(now);
+        seconds.unsigned_abs()
+    }
+
+    /// Lets a person in; answers with the token of the session.
+    pub fn open(
+        &self,
+        user: UserId,
+        password_hash: String,
+        secrets: [[u8; 32]; 2],
+        now: Timestamp,
+    ) -> String {
+        self.misses().remove(user.as_str());
+        let token = hex(&secrets[0]);
+        let session =
+            Session { user, csrf: hex(&secrets[1]), password_hash, since: now, used: now };
+        let mut open = self.open_sessions();
+        open.retain(|_, it| !it.is_over(now));
+        if open.len() >= SESSIONS_MAX
+            && let Some(oldest) = open.iter().min_by_key(|(_, it)| it.used).map(|(k, _)| k.clone())
+        {
+            open.remove(&oldest);
+        }
+        open.insert(hash(&token), session);
+        token
+    }
+
+    /// The session of a token, if it is not over. Only what a person does keeps it alive (`active`).
+    #[must_use]
+    pub fn pass(&self, token: &str, active: bool, now: Timestamp) -> Option<Session> {
+        let mut open = self.open_sessions();
+        let key = hash(token);
+        let session = open.get_mut(&key)?;
+        if session.is_over(now) {
+            open.remove(&key);
+            return None;
+        }
+        if active {
+            session.used = now;
+        }
+        Some(session.clone())
+    }
+
+    /// Ends the session of a token.
+    pub fn close(&self, token: &str) {
+        self.open_sessions().remove(&hash(token));
+    }
+}
+
+impl Session {
+    fn is_over(&self, now: Timestamp) -> bool {
+        now.duration_since(self.since) >= SESSION_MAX || now.duration_since(self.used) >= IDLE_MAX
+    }
+
+    /// Whether the password is still the one that it was opened with.
+    #[must_use]
+    pub fn is_of(&self, password_hash: Option<&str>) -> bool {
+        password_hash == Some(&self.password_hash)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(id: &str) -> UserId {
+        id.parse().unwrap()
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_700_000_000 + seconds).unwrap()
+    }
+
+    #[test]
+    fn a_link_sets_a_password_once_and_ends_after_a_day() {
+        let folder = tempfile::tempdir().unwrap();
+        let accounts = Accounts::new(folder.path().join("accounts.json"));
+        assert!(accounts.is_empty().unwrap());
+        let first = accounts.link(&user("u100"), &[1; 32], at(0)).unwrap();
+        let second = accounts.link(&user("u100"), &[2; 32], at(0)).unwrap();
+        assert_eq!(accounts.of_link(&first, at(1)).unwrap(), None, "a later link replaces it");
+        assert_eq!(accounts.of_link(&second, at(86_400)).unwrap(), None, "over");
+        let set = |token: &str| accounts.set(token, "hash".to_owned(), at(1)).unwrap();
+        assert_eq!(set(&second), Some(user("u100")));
+        assert_eq!(set(&second), None, "once");
+        assert_eq!(accounts.password(&user("u100")).unwrap().as_deref(), Some("hash"));
+        let text = std::fs::read_to_string(folder.path().join("accounts.json")).unwrap();
+        assert!(!text.contains(&second), "only its hash is kept");
+    }
+
+    #[test]
+    fn whoever_does_nothing_for_half_an_hour_is_out_and_everybody_after_ten_hours() {
+        let sessions = Sessions::default();
+        let open = |now| sessions.open(user("u1"), String::new(), [[1; 32], [2; 32]], now);
+        let token = open(at(0));
+        assert!(sessions.pass(&token, false, at(1_799)).is_some());
+        assert!(
+            sessions.pass(&token, false, at(1_800)).is_none(),
+            "a page that looks is not enough"
+        );
+        let token = open(at(0));
+        for minutes in (20..600).step_by(20) {
+            assert!(sessions.pass(&token, true, at(minutes * 60)).is_some(), "{minutes}");
+        }
+        assert!(sessions.pass(&token, true, at(600 * 60)).is_none());
+        assert!(sessions.pass("another", true, at(0)).is_none());
+    }
+
+    #[test]
+    fn each_wrong_password_doubles_the_pause_and_a_right_one_ends_it() {
+        let sessions = Sessions::default();
+        assert_eq!(sessions.pause("u1", at(0)), None);
+        assert_eq!([0, 1, 3].map(|it| sessions.miss("u1", at(it))), [1, 2, 4]);
+        assert_eq!(sessions.pause("u1", at(3)), Some(4));
+        assert_eq!(sessions.pause("u2", at(3)), None);
+        for _ in 0..100 {
+            sessions.miss("u1", at(3));
+        }
+        assert_eq!(sessions.pause("u1", at(3)), Some(900));
+        sessions.open(user("u1"), String::new(), [[1; 32], [2; 32]], at(3));
+        assert_eq!(sessions.pause("u1", at(3)), None);
+    }
+}

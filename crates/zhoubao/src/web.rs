@@ -1,0 +1,147 @@
+//! The pages and the HTTP API of a hall: the gateway, on a port of this machine.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use zhoubao_application::desk::Desk;
+use zhoubao_domain::event::Right;
+use zhoubao_domain::id::UserId;
+use zhoubao_gateway::live::{Live, READERS_MAX};
+use zhoubao_gateway::people::{Accounts, AccountsError, Sessions};
+use zhoubao_gateway::{Gateway, router, server};
+
+use crate::failure::Failure;
+use crate::giving_way::GivingWay;
+use crate::projecting::patiently;
+use crate::wiring::Context;
+
+/// Connections at a time: the readers of the board, and room for everybody else.
+const CONNECTIONS_MAX: usize = READERS_MAX + 512;
+
+/// An open port that nobody answers on yet.
+pub struct Port {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl From<AccountsError> for Failure {
+    fn from(error: AccountsError) -> Self {
+        Self::configuration(error.to_string())
+            .with_next("make the file readable for this program, or remove it and send new links")
+    }
+}
+
+impl Port {
+    /// Opens the port of the settings; none where they say `none`.
+    ///
+    /// # Errors
+    ///
+    /// E.780 for an address that other machines reach without a proxy that encrypts; E.705 when it is taken.
+    pub async fn open(ctx: &Context) -> Result<Option<Self>, Failure> {
+        let Some(address) = ctx.config.listen else { return Ok(None) };
+        if !address.ip().is_loopback() && ctx.config.public_host.is_none() {
+            let message = format!("他机可访问该地址 other machines reach `{address}`");
+            return Err(Failure::configuration(message).with_next(
+                "listen on 127.0.0.1 behind a proxy that encrypts (docs/pages.md), or name with `public_host` the host \
+                 by which that proxy is called",
+            ));
+        }
+        let listener = TcpListener::bind(address).await.map_err(|error| {
+            Failure::unavailable(format!("无法监听 cannot listen on {address}: {error}"))
+                .with_next("is another zhoubao running? Name another port: --listen 127.0.0.1:8426")
+        })?;
+        let address =
+            listener.local_addr().map_err(|error| Failure::unavailable(error.to_string()))?;
+        Ok(Some(Self { listener, address }))
+    }
+
+    /// Where the pages are.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Answers for ever; ends only when it is dropped.
+    ///
+    /// # Errors
+    ///
+    /// What waiting does not mend.
+    pub async fn keep(self, ctx: &Context) -> Result<(), Failure> {
+        let journal = patiently(|| ctx.open_journal()).await?;
+        let (store, giving_way) = GivingWay::open(ctx).await?;
+        let desk = Desk::new(journal, store, ctx.hall()?, ctx.clock.clone());
+        tokio::select! {
+            done = self.answer(ctx, desk) => done,
+            failure = giving_way => Err(failure),
+        }
+    }
+
+    /// The same over a desk that is there already.
+    ///
+    /// # Errors
+    ///
+    /// As [`Port::keep`].
+    pub async fn answer(self, ctx: &Context, desk: Desk) -> Result<(), Failure> {
+        let blobs = patiently(|| ctx.open_blobs()).await?;
+        let (live, work) = Live::new(desk.clone(), ctx.clock.clone(), READERS_MAX);
+        let gateway = Gateway {
+            desk,
+            blobs,
+            clock: ctx.clock.clone(),
+            random: || Context::secret().ok(),
+            live,
+            accounts: accounts(ctx),
+            sessions: Sessions::default(),
+            port: self.address.port(),
+            names: ctx.config.public_host.iter().cloned().collect(),
+            looking: tokio::sync::Mutex::default(),
+        };
+        let routes = router(Arc::new(gateway));
+        // Kept, so that it never says stop.
+        let (_going, stop) = watch::channel(false);
+        let answering = server::serve(self.listener, routes, CONNECTIONS_MAX, stop);
+        tokio::select! {
+            never = work => match never {},
+            () = answering => Ok(()),
+        }
+    }
+}
+
+/// The passwords of the hall.
+#[must_use]
+pub fn accounts(ctx: &Context) -> Accounts {
+    Accounts::new(ctx.folder().accounts())
+}
+
+/// A one-time link for a person.
+///
+/// # Errors
+///
+/// When the file of accounts cannot be written.
+pub fn link(ctx: &Context, user: &UserId, url: &str) -> Result<String, Failure> {
+    std::fs::create_dir_all(&ctx.config.dir)
+        .map_err(|error| Failure::file(&ctx.config.dir, &error))?;
+    let token = accounts(ctx).link(user, &Context::secret()?, ctx.clock.now())?;
+    Ok(format!("{url}/welcome?link={token}"))
+}
+
+/// Before anybody has a password: who may have the first, with a link to set it.
+///
+/// # Errors
+///
+/// When the file of accounts cannot be read or written, or the read models do not answer.
+pub async fn first_link(ctx: &Context, url: &str) -> Result<Option<(UserId, String)>, Failure> {
+    if !accounts(ctx).is_empty()? {
+        return Ok(None);
+    }
+    let store = ctx.open_store().await?;
+    let known = zhoubao_application::desk::facts(&*store, &ctx.hall()?).await?;
+    let administers =
+        |it: &zhoubao_domain::registry::User| it.active && it.rights.contains(&Right::Administer);
+    let first = known.registry.users.iter().find(|(_, it)| administers(it));
+    let Some((user, _)) = first else { return Ok(None) };
+    let link = link(ctx, user, url)?;
+    Ok(Some((user.clone(), link)))
+}
