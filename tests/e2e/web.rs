@@ -6,17 +6,21 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::Child;
 use tokio::time::timeout;
 use zhoubao_application::clock::{Clock as _, SystemClock};
+use zhoubao_contract::structured::to_structured;
+use zhoubao_contract::{Draft, Stored, encode, hash};
+use zhoubao_domain::event::{Act, Event, Kind};
+use zhoubao_domain::id::Digest;
 use zhoubao_gateway::access::Access;
 use zhoubao_gateway::routes::routes;
 use zhoubao_test_support::eventually;
 
-use crate::hall::{COMMAND_MAX, Hall};
+use crate::hall::{COMMAND_MAX, Hall, sample};
 use crate::kills::Dice;
 
 const PASSWORD: &str = "horse battery 7 staple";
@@ -217,8 +221,13 @@ async fn nothing_but_the_way_in_is_shown_to_strangers() -> anyhow::Result<()> {
     let visitor = Visitor::at(service.address);
     let page = visitor.with("Accept", "text/html");
     let clerk = visitor.welcomed(&hall, "c01").await?;
+    let inspector = visitor.welcomed(&hall, sample()?.people.inspector.as_str()).await?;
     for route in routes() {
-        let path = route.path.replace("{name}", "2023-05").replace("{file}", "2023-05.txt");
+        let path = route
+            .path
+            .replace("{name}", "2023-05")
+            .replace("{file}", "2023-05.txt")
+            .replace("{terminal}", "w01");
         let answer = visitor.call(route.method.as_str(), &path, "").await?;
         let name = format!("{} {path}: {answer:?}", route.method);
         match route.access {
@@ -236,8 +245,12 @@ async fn nothing_but_the_way_in_is_shown_to_strangers() -> anyhow::Result<()> {
             }
         }
         if let Access::Right(_) = route.access {
-            let answer = clerk.call(route.method.as_str(), &path, "").await?;
-            assert_eq!(answer.status, 403, "{} {path}: {answer:?}", route.method);
+            let mut refused = 0;
+            for person in [&clerk, &inspector] {
+                let answer = person.call(route.method.as_str(), &path, "").await?;
+                refused += u32::from(answer.status == 403);
+            }
+            assert!(refused > 0, "nobody is refused: {} {path}", route.method);
         }
         assert!(answer.status < 500, "{name}");
         let policy = answer.header("content-security-policy");
@@ -383,6 +396,73 @@ async fn a_board_that_was_cut_off_twenty_times_shows_what_is_there() -> anyhow::
         lost.listen(COMMAND_MAX, Some(last)).await?;
         assert_eq!((lost.resets, &lost.tiles), (1, &tiles), "{id}");
     }
+    service.process.kill().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_appends_to_its_own_line_and_to_no_other() -> anyhow::Result<()> {
+    let hall = Hall::in_files()?;
+    hall.set_up().await?;
+    let mut service = Service::start(&hall, 0).await?;
+    let visitor = Visitor::at(service.address);
+    let clerk = visitor.welcomed(&hall, "c01").await?;
+    let csrf = clerk.csrf().await?;
+    let clerk = clerk.with("X-CSRF-Token", &csrf);
+    let event = |terminal: &str, number: u64, previous: Option<Digest>, actor: &str| {
+        let message = encode(&Draft {
+            subject: format!("hall.510000.terminal.{terminal}").parse()?,
+            number,
+            previous,
+            occurred_at: SystemClock.now(),
+            entered_at: None,
+            actor: Some(actor.parse()?),
+            command: None,
+            event: Event::Act(Act {
+                kind: Kind::Consulted,
+                amount: 1,
+                department: None,
+                matter: None,
+                case: None,
+            }),
+        });
+        let stored = Stored { position: 0, recorded_at: SystemClock.now(), message };
+        anyhow::Ok((to_structured(&stored), hash(&stored.message)))
+    };
+    let end = clerk.get("/v1/lines/w01").await?.json()?;
+    assert_eq!((&end["number"], &end["position"]), (&json!(0), &json!(0)));
+    let (first, digest) = event("w01", 1, None, "c01")?;
+    let (second, _) = event("w01", 2, Some(digest), "c01")?;
+    let sent = clerk.call("POST", "/v1/lines/w01?last=0", &first).await?;
+    assert_eq!(sent.status, 200, "{sent:?}");
+    let at = sent.json()?["positions"][0].as_u64().context("no position")?;
+    // The answer was lost, and it sends again: the same position.
+    let again = clerk.call("POST", "/v1/lines/w01?last=0", &first).await?.json()?;
+    assert_eq!(again["positions"][0], at);
+    let stale = clerk.call("POST", "/v1/lines/w01?last=0", &second).await?;
+    assert_eq!((stale.status, stale.json()?["code"].as_str()), (409, Some("E.601")));
+    let sent = clerk.call("POST", &format!("/v1/lines/w01?last={at}"), &second).await?;
+    assert_eq!(sent.status, 200, "{sent:?}");
+
+    for (path, body, status, code) in [
+        ("/v1/lines/w02?last=0", event("w01", 3, None, "c01")?.0, 403, "E.111"),
+        ("/v1/lines/w02?last=0", event("w02", 1, None, "c02")?.0, 403, "E.111"),
+        ("/v1/lines/w77?last=0", event("w77", 1, None, "c01")?.0, 422, "E.109"),
+        ("/v1/lines/w02?last=0", String::new(), 400, "E.102"),
+        ("/v1/lines/w02?last=0", "{".to_owned(), 400, "E.102"),
+        ("/v1/lines/w.x?last=0", first.clone(), 400, "E.102"),
+        ("/v1/lines/w02?last=0", first.replace("510000", "440000"), 400, "E.100"),
+    ] {
+        let answer = clerk.call("POST", path, &body).await?;
+        let told = (answer.status, answer.json()?["code"].as_str().map(ToOwned::to_owned));
+        assert_eq!(told, (status, Some(code.to_owned())), "{path} {body} {answer:?}");
+    }
+    let stranger = clerk.with("X-CSRF-Token", "0");
+    let foreign = stranger.call("POST", "/v1/lines/w02?last=0", &first);
+    assert_eq!(foreign.await?.status, 403);
+    let large = clerk.call("POST", "/v1/lines/w01?last=0", &"x".repeat(300_000)).await?;
+    assert_eq!(large.status, 413, "{}", large.head);
+    assert_eq!(hall.last().await?, at + 1, "nothing but the two was stored");
     service.process.kill().await?;
     Ok(())
 }

@@ -9,6 +9,7 @@
 //! is a map of tiles, each with a key; what two boards differ in are the tiles that changed between them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::ToSpan as _;
 use jiff::civil::Date;
@@ -219,7 +220,7 @@ fn count<T: TryInto<i64>>(amount: T) -> i64 {
 #[derive(Debug, Clone)]
 struct Sums {
     checkpoint: Checkpoint,
-    known: Known,
+    known: Arc<Known>,
     /// Sums by day of the year, and of this week where it began in the year before.
     days: BTreeMap<Date, Tally>,
     /// Today's sums by window.
@@ -277,6 +278,12 @@ impl LiveBoard {
         self.sums.as_ref().map(|it| it.board(self.day))
     }
 
+    /// What the facts say there.
+    #[must_use]
+    pub fn known(&self) -> Option<Arc<Known>> {
+        self.sums.as_ref().map(|it| it.known.clone())
+    }
+
     /// How far it has come.
     #[must_use]
     pub fn checkpoint(&self) -> Option<&Checkpoint> {
@@ -310,7 +317,7 @@ pub async fn board_at(
     let cells = cells.map_err(damaged)?;
     checkpoint.sequence = checkpoint.sequence.min(position);
     let mut sums = Sums {
-        known: Known::from_facts(&snapshot.facts, checkpoint.sequence)?,
+        known: Arc::new(Known::from_facts(&snapshot.facts, checkpoint.sequence)?),
         days: BTreeMap::new(),
         windows: BTreeMap::new(),
         heard: BTreeSet::new(),
@@ -370,7 +377,7 @@ impl Sums {
         let checkpoint = year.checkpoint.ok_or_else(none)?;
         let at = checkpoint.sequence;
         let mut sums = Self {
-            known: Known::from_facts(&year.facts, at)?,
+            known: Arc::new(Known::from_facts(&year.facts, at)?),
             days: BTreeMap::new(),
             windows: BTreeMap::new(),
             heard: BTreeSet::new(),
@@ -435,7 +442,7 @@ impl Sums {
         if (positions.len() as u64) < messages {
             // A message that is no event of a window: set-up, perhaps, or opening figures.
             let facts = store.snapshot(hall, &SnapshotQuery::facts()).await?.facts;
-            self.known = Known::from_facts(&facts, self.checkpoint.sequence)?;
+            self.known = Arc::new(Known::from_facts(&facts, self.checkpoint.sequence)?);
         }
         Ok(true)
     }

@@ -6,6 +6,7 @@
 pub mod blobs;
 pub mod board;
 pub mod clock;
+pub mod committer;
 pub mod desk;
 pub mod emit;
 pub mod follow;

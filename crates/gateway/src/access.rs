@@ -12,6 +12,8 @@ use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use zhoubao_application::desk::facts;
+use zhoubao_application::known::Known;
 use zhoubao_domain::code::Code;
 use zhoubao_domain::event::Right;
 use zhoubao_domain::id::UserId;
@@ -213,10 +215,17 @@ impl Gateway {
         Ok(Who { user: Some(session.user), rights, csrf: session.csrf, token: token.to_owned() })
     }
 
+    /// What the facts say, as of half a second ago at most.
+    pub(crate) async fn known(&self) -> Result<Arc<Known>, Problem> {
+        if let Some(frame) = self.live.now().frame {
+            return Ok(frame.known.clone());
+        }
+        Ok(Arc::new(facts(&**self.desk.store(), self.desk.hall()).await?))
+    }
+
     /// The rights that a person has now; none for one who is not of the hall, or not any more.
     pub(crate) async fn user(&self, id: &UserId) -> Result<Option<Vec<Right>>, Problem> {
-        let known =
-            zhoubao_application::desk::facts(&**self.desk.store(), self.desk.hall()).await?;
+        let known = self.known().await?;
         let user = known.registry.users.get(id).filter(|it| it.active);
         Ok(user.map(|it| it.rights.clone()))
     }

@@ -6,6 +6,7 @@
 
 pub mod access;
 mod assets;
+mod lines;
 pub mod live;
 mod pages;
 pub mod people;

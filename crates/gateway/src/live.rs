@@ -24,6 +24,7 @@ use tokio::time::Instant;
 use zhoubao_application::board::{Board, LiveBoard, Tile};
 use zhoubao_application::clock::Clock;
 use zhoubao_application::desk::Desk;
+use zhoubao_application::known::Known;
 use zhoubao_domain::time::{hall_day, rfc3339};
 
 /// Most readers at a time (guarantees §6).
@@ -54,6 +55,8 @@ pub struct Frame {
     pub id: String,
     /// The board.
     pub board: Board,
+    /// What the facts say there.
+    pub known: Arc<Known>,
     tiles: BTreeMap<String, Tile>,
     /// What the page's own parts are; a page of others is loaded anew.
     pub layout: String,
@@ -257,13 +260,18 @@ fn layout(board: &Board) -> String {
 }
 
 /// A frame after another one.
-fn frame_of(board: Board, incarnation: &str, before: Option<&Frame>) -> Frame {
+fn frame_of(
+    (board, known): (Board, Arc<Known>),
+    incarnation: &str,
+    before: Option<&Frame>,
+) -> Frame {
     let journal: String = incarnation.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
     let mut frame = Frame {
         id: format!("{}-{journal}-{}", board.position, board.day),
         tiles: board.tiles(),
         layout: layout(&board),
         board,
+        known,
         before: String::new(),
         change: Bytes::new(),
     };
@@ -287,10 +295,10 @@ async fn keep(
         let now = clock.now();
         match board.advance(&**desk.store(), hall_day(now)).await {
             Ok(true) => {
-                let made = board.board().zip(board.checkpoint());
-                if let Some((board, checkpoint)) = made {
+                let made = board.board().zip(board.known()).zip(board.checkpoint());
+                if let Some((made, checkpoint)) = made {
                     let before = sender.borrow().frame.clone();
-                    let frame = frame_of(board, &checkpoint.incarnation, before.as_deref());
+                    let frame = frame_of(made, &checkpoint.incarnation, before.as_deref());
                     live.keep(Arc::new(frame), &sender);
                 }
             }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
@@ -61,7 +61,7 @@ struct Link {
 
 type UserIdText = String;
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     accounts: BTreeMap<UserIdText, Account>,
@@ -69,37 +69,65 @@ struct File {
     links: BTreeMap<String, Link>,
 }
 
+/// What a file looked like when it was read: it is read anew when that differs.
+type Stamp = (std::time::SystemTime, u64, u64);
+
 /// The passwords of a hall, in a file.
-#[derive(Debug, Clone)]
-pub struct Accounts(PathBuf);
+#[derive(Debug)]
+pub struct Accounts {
+    path: PathBuf,
+    /// Every request asks whether a password still holds.
+    read: Mutex<Option<(Stamp, Arc<File>)>>,
+}
 
 impl Accounts {
     /// Those of a file, which need not be there yet.
     #[must_use]
     pub fn new(path: PathBuf) -> Self {
-        Self(path)
+        Self { path, read: Mutex::default() }
     }
 
     fn failed(&self, detail: impl ToString) -> AccountsError {
-        AccountsError { path: self.0.display().to_string(), detail: detail.to_string() }
+        AccountsError { path: self.path.display().to_string(), detail: detail.to_string() }
     }
 
-    fn read(&self) -> Result<File, AccountsError> {
-        match std::fs::read(&self.0) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|it| self.failed(it)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(File::default()),
+    fn stamp(&self) -> Result<Option<Stamp>, AccountsError> {
+        use std::os::unix::fs::MetadataExt as _;
+        match std::fs::metadata(&self.path).and_then(|it| Ok((it.modified()?, it.len(), it.ino())))
+        {
+            Ok(stamp) => Ok(Some(stamp)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(self.failed(error)),
         }
     }
 
+    fn read(&self) -> Result<Arc<File>, AccountsError> {
+        // Looked at before it is read: what is written in between has another stamp.
+        let Some(stamp) = self.stamp()? else { return Ok(Arc::default()) };
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, file)) = read.as_ref().filter(|(it, _)| *it == stamp) {
+            return Ok(file.clone());
+        }
+        let bytes = std::fs::read(&self.path).map_err(|it| self.failed(it))?;
+        let file: Arc<File> =
+            Arc::new(serde_json::from_slice(&bytes).map_err(|it| self.failed(it))?);
+        *read = Some((stamp, file.clone()));
+        Ok(file)
+    }
+
+    /// What the file says, to be changed.
+    fn changed(&self) -> Result<File, AccountsError> {
+        self.read().map(|it| (*it).clone())
+    }
+
     fn write(&self, file: &File) -> Result<(), AccountsError> {
-        let folder = self.0.parent().unwrap_or(Path::new("."));
+        let folder = self.path.parent().unwrap_or(Path::new("."));
         let write = || -> std::io::Result<()> {
             // A temporary file is for its owner only, and so is what takes its name.
             let mut aside = tempfile::NamedTempFile::new_in(folder)?;
             aside.write_all(&serde_json::to_vec_pretty(file)?)?;
             aside.as_file().sync_all()?;
-            aside.persist(&self.0)?;
+            aside.persist(&self.path)?;
             std::fs::File::open(folder)?.sync_all()
         };
         write().map_err(|it| self.failed(it))
@@ -125,7 +153,7 @@ impl Accounts {
         secret: &[u8; 32],
         now: Timestamp,
     ) -> Result<String, AccountsError> {
-        let mut file = self.read()?;
+        let mut file = self.changed()?;
         let token = hex(secret);
         file.links.retain(|_, it| it.until > now && it.user != user.as_str());
         let until = now.checked_add(LINK_MAX).unwrap_or(now);
@@ -140,8 +168,8 @@ impl Accounts {
     ///
     /// When the file cannot be read.
     pub fn of_link(&self, token: &str, now: Timestamp) -> Result<Option<UserId>, AccountsError> {
-        let mut file = self.read()?;
-        let link = file.links.remove(&hash(token)).filter(|it| it.until > now);
+        let file = self.read()?;
+        let link = file.links.get(&hash(token)).filter(|it| it.until > now);
         Ok(link.and_then(|it| it.user.parse().ok()))
     }
 
@@ -157,7 +185,7 @@ impl Accounts {
         now: Timestamp,
     ) -> Result<Option<UserId>, AccountsError> {
         let Some(user) = self.of_link(token, now)? else { return Ok(None) };
-        let mut file = self.read()?;
+        let mut file = self.changed()?;
         file.links.remove(&hash(token));
         file.accounts.insert(user.to_string(), Account { password: password_hash });
         self.write(&file)?;
@@ -170,7 +198,7 @@ impl Accounts {
     ///
     /// When the file cannot be read.
     pub fn password(&self, user: &UserId) -> Result<Option<String>, AccountsError> {
-        Ok(self.read()?.accounts.remove(user.as_str()).map(|it| it.password))
+        Ok(self.read()?.accounts.get(user.as_str()).map(|it| it.password.clone()))
     }
 }
 

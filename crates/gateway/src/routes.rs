@@ -8,10 +8,12 @@ use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get, post};
 
+use zhoubao_domain::event::Right;
+
 use crate::access::{Access, BODY_BYTES_MAX, check, guard};
 use crate::pages::{board, health, issues, login};
 use crate::problem::Problem;
-use crate::{Gateway, assets};
+use crate::{Gateway, assets, lines};
 
 /// One route.
 pub struct Route {
@@ -44,6 +46,8 @@ pub fn routes() -> Vec<Route> {
         shown("/", Person, get(issues::home)),
         shown("/board", Person, get(board::page)),
         shown("/v1/board", Person, get(board::snapshot)),
+        shown("/v1/lines/{terminal}", Access::Right(&[Right::Record]), get(lines::head)),
+        done("/v1/lines/{terminal}", Access::Right(&[Right::Record]), post(lines::append)),
         shown("/v1/board/live", Person, get(board::live)),
         shown("/issues", Person, get(issues::list)),
         shown("/v1/issues", Person, get(issues::data)),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_nats::{Client, HeaderMap};
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use uuid::Uuid;
 use zhoubao_application::journal::{AppendError, JournalError};
@@ -94,4 +95,54 @@ pub async fn delete(options: &Options) -> Result<(), JournalError> {
         Ok(_) | Err(Fault::Refused { code: 10059, .. }) => Ok(()),
         Err(fault) => Err(fault.into()),
     }
+}
+
+/// Publishes `count` small messages, one each `pause`, to this many subscribers with connections of their own, without a
+/// stream; answers with the time from publishing to each subscriber's reading.
+///
+/// # Errors
+///
+/// When the server does not answer, or a message does not arrive within a minute.
+pub async fn publish_to_subscribe(
+    options: &Options,
+    subscribers: usize,
+    count: u64,
+    pause: Duration,
+) -> Result<Vec<Duration>, JournalError> {
+    let unexpected = |it: String| JournalError::from(Fault::Unexpected(it));
+    let subject = format!("hall.{}.bench", options.hall);
+    let mut readers = tokio::task::JoinSet::new();
+    let mut connections = Vec::new();
+    for _ in 0..subscribers {
+        let client = Connection::open(options).await?.client;
+        let mut messages =
+            client.subscribe(subject.clone()).await.map_err(|it| unexpected(it.to_string()))?;
+        client.flush().await.map_err(|it| unexpected(it.to_string()))?;
+        connections.push(client);
+        readers.spawn(async move {
+            let mut seen = Vec::new();
+            while (seen.len() as u64) < count {
+                if messages.next().await.is_none() {
+                    break;
+                }
+                seen.push(tokio::time::Instant::now());
+            }
+            seen
+        });
+    }
+    let client = Connection::open(options).await?.client;
+    let body = Bytes::from_static(&[b'x'; 287]);
+    let mut sent = Vec::new();
+    let mut due = tokio::time::interval(pause);
+    for _ in 0..count {
+        due.tick().await;
+        sent.push(tokio::time::Instant::now());
+        let published = client.publish(subject.clone(), body.clone()).await;
+        published.map_err(|it| unexpected(it.to_string()))?;
+        client.flush().await.map_err(|it| unexpected(it.to_string()))?;
+    }
+    let all = tokio::time::timeout(Duration::from_secs(60), readers.join_all()).await;
+    let all = all.map_err(|_| unexpected("messages did not arrive".to_owned()))?;
+    let times = all.iter().flat_map(|seen| sent.iter().zip(seen));
+    Ok(times.map(|(sent, seen)| seen.saturating_duration_since(*sent)).collect())
 }

@@ -226,7 +226,7 @@ pub enum Command {
     #[command(after_help = "例 examples:\n  zhoubao bench rebuild --events 1000000\n  \
         zhoubao bench rebuild --journal nats --store postgres://zhoubao@db/zhoubao --events 1000000 --json\n  \
         zhoubao bench append --journal nats --events 100000\n  \
-        zhoubao bench drain --journal nats\n\n\
+        zhoubao bench drain --journal nats\n  zhoubao bench ingest --journal nats\n  zhoubao bench live --journal nats\n\n\
         见 docs/benchmarks.md; halls 990000 and 990001, schemas zhoubao_bench and zhoubao_bench_raw are made and removed")]
     Bench(BenchArgs),
 }
@@ -766,6 +766,10 @@ pub enum BenchKind {
     Rebuild,
     /// A window that sends what it recorded in weeks without network, and what the others notice of it.
     Drain,
+    /// Many writers over HTTP, with and without group commit.
+    Ingest,
+    /// From an event on disk to the screens that watch, and the broker's own way to as many subscribers.
+    Live,
 }
 
 /// What one process of `bench` does.
@@ -797,7 +801,7 @@ pub struct BenchArgs {
     /// 测什么 what to measure
     #[arg(value_enum)]
     pub kind: BenchKind,
-    /// 事件数 events [default: 100000; of a drain 10000]
+    /// 事件数 events [default: 100000; of a drain 10000, of ingest 20000, of live 5000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub events: Option<u64>,
     /// 每批或每页条数 messages of one append [default: 200], or of a page of the baseline's rebuild [default: 10000]
@@ -824,7 +828,12 @@ impl BenchArgs {
     /// Events to be measured.
     #[must_use]
     pub fn events(&self) -> u64 {
-        let usual = if self.kind == BenchKind::Drain { 10_000 } else { 100_000 };
+        let usual = match self.kind {
+            BenchKind::Append | BenchKind::Rebuild => 100_000,
+            BenchKind::Drain => 10_000,
+            BenchKind::Ingest => 20_000,
+            BenchKind::Live => 5_000,
+        };
         self.events.unwrap_or(usual)
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use zhoubao_application::committer::Committer;
 use zhoubao_application::desk::Desk;
 use zhoubao_domain::event::Right;
 use zhoubao_domain::id::UserId;
@@ -70,6 +71,8 @@ impl Port {
     /// What waiting does not mend.
     pub async fn keep(self, ctx: &Context) -> Result<(), Failure> {
         let journal = patiently(|| ctx.open_journal()).await?;
+        // Requests of one moment share one write to the disk.
+        let journal = Arc::new(Committer::new(journal, ctx.hall()?));
         let (store, giving_way) = GivingWay::open(ctx).await?;
         let desk = Desk::new(journal, store, ctx.hall()?, ctx.clock.clone());
         tokio::select! {

@@ -20,7 +20,13 @@ const MAY: &[(&str, &[&str])] = &[
     ),
     (
         "zhoubao-gateway",
-        &["zhoubao-domain", "zhoubao-projections", "zhoubao-application", "zhoubao-composer"],
+        &[
+            "zhoubao-domain",
+            "zhoubao-contract",
+            "zhoubao-projections",
+            "zhoubao-application",
+            "zhoubao-composer",
+        ],
     ),
     ("zhoubao-nats", ADAPTER),
     ("zhoubao-store-sqlite", ADAPTER),

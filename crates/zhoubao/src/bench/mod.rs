@@ -9,6 +9,8 @@
 //! Each turn is this program again with hidden flags: so its peak of memory is its own, and no turn finds the caches
 //! of an allocator that another has filled. A turn answers with one JSON object on stdout.
 //!
+//! [`web`] measures both sides in one process, by turns.
+//!
 //! [`drain`] has no baseline but the same hall while it is idle, and no turns.
 //!
 //! Read [`turn`] first, then [`baseline`].
@@ -17,6 +19,7 @@ pub mod baseline;
 pub mod drain;
 pub mod journal;
 pub mod turn;
+pub mod web;
 
 use std::path::Path;
 use std::time::Duration;

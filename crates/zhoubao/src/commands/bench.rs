@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use zhoubao_nats::raw;
 
-use crate::bench::{HALL, HALL_OF_BASELINE, Own, context, drain, hall, turn};
+use crate::bench::{HALL, HALL_OF_BASELINE, Own, context, drain, hall, turn, web};
 use crate::broker::Broker;
 use crate::cli::{BenchArgs, BenchKind, BenchTurn};
 use crate::config::{JournalAt, NATS_URL, StoreAt};
@@ -56,6 +56,15 @@ pub async fn run(ctx: &Context, args: BenchArgs) -> Result<(), Failure> {
         let measured = drain::measure(&inner, &args, broker.as_ref()).await;
         clean_up(&inner).await?;
         print_drain(ctx, &measured?);
+        return Ok(());
+    }
+    if matches!(args.kind, BenchKind::Ingest | BenchKind::Live) {
+        let measured = match args.kind {
+            BenchKind::Ingest => web::ingest(&inner, &args).await,
+            _ => web::live(&inner, &args).await,
+        };
+        clean_up(&inner).await?;
+        print_web(ctx, &args, &measured?);
         return Ok(());
     }
     let measured = measure(ctx, &args, folder.path()).await;
@@ -180,7 +189,7 @@ fn print(ctx: &Context, args: &BenchArgs, measured: &Measured) {
     ctx.output.table(&table);
     ctx.output.line(format!("比 ratio {ratio:.2}"));
     match args.kind {
-        BenchKind::Drain => {}
+        BenchKind::Drain | BenchKind::Ingest | BenchKind::Live => {}
         BenchKind::Append => {
             for (name, turns) in [("产品 product", product), ("对照 baseline", baseline)] {
                 let (p50, p99) =
@@ -197,6 +206,45 @@ fn print(ctx: &Context, args: &BenchArgs, measured: &Measured) {
         let seconds = fill["seconds"].as_f64().unwrap_or(0.0);
         ctx.output
             .line(format!("日志 making the journal: {seconds:.1} s, not timed with the rest"));
+    }
+}
+
+fn print_web(ctx: &Context, args: &BenchArgs, measured: &Value) {
+    let runs = |of: &Value| of.as_array().cloned().unwrap_or_default();
+    let sides: Vec<(&str, Vec<Value>)> = match args.kind {
+        BenchKind::Ingest => vec![
+            ("成批 group commit", runs(&measured["grouped"])),
+            ("逐条 one append a request", runs(&measured["single"])),
+        ],
+        _ => {
+            let of = |key: &str| runs(&measured["runs"]).iter().map(|it| it[key].clone()).collect();
+            vec![("大屏 screens", of("screens")), ("消息 broker alone", of("broker"))]
+        }
+    };
+    if ctx.output.is_json() {
+        ctx.output.value(measured);
+        return;
+    }
+    let number = |key: &'static str| move |it: &Value| it[key].as_f64().unwrap_or(f64::NAN);
+    let mut table = Table::new(["", "每秒 per second", "p50 ms", "p99 ms (range)", "最大 max ms"]);
+    for (name, runs) in &sides {
+        let (rate, ..) = middle(runs, number("per_second"));
+        let (p50, ..) = middle(runs, number("p50_ms"));
+        let (p99, least, most) = middle(runs, number("p99_ms"));
+        let (max, ..) = middle(runs, number("max_ms"));
+        table.row([
+            (*name).to_owned(),
+            if rate > 0.0 { format!("{rate:.0}") } else { String::new() },
+            format!("{p50:.1}"),
+            format!("{p99:.1} ({least:.1} - {most:.1})"),
+            format!("{max:.1}"),
+        ]);
+    }
+    ctx.output.table(&table);
+    if args.kind == BenchKind::Ingest {
+        let [grouped, single] =
+            [&sides[0].1, &sides[1].1].map(|it| middle(it, number("per_second")).0);
+        ctx.output.line(format!("{:.2} 倍 times as many", grouped / single));
     }
 }
 
