@@ -41,6 +41,8 @@ pub enum Tile {
     Unreported,
     /// 不适用: a window that is closed for good.
     NotApplicable,
+    /// How a window stands.
+    State(WindowState),
 }
 
 impl Tile {
@@ -51,14 +53,15 @@ impl Tile {
             Self::Number(number) => number.to_string(),
             Self::Unreported => "未报".to_owned(),
             Self::NotApplicable => "—".to_owned(),
+            Self::State(state) => state.title().to_owned(),
         }
     }
 
-    /// The word of the mark in data; none for a number.
+    /// The word of the mark in data; none for what is no mark.
     #[must_use]
     pub fn mark(&self) -> Option<&'static str> {
         match self {
-            Self::Number(_) => None,
+            Self::Number(_) | Self::State(_) => None,
             Self::Unreported => Some("unreported"),
             Self::NotApplicable => Some("not-applicable"),
         }
@@ -186,6 +189,7 @@ impl Board {
             }
         }
         for window in &self.windows {
+            tiles.insert(format!("window.{}.state", window.id), Tile::State(window.state));
             for kind in Kind::ALL {
                 tiles.insert(format!("window.{}.{}", window.id, kind.word()), window.tile(kind));
             }

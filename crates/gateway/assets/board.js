@@ -2,6 +2,7 @@
 // 30 s is amber, what is older than 5 min hatched, also when nothing but the server is gone.
 const STALE_MS = 30_000;
 const DEAD_MS = 300_000;
+const STATES = { "working": "办理", "day-closed": "已日结", "unreported": "未报", "not-applicable": "停用" };
 const MARKS = { "unreported": "未报", "not-applicable": "—", "suppressed": "※" };
 
 const body = document.body;
@@ -14,6 +15,11 @@ let heardAt = performance.now();
 function show(key, value) {
   const it = tiles.get(key);
   if (!it) return key.startsWith("curve.") || key.startsWith("counts.") || key === "unreported";
+  if (typeof value === "object" && value !== null && value.state) {
+    it.textContent = STATES[value.state] ?? "?";
+    it.closest(".window").className = `window ${value.state}`;
+    return true;
+  }
   const mark = typeof value === "object" && value !== null ? value.mark : "";
   const text = mark ? MARKS[mark] ?? "?" : String(value);
   if (it.textContent !== text) it.textContent = text;
@@ -67,6 +73,18 @@ function look() {
   if (place.textContent !== text) place.textContent = text;
 }
 setInterval(look, 1_000);
+
+// The curve is drawn by the server; it is asked for again when it has changed, and not more often than this.
+const CURVE_MS = 10_000;
+const curve = document.getElementById("curve");
+let curveAt = 0;
+setInterval(() => {
+  const position = body.dataset.position;
+  if (curve.dataset.position === position || performance.now() - curveAt < CURVE_MS) return;
+  curveAt = performance.now();
+  curve.dataset.position = position;
+  curve.src = `/board/curve.svg?p=${position}`;
+}, 1_000);
 
 function connect() {
   const source = new EventSource("/v1/board/live");

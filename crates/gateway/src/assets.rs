@@ -11,6 +11,7 @@ const ASSETS: &[(&str, &str, &str)] = &[
     ("board.css", "text/css; charset=utf-8", include_str!("../assets/board.css")),
     ("board.js", "text/javascript; charset=utf-8", include_str!("../assets/board.js")),
     ("seal.svg", "image/svg+xml", include_str!("../assets/seal.svg")),
+    ("replay.js", "text/javascript; charset=utf-8", include_str!("../assets/replay.js")),
     ("issue.css", "text/css; charset=utf-8", zhoubao_composer::html::STYLE),
     ("table.css", "text/css; charset=utf-8", zhoubao_composer::html::TABLE_STYLE),
     ("reader.css", "text/css; charset=utf-8", include_str!("../assets/reader.css")),

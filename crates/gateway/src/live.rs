@@ -212,6 +212,7 @@ fn pulse(now: &Now) -> Bytes {
 pub(crate) fn tile(tile: &Tile) -> Value {
     match tile {
         Tile::Number(number) => json!(number),
+        Tile::State(state) => json!({ "state": state.word() }),
         mark => json!({ "mark": mark.mark() }),
     }
 }

@@ -45,6 +45,7 @@ pub fn routes() -> Vec<Route> {
         done("/welcome", Open, post(login::set_password)),
         shown("/", Person, get(issues::home)),
         shown("/board", Person, get(board::page)),
+        shown("/board/curve.svg", Person, get(board::curve)),
         shown("/v1/board", Person, get(board::snapshot)),
         shown("/v1/lines/{terminal}", Access::Right(&[Right::Record]), get(lines::head)),
         done("/v1/lines/{terminal}", Access::Right(&[Right::Record]), post(lines::append)),

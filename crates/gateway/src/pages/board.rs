@@ -10,8 +10,8 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap};
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
-use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::{Timestamp, ToSpan as _};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use zhoubao_application::board::{Board, CURVE_MINUTES, Tile, board_at};
@@ -20,7 +20,7 @@ use zhoubao_domain::code::Code;
 use zhoubao_domain::event::Kind;
 use zhoubao_domain::time::{hall_day, rfc3339};
 
-use super::page as shown;
+use super::{chart, page as shown};
 use crate::Gateway;
 use crate::access::Who;
 use crate::live::{self, RETRY_SECONDS};
@@ -68,13 +68,15 @@ struct BoardPage {
     figures: Vec<FigureRow>,
     windows: Vec<WindowCard>,
     curve: Vec<(u16, String, i64)>,
-    unreported: Vec<(String, String)>,
+    unreported: Vec<(String, usize)>,
+    before: String,
+    after: String,
+    query: String,
     uncovered: bool,
 }
 
 /// What of the past is asked for.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct At {
     /// A moment: what the journal had taken by then.
     at: Option<Timestamp>,
@@ -85,6 +87,14 @@ pub(crate) struct At {
 }
 
 impl At {
+    /// The same question for another moment, as it stands in an address.
+    fn query(&self, at: Option<Timestamp>) -> String {
+        let at = at.map(|it| format!("at={it}"));
+        let position = self.position.map(|it| format!("position={it}"));
+        let day = self.day.map(|it| format!("day={it}"));
+        at.into_iter().chain(position).chain(day).collect::<Vec<_>>().join("&")
+    }
+
     /// The board that is asked for, if it is one of the past.
     async fn board(&self, gateway: &Gateway) -> Result<Option<Board>, Problem> {
         if self.at.is_none() && self.position.is_none() && self.day.is_none() {
@@ -126,7 +136,18 @@ pub(crate) async fn page(
     let name = |id: &zhoubao_domain::id::WindowId| {
         board.windows.iter().find(|it| it.id == *id).map_or(id.to_string(), |it| it.name.clone())
     };
-    let unreported = board.unreported.iter().flatten();
+    let mut unreported: Vec<(String, usize)> = vec![];
+    for it in board.unreported.iter().flatten() {
+        let name = name(&it.window);
+        match unreported.iter_mut().find(|(it, _)| *it == name) {
+            Some((_, days)) => *days += 1,
+            None => unreported.push((name, 1)),
+        }
+    }
+    let step = |minutes: i64| {
+        let moved = at.at.and_then(|it| it.checked_add(minutes.minutes()).ok());
+        moved.map(|it| at.query(Some(it))).unwrap_or_default()
+    };
     let page = BoardPage {
         hall: board.hall.clone(),
         day: format!("{}年{}月{}日", board.day.year(), board.day.month(), board.day.day()),
@@ -170,9 +191,10 @@ pub(crate) async fn page(
             .filter(|(step, _)| **step < STEPS)
             .map(|(step, amount)| (*step, clock_time(*step), *amount))
             .collect(),
-        unreported: unreported
-            .map(|it| (name(&it.window), format!("{}月{}日", it.day.month(), it.day.day())))
-            .collect(),
+        unreported,
+        before: step(-5),
+        after: step(5),
+        query: at.query(at.at),
         uncovered: board.unreported.is_none(),
     };
     Ok(shown(&page))
@@ -181,6 +203,20 @@ pub(crate) async fn page(
 fn clock_time(step: u16) -> String {
     let minutes = step * CURVE_MINUTES;
     format!("{:02}:{:02}", minutes / 60, minutes % 60)
+}
+
+/// `GET /board/curve.svg`: the day's curve of the same.
+pub(crate) async fn curve(
+    State(gateway): State<Arc<Gateway>>,
+    Query(at): Query<At>,
+) -> Result<Response, Problem> {
+    let board = match at.board(&gateway).await? {
+        Some(board) => board,
+        None => gateway.live.now().frame.map(|it| it.board.clone()).ok_or_else(empty)?,
+    };
+    let failed = |it: String| Problem::of(StatusCode::INTERNAL_SERVER_ERROR, it);
+    let svg = chart::curve(&board).map_err(failed)?;
+    Ok(([(CONTENT_TYPE, "image/svg+xml")], svg).into_response())
 }
 
 /// `GET /v1/board`: the same in data; `at`, `position` and `day` ask for the past.

@@ -1,6 +1,7 @@
 //! The pages: made on the server, readable without a script.
 
 pub(crate) mod board;
+mod chart;
 pub(crate) mod health;
 pub(crate) mod issues;
 pub(crate) mod login;
