@@ -695,7 +695,7 @@ class Hall:
         frozen["figures"] = self.figures[name]
         self.freezes.append(frozen)
         # What was recorded between the cut and the freeze, before anybody knew that the days are frozen.
-        known = [same_adjustment(adjustment) for adjustment in self.adjustments]
+        known = {same_adjustment(adjustment) for adjustment in self.adjustments}
         for effect in self.effects:
             later = event["cut"] < effect["position"] < read.position
             if not later or effect["day"] > it["period"][1] or (before and effect["day"] <= before["last"]):
