@@ -48,7 +48,8 @@ async fn python(arguments: &[&str], variables: &[(&str, &str)]) -> anyhow::Resul
         .current_dir(folder())
         .stdin(Stdio::null())
         .kill_on_drop(true);
-    let output = timeout(COMMAND_MAX, command.output()).await.context("recount runs too long")??;
+    let output =
+        timeout(COMMAND_MAX, command.output()).await.context("recount runs too long")??;
     Ok(Ran {
         exit: output.status.code().unwrap_or(-1),
         out: output.stdout,
@@ -100,7 +101,8 @@ async fn play(hall: &Hall, sample: &Sample, weeks: std::ops::Range<usize>) -> an
     if weeks.start == 0 {
         player.begin().await?;
         // A window of its own, whose device keeps a ledger.
-        let by = || By { actor: Some(sample.people.administrator.clone()), at: None, command: None };
+        let by =
+            || By { actor: Some(sample.people.administrator.clone()), at: None, command: None };
         let window = Setup::Window { name: "窗口13".to_owned(), open: false };
         let terminal = Setup::Terminal { window: "w13".parse()?, active: true };
         for (topic, setup) in [(SetupTopic::Window, window), (SetupTopic::Terminal, terminal)] {
@@ -153,7 +155,12 @@ async fn lived_in(hall: &Hall) -> anyhow::Result<PathBuf> {
         // A second hand-out of one case, and a department that nobody authorised: flagged.
         line("Issued", "17T11:00:00", "c01", &case),
         line("Accepted", "17T12:00:00", "c01", &json!({ "department": "nobody", "case": "c-2" })),
-        line("Transferred", "17T13:00:00", "c01", &json!({ "department": department, "case": "c-3" })),
+        line(
+            "Transferred",
+            "17T13:00:00",
+            "c01",
+            &json!({ "department": department, "case": "c-3" }),
+        ),
     ];
     hall.run_with(&first.concat(), &run).await?.ok();
     let wrong = json!({ "original": "terminal.w13#1", "people": 4, "reason": "看错" });
@@ -161,9 +168,14 @@ async fn lived_in(hall: &Hall) -> anyhow::Result<PathBuf> {
     let second = [
         line("Corrected", "18T09:00:00", reviser, &wrong),
         line("Voided", "18T10:00:00", reviser, &void),
-        line("DayClosed", "18T17:00:00", "c01", &json!({
-            "day": "2023-01-18", "consulted": 0, "accepted": 0, "issued": 0, "transferred": 0,
-        })),
+        line(
+            "DayClosed",
+            "18T17:00:00",
+            "c01",
+            &json!({
+                "day": "2023-01-18", "consulted": 0, "accepted": 0, "issued": 0, "transferred": 0,
+            }),
+        ),
     ];
     hall.run_with(&second.concat(), &run).await?.ok();
     hall.run(&["project", "--once"]).await?.ok();

@@ -292,6 +292,8 @@ class Simulation:
             earlier = [it["cut"] for it in self.hall.issues.values() if it["cut"] is not None]
             cut = max(earlier + [len(self.reads) - self.dice.choice([0, 0, 3, 40])])
             self.desk("issues", "IssueFrozen", {"issue": name, "cut": str(cut), "heads": self.heads(cut)}, time, "e01")
+        if self.chance(300):
+            self.forged_freeze(name, last, time)
         if self.chance(40):
             self.desk("issues", "IssueVoided", {"issue": name, **REASON}, time, "l01")
             return
@@ -306,6 +308,25 @@ class Simulation:
             "figures": hashlib.sha256(rules.figures_text(self.hall.figures[name])).hexdigest(), "document": "0" * 64,
         }
         self.desk("issues", "IssueSignedOff", body, time, "l01")
+
+    def forged_freeze(self, name, last, time):
+        """A freeze that the line of the issues does not take, takes later, or that comes when nothing is to be frozen."""
+        head = self.hall.heads["issues"]
+        cut = len(self.reads) - 9
+        body = {"issue": self.dice.choice([name, "week-0", "no-such-issue"]), "cut": str(cut), "heads": self.heads(cut)}
+        before = self.dice.choice(
+            [(head["number"], "0" * 64), (head["number"] + 3, "0" * 64), (head["number"] - 1, None), (head["number"], head["hash"])]
+        )
+        kind = "IssueFrozen"
+        if self.chance(300):
+            kind = "IssueSignedOff"
+            body = {
+                "issue": body["issue"], "year": last // 10_000, "number": 1, "runningNumber": 1, "issuedOn": days.text(last),
+                "figures": "0" * 64, "document": "0" * 64,
+            }
+        self.store([self.make("issues", kind, body, time, before, actor="e01")[0]])
+        if self.chance(300):
+            self.desk("issues", "IssuePeriodSet", {"issue": name, "first": days.text(last), "last": days.text(last)}, time, "e01")
 
     def heads(self, cut):
         heads = []

@@ -626,6 +626,10 @@ class Hall:
             )
             return
         it = self.issues.get(event["issue"])
+        if kind == "IssueSignedOff":
+            counted = hashlib.sha256(figures_text(self.figures.get(event["issue"], {}))).hexdigest()
+            if counted != event["figures"]:
+                self.exception(read.position, read.identity(), "warned", "E.306")
         if it is None:
             return
         allowed = {
@@ -656,13 +660,11 @@ class Hall:
                     "issue": event["issue"], "series": it["series"], "numbers": numbers, "first": it["numbers"],
                     "by": actor, "drafters": set(it["drafters"]), "position": read.position, "year": it["period"][1] // 10_000,
                     "figures": event["figures"], "document": event["document"],
-                    "counted": hashlib.sha256(figures_text(self.figures.get(event["issue"], {}))).hexdigest(),
+                    "counted": counted,
                 }
             )
             it["sign_off"] = event
             it["numbers"] = it["numbers"] or numbers
-            if self.sign_offs[-1]["counted"] != event["figures"]:
-                self.exception(read.position, read.identity(), "warned", "E.306")
         elif kind == "IssuePublished":
             it["stage"], it["files"] = "published", event["files"]
         elif kind == "IssueAmended":
