@@ -63,7 +63,7 @@ async fn recount(flags: &[&str]) -> anyhow::Result<Ran> {
 }
 
 /// It is right, and looked at something.
-async fn is_right(flags: &[&str]) -> anyhow::Result<Value> {
+pub(crate) async fn is_right(flags: &[&str]) -> anyhow::Result<Value> {
     let ran = recount(flags).await?;
     ensure!(ran.exit == 0, "{}\n{}", ran.text(), ran.err);
     let counters = ran.json()?["counters"].clone();
