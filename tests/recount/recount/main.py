@@ -89,7 +89,7 @@ def main(given):
     it = arguments(given)
     try:
         report = recount(it)
-    except (OSError, sqlite3.Error, ValueError, KeyError, TypeError) as error:
+    except (OSError, sqlite3.Error, ValueError, LookupError, TypeError, AttributeError) as error:
         print(f"recount: cannot be read: {type(error).__name__}: {error}", file=sys.stderr)
         return 2
     if it.json:
