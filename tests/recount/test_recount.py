@@ -505,6 +505,11 @@ def the_window_of_an_entry(copy):
     copy.read("update segment set entries = replace(entries, 'w13' || char(9), 'w12' || char(9)) where stream = 'terminal.w13'")
 
 
+@planted("rows_wrong", "segment terminal.w13")
+def the_last_day_of_a_part_of_the_record(copy):
+    copy.read("update segment set last_day = last_day - 1 where stream = 'terminal.w13'")
+
+
 @planted("rows_wrong", "head terminal.w05")
 def the_head_of_a_line(copy):
     copy.read("update head set number = number + 1 where stream = 'terminal.w05'")

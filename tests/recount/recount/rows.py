@@ -164,9 +164,25 @@ def numbered(said, expected, read):
     return dict(said), dict(expected)
 
 
+def bounds_of_segments(hall):
+    """First and last position and day of the entries of each row of the record."""
+    bounds = {}
+    for stream, entries in hall.record.items():
+        for entry in entries:
+            key, day = (stream, (entry["number"] - 1) // SEGMENT_NUMBERS), days.hall_day(entry["occurred_at"])
+            it = bounds.get(key, (entry["position"], entry["position"], day, day))
+            bounds[key] = (
+                min(it[0], entry["position"]), max(it[1], entry["position"]), min(it[2], day), max(it[3], day),
+            )
+    return bounds
+
+
 def compare_record(models, hall, report):
     """What counts, entry by entry: one that is missing is lost, one too many is counted twice."""
     said, places = {}, {}
+    columns = "stream, segment, first_position, last_position, first_day, last_day"
+    segments = {it[:2]: it[2:] for it in models.rows("segment", columns)}
+    compare_table("segment", segments, bounds_of_segments(hall), report)
     for stream, segment, entries in models.rows("segment", "stream, segment, entries"):
         for line in entries.splitlines():
             said.setdefault(stream, []).append(line)
