@@ -5,6 +5,7 @@ use std::process::Stdio;
 use zhoubao_test_support::NatsServer;
 
 use crate::hall::{Hall, ended};
+use crate::recount;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demo_prints_the_same_bytes_over_a_server_of_its_own() -> anyhow::Result<()> {
@@ -22,6 +23,9 @@ async fn the_demo_prints_the_same_bytes_over_a_server_of_its_own() -> anyhow::Re
     assert!(on_nats.dir().join("nats/store").is_dir());
     assert!(!on_nats.dir().join("journal.db").exists());
     assert!(in_files.dir().join("journal.db").exists());
+    // A program without any code of the product counts journal, read models and all five issues again.
+    let counters = recount::is_right(&["--hall", &in_files.dir().display().to_string()]).await?;
+    assert!(counters["figures"].as_u64() > Some(2_500), "{counters}");
     for issue in ["2023-01", "2023-04", "2023-05"] {
         for ending in ["txt", "html", "json", "csv", "docx", "pdf", "ofd"] {
             let file = |hall: &Hall| {

@@ -20,6 +20,7 @@ mod keys;
 mod kills;
 mod nats;
 mod pages;
+mod recount;
 mod refusals;
 mod repeats;
 mod rules;

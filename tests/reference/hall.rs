@@ -1,5 +1,6 @@
 //! A hall that is played on one pair of journal and store.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::civil::Date;
@@ -15,7 +16,7 @@ use zhoubao::wiring::Context;
 use zhoubao_application::clock::SystemClock;
 use zhoubao_application::weekly::{self, Weekly};
 use zhoubao_application::writer::{Unnumbered, Writer};
-use zhoubao_composer::{Document, txt};
+use zhoubao_composer::{Document, csv, json, txt};
 use zhoubao_domain::event::{Event, Kind, Replacement};
 use zhoubao_domain::id::{EventRef, Stream};
 use zhoubao_domain::time::{hall_day, hall_zone};
@@ -218,6 +219,29 @@ impl Played {
             .await
             .map_err(|it| anyhow::anyhow!("{}", Failure::from(it)))?;
         Ok(String::from_utf8(txt::export(&weekly.composed.document))?)
+    }
+
+    /// Counts journal, read models and the issue again with `tests/recount`, which agrees on everything.
+    pub(crate) async fn recount(&self, issue: &Document) -> anyhow::Result<()> {
+        let printed = self.folder.path().join("issue.json");
+        std::fs::write(&printed, json::export(issue))?;
+        std::fs::write(printed.with_extension("txt"), txt::export(issue))?;
+        std::fs::write(printed.with_extension("csv"), csv::export(issue))?;
+        let ran = tokio::process::Command::new("python3")
+            .args(["-m", "recount", "--hall"])
+            .arg(self.folder.path().join("hall"))
+            .arg("--issue")
+            .arg(&printed)
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/recount"))
+            .output()
+            .await?;
+        let said = String::from_utf8_lossy(&ran.stdout);
+        anyhow::ensure!(ran.status.success(), "{said}{}", String::from_utf8_lossy(&ran.stderr));
+        let figures = said.split(" figures ").nth(1).and_then(|it| it.split(' ').next());
+        let figures: u64 = figures.unwrap_or_default().parse()?;
+        anyhow::ensure!(figures > 2_000, "{said}");
+        Ok(())
     }
 
     async fn rows(&self) -> anyhow::Result<SqliteConnection> {

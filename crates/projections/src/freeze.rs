@@ -8,6 +8,7 @@ use zhoubao_domain::code::Code;
 use zhoubao_domain::event::{Event, IssueEvent, TerminalHead};
 use zhoubao_domain::figure::{self, Adjustment, Cause, Figures, Source, TallyCell, TallyValue};
 use zhoubao_domain::id::{Digest, ObjectId, Stream};
+use zhoubao_domain::issue::Stage;
 
 use crate::entry::ParseEntryError;
 use crate::model::{Incoming, Model};
@@ -98,12 +99,14 @@ impl Model {
             }
         };
         let recorded = incoming.outcome.clone().ok();
-        let repeated = self.head(&Stream::Issues).map_or(0, |it| it.number)
-            >= recorded.as_ref().map_or(0, |it| it.identity.number);
         let actual = self.heads_at(cut, &found.segments)?;
-        self.fold(incoming, incarnation);
+        if !self.fold_step(incoming, incarnation) {
+            return Ok(());
+        }
         let Some(it) = self.book.issues.get(&issue).cloned() else { return Ok(()) };
-        if repeated {
+        // A signed issue never changes, whatever its line says afterwards.
+        let is_frozen = it.freeze.is_some_and(|it| it.cut == cut && it.heads == heads);
+        if it.stage != Stage::Frozen || !is_frozen {
             return Ok(());
         }
         if actual != heads
@@ -170,7 +173,9 @@ impl Model {
     /// Folds a sign-off; an error stays visible where the figures are not those that were signed.
     pub fn fold_sign_off(&mut self, incoming: Incoming, incarnation: &str, figures: &Figures) {
         let recorded = incoming.outcome.clone().ok();
-        self.fold(incoming, incarnation);
+        if !self.fold_step(incoming, incarnation) {
+            return;
+        }
         let Some(recorded) = recorded else { return };
         if let Event::Issue(IssueEvent::SignedOff { figures: signed, .. }) = &recorded.event {
             let own = figures_digest(figures);
@@ -181,6 +186,17 @@ impl Model {
         }
     }
 
+    /// Folds a step of an issue, and answers whether the line of the issues has taken it now: a repeat, and what is
+    /// held or quarantined, does nothing.
+    fn fold_step(&mut self, incoming: Incoming, incarnation: &str) -> bool {
+        let before = self.head(&Stream::Issues).map_or(0, |it| it.number);
+        let hash = incoming.hash;
+        self.fold(incoming, incarnation);
+        self.head(&Stream::Issues).is_some_and(|it| it.number > before && it.hash == hash)
+    }
+
+    /// The last number of each terminal at the cut: the last one that the rows have before it, else the one before
+    /// their first.
     fn heads_at(
         &self,
         cut: u64,
@@ -191,13 +207,20 @@ impl Model {
             .map(|(terminal, head)| (Stream::Terminal(terminal.clone()).to_string(), head.number))
             .collect();
         for row in segments {
+            let (mut before, mut after) = (None, None);
             for entry in recount::entries(row) {
                 let entry = entry?;
-                if entry.position > cut
-                    && let Some(number) = heads.get_mut(&row.stream)
-                {
-                    *number = (*number).min(entry.number - 1);
+                if entry.position > cut {
+                    after = after.or(Some(entry.number));
+                } else {
+                    before = Some(entry.number);
                 }
+            }
+            // Numbers that were given up lie between the two.
+            if let Some(after) = after
+                && let Some(number) = heads.get_mut(&row.stream)
+            {
+                *number = (*number).min(before.unwrap_or(after - 1));
             }
         }
         Ok(heads

@@ -347,7 +347,11 @@ fn freeze_naming(
         .collect();
     let frozen = IssueEvent::Frozen { issue: "i5".parse().unwrap(), cut, heads };
     journal.put("issues", "02-13T08:00", "office", Event::Issue(frozen));
-    // Fold everything before, then the freeze by itself, as the projector does.
+    fold_freeze(journal, cut)
+}
+
+/// Folds everything before the last message, then that freeze by itself, as the projector does.
+fn fold_freeze(journal: &mut Journal, cut: u64) -> (Model, Changes) {
     let last = journal.messages.pop().unwrap();
     let (mut model, changes) = journal.fold();
     let incoming = Incoming::read(last.clone(), &hall());
@@ -437,6 +441,76 @@ fn heads_that_the_journal_does_not_have_are_shown() {
     let (_, frozen) = freeze_naming(&mut journal, cut, 1, |number| number + 1);
     let found: Vec<_> = frozen.exceptions.iter().map(|it| (it.standing, it.code)).collect();
     assert_eq!(found, [(Warned, Code::HeadsDiffer)]);
+}
+
+#[test]
+fn numbers_that_were_given_up_after_the_cut_are_not_those_of_the_cut() {
+    let mut journal = Journal::new();
+    journal.act("02-06T09:00", Accepted, "c1");
+    let cut = journal.position();
+    for _ in 0..3 {
+        journal.act("02-07T09:00", Consulted, "");
+    }
+    // Two are lost; a person lets the third in, and gives them up.
+    let third = journal.messages.pop().unwrap().message;
+    journal.messages.truncate(usize::try_from(cut).unwrap());
+    journal.store(third);
+    let released = Event::Released {
+        original: "terminal.w01#4".parse().unwrap(),
+        position: Some(journal.position()),
+        reason: "核实".to_owned(),
+    };
+    journal.put("quarantine", "02-10T09:00", "office", released);
+    let (_, frozen) = freeze(&mut journal, cut, 1);
+    assert_eq!(frozen.exceptions, []);
+    assert_eq!(accepted(&frozen, Span::Week), 1);
+}
+
+#[test]
+fn a_freeze_that_its_line_does_not_take_changes_no_figure() {
+    let mut journal = Journal::new();
+    journal.act("02-06T09:00", Accepted, "c1");
+    let cut = journal.position();
+    let _ = freeze(&mut journal, cut, 1);
+    journal.act("02-07T09:00", Accepted, "c2");
+    let cut = journal.position();
+    for (number, previous, standing, code) in [
+        (2, Some(Digest::new([9; 32])), Quarantined, Code::BrokenChain),
+        (9, None, Held, Code::SequenceGap),
+    ] {
+        journal.ends.insert(Stream::Issues, (number, previous));
+        let (_, frozen) = freeze(&mut journal, cut, 2);
+        assert_eq!((&frozen.figures, &frozen.adjustments), (&vec![], &vec![]), "{code}");
+        let found: Vec<_> = frozen.exceptions.iter().map(|it| (it.standing, it.code)).collect();
+        assert_eq!(found, [(standing, code)]);
+        journal.messages.pop();
+    }
+}
+
+#[test]
+fn a_freeze_of_an_issue_that_is_signed_changes_no_figure() {
+    let mut journal = Journal::new();
+    journal.act("02-06T09:00", Accepted, "c1");
+    let cut = journal.position();
+    let (_, frozen) = freeze(&mut journal, cut, 1);
+    let (figures, document) = (figures_digest(&frozen.figures[0].figures), Digest::new([1; 32]));
+    let issue = || "i5".parse().unwrap();
+    let submitted = IssueEvent::Submitted { issue: issue() };
+    journal.put("issues", "02-14T08:00", "office", Event::Issue(submitted));
+    let signed = IssueEvent::SignedOff {
+        issue: issue(),
+        year: 2023,
+        number: 1,
+        running_number: 1,
+        issued_on: date(2023, 2, 20),
+        figures,
+        document,
+    };
+    journal.put("issues", "02-20T08:00", "leader", Event::Issue(signed));
+    journal.act("02-07T09:00", Accepted, "c2");
+    let cut = journal.position();
+    let (_, again) = freeze(&mut journal, cut, 2);
+    assert_eq!((&again.figures, &again.exceptions), (&vec![], &vec![]));
 }
 
 #[test]
