@@ -89,7 +89,7 @@ impl Model {
     ) -> Result<(), ParseEntryError> {
         let position = incoming.position;
         let (issue, cut, heads) = match incoming.outcome.as_ref().map(|it| &it.event) {
-            Ok(Event::Issue(IssueEvent::Frozen { issue, cut, heads })) => {
+            Ok(Event::Issue(IssueEvent::Frozen { issue, cut, heads, .. })) => {
                 (issue.clone(), *cut, heads.clone())
             }
             _ => {

@@ -11,6 +11,7 @@ use std::str::FromStr;
 use figment::providers::{Format as _, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
+use zhoubao_domain::event::TreeHash;
 use zhoubao_domain::id::HallCode;
 
 use crate::failure::Failure;
@@ -67,6 +68,11 @@ pub const KEYS: &[(&str, &str, &str)] = &[
         "存档目录 folder of the copy of the journal, on another disk; `serve` keeps it",
     ),
     ("fonts", "", "字体目录 folder of the fonts for PDF and OFD, instead of the system's"),
+    (
+        "tree_hash",
+        "sha-256",
+        "树的哈希算法 hash of the journal's tree in freezes: `sha-256` or `sm3`",
+    ),
     (
         "log",
         "",
@@ -235,6 +241,8 @@ pub struct Config {
     pub archive: Option<PathBuf>,
     /// Folder of the fonts, where not the system's are used.
     pub fonts: Option<PathBuf>,
+    /// How the tree that a freeze names is hashed.
+    pub tree_hash: TreeHash,
     /// The tracing filter, where one is set.
     pub log: Option<String>,
     /// The form of the log.
@@ -444,6 +452,18 @@ impl Values {
     }
 }
 
+/// A [`TreeHash`] as it is written in settings.
+struct Hashing(TreeHash);
+
+impl FromStr for Hashing {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let unknown = || format!("`{text}` is no hash, expected `sha-256` or `sm3`");
+        TreeHash::from_word(text).map(Self).ok_or_else(unknown)
+    }
+}
+
 impl FromStr for LogFormat {
     type Err = String;
 
@@ -521,6 +541,7 @@ impl Config {
             archive: values.parse("archive")?,
             fonts: values.parse("fonts")?,
             log: values.get("log")?,
+            tree_hash: values.required::<Hashing>("tree_hash")?.0,
             log_format: values.required("log_format")?,
             sources: BTreeMap::new(),
         };
@@ -556,6 +577,7 @@ impl Default for Config {
             journal_bytes_max: 4 << 30,
             archive: None,
             fonts: None,
+            tree_hash: TreeHash::default(),
             log: None,
             log_format: LogFormat::Text,
             sources: BTreeMap::new(),

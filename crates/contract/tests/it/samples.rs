@@ -13,7 +13,7 @@ use zhoubao_domain::calendar::{NamedDay, Period};
 use zhoubao_domain::counting::{Rules, Severity};
 use zhoubao_domain::event::{
     Act, Attempt, AuthorizationChange, ClassFigures, Event, InspectionResult, IssueEvent, Kind,
-    PEOPLE_MAX, Replacement, Right, Setup, Tally, TerminalHead, TerminalKey,
+    PEOPLE_MAX, Replacement, Right, Setup, Tally, TerminalHead, TerminalKey, Tree, TreeHash,
 };
 use zhoubao_domain::figure::Definition;
 use zhoubao_domain::id::{
@@ -187,6 +187,7 @@ pub(crate) fn all() -> Vec<(&'static str, Draft)> {
                     TerminalHead { terminal: id("w01"), number: 18 },
                     TerminalHead { terminal: id("w02"), number: 0 },
                 ],
+                tree: None,
             }),
         ),
         ("issues", Event::Issue(IssueEvent::Submitted { issue: issue() })),
@@ -385,6 +386,20 @@ pub(crate) fn all() -> Vec<(&'static str, Draft)> {
                     ("deadline".to_owned(), "三月中旬前".to_owned()),
                     ("去年同月受理".to_owned(), String::new()),
                 ]),
+            }),
+        ),
+        (
+            "issues",
+            Event::Issue(IssueEvent::Frozen {
+                issue: issue(),
+                cut: 5,
+                heads: vec![TerminalHead { terminal: id("w01"), number: 3 }],
+                tree: Some(Tree {
+                    hash: TreeHash::Sm3,
+                    size: 5,
+                    root: digest(1),
+                    peaks: vec![digest(2), digest(3)],
+                }),
             }),
         ),
     ]
@@ -652,8 +667,8 @@ fn issue_event() -> impl Strategy<Value = IssueEvent> {
         (object(), object(), any::<u32>()).prop_map(|(issue, submission, order)| {
             IssueEvent::SubmissionAdopted { issue, submission, order }
         }),
-        (object(), any::<u64>(), vec(head, 0..4))
-            .prop_map(|(issue, cut, heads)| IssueEvent::Frozen { issue, cut, heads }),
+        (object(), any::<u64>(), vec(head, 0..4), option::of(any_tree()))
+            .prop_map(|(issue, cut, heads, tree)| IssueEvent::Frozen { issue, cut, heads, tree }),
         object().prop_map(|issue| IssueEvent::Submitted { issue }),
         (object(), words()).prop_map(|(issue, reason)| IssueEvent::Returned { issue, reason }),
         (
@@ -790,6 +805,16 @@ fn placed() -> impl Strategy<Value = (Stream, Event)> {
             }
         ),
     ]
+}
+
+fn any_tree() -> impl Strategy<Value = Tree> {
+    let hash = prop_oneof![Just(TreeHash::Sha256), Just(TreeHash::Sm3)];
+    (hash, any::<u64>(), any_digest()).prop_map(|(hash, size, root)| Tree {
+        hash,
+        size,
+        root,
+        peaks: vec![root; size.count_ones() as usize],
+    })
 }
 
 fn attempt() -> impl Strategy<Value = Attempt> {
