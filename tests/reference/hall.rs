@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use jiff::civil::Date;
 use sqlx::{Connection as _, Row as _, SqliteConnection};
 use tempfile::TempDir;
@@ -13,10 +14,12 @@ use zhoubao::projecting::LiveDesk;
 use zhoubao::sample::Sample;
 use zhoubao::wiring::Context;
 use zhoubao_application::clock::SystemClock;
+use zhoubao_application::trace::trace;
 use zhoubao_application::weekly::{self, Weekly};
 use zhoubao_application::writer::{Unnumbered, Writer};
 use zhoubao_composer::{Document, txt};
 use zhoubao_domain::event::{Event, Kind, Replacement};
+use zhoubao_domain::figure::{Partition, Span};
 use zhoubao_domain::id::{EventRef, Stream};
 use zhoubao_domain::time::{hall_day, hall_zone};
 use zhoubao_test_support::{NatsServer, Postgres};
@@ -202,6 +205,25 @@ impl Played {
         let open = self.desk.store().exceptions(self.desk.hall(), true).await?;
         anyhow::ensure!(open.is_empty(), "every change counts: {open:?}");
         Ok((moved, voided, true_acts))
+    }
+
+    /// Traces every total of an issue, the year in both ways, and some of the parts; answers with how many.
+    pub(crate) async fn trace_all(&self, issue: &str) -> anyhow::Result<usize> {
+        const PARTS_STEP: usize = 16;
+        let id = zhoubao::commands::issue::find(&self.desk.known().await?, issue)?;
+        let store = &**self.desk.store();
+        let weekly = weekly::compose(store, self.desk.hall(), &id, None).await?;
+        let keys = || weekly.material.figures.keys();
+        let totals = keys().filter(|it| it.partition == Partition::Total);
+        let parts = keys().filter(|it| it.partition != Partition::Total).step_by(PARTS_STEP);
+        let carried = totals.clone().filter(|it| it.span == Span::Year).map(|it| (it, true));
+        let asked: Vec<_> = totals.chain(parts).map(|it| (it, false)).chain(carried).collect();
+        for (key, carry) in &asked {
+            trace(store, self.desk.hall(), &id, &weekly, (*key).clone(), *carry)
+                .await
+                .with_context(|| format!("{key:?}"))?;
+        }
+        Ok(asked.len())
     }
 
     /// The text of an issue as composed now.

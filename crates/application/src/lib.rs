@@ -14,6 +14,7 @@ pub mod projector;
 pub mod receipts;
 pub mod statistics;
 pub mod store;
+pub mod trace;
 pub mod tree;
 pub mod weekly;
 pub mod writer;

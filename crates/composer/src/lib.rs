@@ -36,7 +36,7 @@ pub mod json;
 
 pub mod csv;
 
-mod describe;
+pub mod describe;
 mod figures;
 mod language;
 

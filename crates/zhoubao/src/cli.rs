@@ -148,6 +148,13 @@ pub enum Command {
     #[command(after_help = "例 examples:\n  zhoubao stats --week 2023-W06 --by window\n  \
         zhoubao stats --from 2023-01-01 --to 2023-02-10 --as-of 2023-02-10\n  zhoubao stats --as-of 48213 --by department")]
     Stats(StatsArgs),
+    /// 溯源 lists the events behind a printed figure
+    #[command(
+        after_help = "例 examples:\n  zhoubao trace 2023-05                     the issue's figures and their names\n  \
+        zhoubao trace '2023-05#受理.本周'\n  zhoubao trace '2023-05#受理.本周:window:w01'\n  \
+        zhoubao trace '2023-05#accepted.year' --carried"
+    )]
+    Trace(TraceArgs),
     /// 重建读模型 builds the read models anew from the journal and swaps them in
     #[command(
         after_help = "例 examples:\n  zhoubao rebuild --verify              compares every row with the live copy, then swaps\n  \
@@ -881,6 +888,17 @@ pub struct ComposeArgs {
     /// 输出目录 folder for the files; without it one form goes to standard output
     #[arg(long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
+}
+
+/// Flags of `trace`.
+#[derive(Debug, Clone, Args)]
+pub struct TraceArgs {
+    /// 期与数据 the issue and, after `#`, the figure: its name such as 受理.本周, or its number in the list of sources
+    #[arg(value_name = "ISSUE[#FIGURE]")]
+    pub figure: String,
+    /// 自上期累计 of a year's figure only what was added since the previous issue, beside that issue's figure
+    #[arg(long)]
+    pub carried: bool,
 }
 
 /// By what `stats` groups.

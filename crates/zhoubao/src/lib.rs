@@ -125,6 +125,7 @@ pub async fn dispatch(ctx: &Context, command: Command) -> Result<(), Failure> {
         Command::Import(args) => commands::import::run(ctx, args).await,
         Command::Issue(args) => commands::issue::run(ctx, args).await,
         Command::Stats(args) => commands::stats::run(ctx, args).await,
+        Command::Trace(args) => commands::trace::run(ctx, args).await,
         Command::Rebuild(args) => commands::rebuild::run(ctx, args).await,
         Command::Archive(args) => commands::archive::run(ctx, args).await,
         Command::Backup(args) => commands::archive::backup(ctx, args).await,

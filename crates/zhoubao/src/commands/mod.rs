@@ -22,3 +22,4 @@ pub mod serve;
 pub mod setup;
 pub mod stats;
 pub mod terminal;
+pub mod trace;
