@@ -13,6 +13,7 @@ use zhoubao::play::Player;
 use zhoubao::projecting::LiveDesk;
 use zhoubao::sample::Sample;
 use zhoubao::wiring::Context;
+use zhoubao_application::bundle;
 use zhoubao_application::clock::SystemClock;
 use zhoubao_application::trace::trace;
 use zhoubao_application::weekly::{self, Weekly};
@@ -222,6 +223,21 @@ impl Played {
             trace(store, self.desk.hall(), &id, &weekly, (*key).clone(), *carry)
                 .await
                 .with_context(|| format!("{key:?}"))?;
+        }
+        for (definition, span, carry) in [
+            ("accepted", Span::Week, false),
+            ("consulted", Span::Year, false),
+            ("consulted", Span::Year, true),
+        ] {
+            let key = keys().find(|it| {
+                it.definition == definition && it.span == span && it.partition == Partition::Total
+            });
+            let key = key.context("the figure is missing")?.clone();
+            let hall = self.desk.hall();
+            let found = trace(store, hall, &id, &weekly, key, carry).await?;
+            let files = bundle::make(&**self.desk.journal(), store, hall, &found, &weekly).await?;
+            let checked = bundle::check(&files)?;
+            anyhow::ensure!(checked.value == found.figure.amount, "{checked:?}");
         }
         Ok(asked.len())
     }

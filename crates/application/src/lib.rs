@@ -3,6 +3,7 @@
 //! Ports are traits with an in-memory adapter here and a conformance suite each (feature `conformance`);
 //! real adapters are crates of their own and never depend on each other.
 
+pub mod bundle;
 pub mod clock;
 pub mod desk;
 pub mod emit;
@@ -12,6 +13,7 @@ pub mod known;
 pub mod memory;
 pub mod projector;
 pub mod receipts;
+pub mod seal;
 pub mod statistics;
 pub mod store;
 pub mod trace;

@@ -152,9 +152,16 @@ pub enum Command {
     #[command(
         after_help = "例 examples:\n  zhoubao trace 2023-05                     the issue's figures and their names\n  \
         zhoubao trace '2023-05#受理.本周'\n  zhoubao trace '2023-05#受理.本周:window:w01'\n  \
-        zhoubao trace '2023-05#accepted.year' --carried"
+        zhoubao trace '2023-05#accepted.year' --carried --bundle accepted.zip"
     )]
     Trace(TraceArgs),
+    /// 核验 checks a figure's bundle or an issue's package offline
+    #[command(
+        after_help = "例 examples:\n  zhoubao verify accepted.zip\n  zhoubao verify 2023-05/ --key 3b6a27bc…\n  \
+        zhoubao verify 2023-05/2023-05.pdf --trust keys.txt\n\n\
+        退出码 exit codes: 0 真实有效 genuine · 3 文件被改动 altered, with the place · 5 the seal is not to be trusted. See docs/verify.md"
+    )]
+    Verify(VerifyArgs),
     /// 重建读模型 builds the read models anew from the journal and swaps them in
     #[command(
         after_help = "例 examples:\n  zhoubao rebuild --verify              compares every row with the live copy, then swaps\n  \
@@ -899,6 +906,23 @@ pub struct TraceArgs {
     /// 自上期累计 of a year's figure only what was added since the previous issue, beside that issue's figure
     #[arg(long)]
     pub carried: bool,
+    /// 溯源包 writes everything that is needed to recount the figure offline into one file
+    #[arg(long, value_name = "FILE.zip")]
+    pub bundle: Option<PathBuf>,
+}
+
+/// Flags of `verify`.
+#[derive(Debug, Clone, Args)]
+pub struct VerifyArgs {
+    /// 文件 bundles, packages (folders or zips), or single files beside their manifest
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// 密钥 the seal must be of this public key; may be given again
+    #[arg(long, value_name = "HEX")]
+    pub key: Vec<String>,
+    /// 可信密钥 file of public keys, one a line, perhaps with the last day on which it seals
+    #[arg(long, value_name = "FILE")]
+    pub trust: Option<PathBuf>,
 }
 
 /// By what `stats` groups.

@@ -24,6 +24,7 @@ pub mod telemetry;
 pub mod terminal;
 pub mod upto;
 pub mod wiring;
+pub mod zipped;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -85,7 +86,7 @@ fn refused(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
 pub async fn run(cli: Cli, output: Output) -> Result<(), Failure> {
     // Explaining needs no settings, and E.780 is explained to those whose settings are wrong.
     let config = match &cli.command {
-        Command::Explain(_) => Config::default(),
+        Command::Explain(_) | Command::Verify(_) => Config::default(),
         _ => {
             let flags = cli.global.settings();
             Config::load(&Sources::of_process(flags, cli.global.config.clone()))?
@@ -126,6 +127,7 @@ pub async fn dispatch(ctx: &Context, command: Command) -> Result<(), Failure> {
         Command::Issue(args) => commands::issue::run(ctx, args).await,
         Command::Stats(args) => commands::stats::run(ctx, args).await,
         Command::Trace(args) => commands::trace::run(ctx, args).await,
+        Command::Verify(args) => commands::verify::run(&ctx.output, &args),
         Command::Rebuild(args) => commands::rebuild::run(ctx, args).await,
         Command::Archive(args) => commands::archive::run(ctx, args).await,
         Command::Backup(args) => commands::archive::backup(ctx, args).await,

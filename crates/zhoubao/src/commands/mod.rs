@@ -23,3 +23,4 @@ pub mod setup;
 pub mod stats;
 pub mod terminal;
 pub mod trace;
+pub mod verify;

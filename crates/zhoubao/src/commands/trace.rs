@@ -1,6 +1,7 @@
 //! `zhoubao trace`: the events behind a figure.
 
 use serde_json::{Value, json};
+use zhoubao_application::bundle;
 use zhoubao_application::trace::{Counted, Trace, behind, figure_key, figure_name, trace};
 use zhoubao_application::weekly::{self, Weekly};
 use zhoubao_composer::describe;
@@ -11,8 +12,10 @@ use zhoubao_domain::time::rfc3339;
 use crate::cli::TraceArgs;
 use crate::commands::issue::find;
 use crate::failure::Failure;
+use crate::files;
 use crate::output::Table;
 use crate::wiring::Context;
+use crate::zipped::pack;
 
 /// Runs the command.
 ///
@@ -45,6 +48,12 @@ pub async fn run(ctx: &Context, args: TraceArgs) -> Result<(), Failure> {
         None => figure_key(figure, &weekly.material.definitions)?,
     };
     let found = trace(&**desk.store(), desk.hall(), &id, &weekly, key, args.carried).await?;
+    if let Some(path) = &args.bundle {
+        let files =
+            bundle::make(&**desk.journal(), &**desk.store(), desk.hall(), &found, &weekly).await?;
+        files::replace(path, &pack(&files)?, files::PRIVATE)?;
+        ctx.output.note(format!("溯源包 bundle: {}", path.display()));
+    }
     show(ctx, &found);
     Ok(())
 }
