@@ -6,6 +6,7 @@
 
 mod hall;
 mod input;
+mod manipulations;
 mod pages;
 
 use std::collections::BTreeMap;
