@@ -59,7 +59,7 @@ pub struct SealKey(Secret);
 
 enum Secret {
     Ed25519(ed25519_dalek::SigningKey),
-    Sm2(Box<sm2::dsa::SigningKey>),
+    Sm2(sm2::dsa::SigningKey),
 }
 
 impl fmt::Debug for SealKey {
@@ -74,9 +74,7 @@ impl SealKey {
     pub fn from_seed(algorithm: Algorithm, seed: &[u8; 32]) -> Option<Self> {
         Some(Self(match algorithm {
             Algorithm::Ed25519 => Secret::Ed25519(ed25519_dalek::SigningKey::from_bytes(seed)),
-            Algorithm::Sm2 => {
-                Secret::Sm2(Box::new(sm2::dsa::SigningKey::from_slice(SM2_ID, seed).ok()?))
-            }
+            Algorithm::Sm2 => Secret::Sm2(sm2::dsa::SigningKey::from_slice(SM2_ID, seed).ok()?),
         }))
     }
 

@@ -162,6 +162,11 @@ pub enum Command {
         退出码 exit codes: 0 真实有效 genuine · 3 文件被改动 altered, with the place · 5 the seal is not to be trusted. See docs/verify.md"
     )]
     Verify(VerifyArgs),
+    /// 印章 the office's key, which seals bundles and packages
+    #[command(
+        after_help = "例 examples:\n  zhoubao seal new --algorithm sm2\n  zhoubao seal show --json"
+    )]
+    Seal(SealArgs),
     /// 重建读模型 builds the read models anew from the journal and swaps them in
     #[command(
         after_help = "例 examples:\n  zhoubao rebuild --verify              compares every row with the live copy, then swaps\n  \
@@ -909,6 +914,38 @@ pub struct TraceArgs {
     /// 溯源包 writes everything that is needed to recount the figure offline into one file
     #[arg(long, value_name = "FILE.zip")]
     pub bundle: Option<PathBuf>,
+}
+
+/// Flags of `seal`.
+#[derive(Debug, Clone, Args)]
+pub struct SealArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: SealAction,
+}
+
+/// What `seal` does.
+#[derive(Debug, Clone, Subcommand)]
+pub enum SealAction {
+    /// 生成 makes the key, once, and shows its public half
+    #[command(after_help = "例 examples:\n  zhoubao seal new\n  zhoubao seal new --algorithm sm2")]
+    New {
+        /// 算法 how it signs
+        #[arg(long, value_enum, default_value_t = SealAlgorithm::Ed25519)]
+        algorithm: SealAlgorithm,
+    },
+    /// 显示 shows the public half, to be made known
+    #[command(after_help = "例 example:\n  zhoubao seal show")]
+    Show,
+}
+
+/// How a seal is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SealAlgorithm {
+    /// Ed25519
+    Ed25519,
+    /// SM2 with SM3
+    Sm2,
 }
 
 /// Flags of `verify`.

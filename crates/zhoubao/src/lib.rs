@@ -127,6 +127,7 @@ pub async fn dispatch(ctx: &Context, command: Command) -> Result<(), Failure> {
         Command::Issue(args) => commands::issue::run(ctx, args).await,
         Command::Stats(args) => commands::stats::run(ctx, args).await,
         Command::Trace(args) => commands::trace::run(ctx, args).await,
+        Command::Seal(args) => commands::seal::run(ctx, args),
         Command::Verify(args) => commands::verify::run(&ctx.output, &args),
         Command::Rebuild(args) => commands::rebuild::run(ctx, args).await,
         Command::Archive(args) => commands::archive::run(ctx, args).await,

@@ -18,6 +18,7 @@ pub mod project;
 pub mod rebuild;
 pub mod recover;
 pub mod restore;
+pub mod seal;
 pub mod serve;
 pub mod setup;
 pub mod stats;

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use zhoubao_application::bundle;
+use zhoubao_application::seal::sign;
 use zhoubao_application::trace::{Counted, Trace, behind, figure_key, figure_name, trace};
 use zhoubao_application::weekly::{self, Weekly};
 use zhoubao_composer::describe;
@@ -11,6 +12,7 @@ use zhoubao_domain::time::rfc3339;
 
 use crate::cli::TraceArgs;
 use crate::commands::issue::find;
+use crate::commands::seal;
 use crate::failure::Failure;
 use crate::files;
 use crate::output::Table;
@@ -49,8 +51,14 @@ pub async fn run(ctx: &Context, args: TraceArgs) -> Result<(), Failure> {
     };
     let found = trace(&**desk.store(), desk.hall(), &id, &weekly, key, args.carried).await?;
     if let Some(path) = &args.bundle {
-        let files =
+        let mut files =
             bundle::make(&**desk.journal(), &**desk.store(), desk.hall(), &found, &weekly).await?;
+        if let Some(key) = seal::key(ctx)?
+            && let Some(manifest) = files.get(bundle::MANIFEST)
+        {
+            let seal = sign(&key, manifest).into_bytes();
+            files.insert(bundle::SEAL.to_owned(), seal);
+        }
         files::replace(path, &pack(&files)?, files::PRIVATE)?;
         ctx.output.note(format!("溯源包 bundle: {}", path.display()));
     }
