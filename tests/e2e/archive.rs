@@ -447,6 +447,7 @@ async fn recovered(hall: &Hall, nats: Option<&mut NatsServer>) -> anyhow::Result
     let (issue, on) = (week.issue.as_str(), week.issued_on.to_string());
     let (editor, leader) = (sample.people.editor.as_str(), sample.people.leader.as_str());
     hall.run(&["issue", "freeze", issue, "--by", editor]).await?.ok();
+    hall.accept(issue, editor).await?;
     hall.run(&["issue", "submit", issue, "--by", editor]).await?.ok();
     // Signed, and said so only when the second copy has it.
     let sign = ["issue", "sign", issue, "--on", &on, "--yes", "--by", leader];

@@ -40,6 +40,7 @@ impl Desk {
     /// Freezes, submits and signs an issue.
     async fn sign(&self, issue: &str, on: &str) -> anyhow::Result<()> {
         self.edit(&["issue", "freeze", issue]).await?.ok();
+        self.hall.accept(issue, &self.editor).await?;
         self.edit(&["issue", "submit", issue]).await?.ok();
         let by = ["--on", on, "--by", &self.leader, "--yes"];
         self.run(&[&["issue", "sign", issue], by.as_slice()].concat()).await?.ok();
@@ -90,7 +91,7 @@ async fn a_monthly_bulletin_is_imported_composed_signed_and_numbered_apart() -> 
     let folder = desk.hall.dir().join("out");
     let out = folder.display().to_string();
     desk.run(&["compose", "m2", "--format", "all", "--out", &out]).await?.ok();
-    for ending in ["txt", "html", "json", "csv"] {
+    for ending in ["txt", "html", "json", "csv", "docx"] {
         assert!(folder.join(format!("monthly-2023-01.{ending}")).is_file(), "{ending}");
     }
     assert_eq!(std::fs::read_to_string(folder.join("monthly-2023-01.txt"))?, text);

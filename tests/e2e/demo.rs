@@ -23,9 +23,9 @@ async fn the_demo_prints_the_same_bytes_over_a_server_of_its_own() -> anyhow::Re
     assert!(!on_nats.dir().join("journal.db").exists());
     assert!(in_files.dir().join("journal.db").exists());
     for issue in ["2023-01", "2023-04", "2023-05"] {
-        for ending in ["txt", "html", "json", "csv", "pdf", "ofd"] {
+        for ending in ["txt", "html", "json", "csv", "docx", "pdf", "ofd"] {
             let file = |hall: &Hall| {
-                std::fs::read(hall.dir().join("issues").join(format!("{issue}.{ending}")))
+                std::fs::read(hall.dir().join(format!("issues/{issue}/{issue}.{ending}")))
             };
             let of_files = file(&in_files)?;
             assert!(!of_files.is_empty());

@@ -56,7 +56,7 @@ async fn what_cannot_be_printed_is_named_and_keeps_back_only_the_pages() -> anyh
         names.sort();
         Ok(names)
     };
-    let without_pages = ["csv", "html", "json", "txt"].map(|it| format!("2023-01.{it}"));
+    let without_pages = ["csv", "docx", "html", "json", "txt"].map(|it| format!("2023-01.{it}"));
 
     let to = hall.dir().join("glyph").display().to_string();
     let refused = hall.run(&["compose", "2023-01", "--format", "all", "--out", &to]).await?;

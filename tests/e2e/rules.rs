@@ -156,6 +156,7 @@ async fn who_drafted_an_issue_does_not_sign_it() -> anyhow::Result<()> {
     let last = hall.last().await?;
     hall.run(&[&sign[..], &[leader]].concat()).await?.fails(4, "E.500");
     assert_eq!(hall.last().await?, last, "not submitted yet");
+    hall.accept(issue, editor).await?;
     hall.run(&["issue", "submit", issue, "--by", editor]).await?.ok();
 
     let last = hall.last().await?;

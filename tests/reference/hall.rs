@@ -77,6 +77,12 @@ impl Outcome {
         &self.weekly.composed.document
     }
 
+    /// What the checks found: code, place and text.
+    pub(crate) fn findings(&self) -> Vec<String> {
+        let findings = self.weekly.findings();
+        findings.iter().map(|it| format!("{} {}: {}", it.code, it.place, it.text)).collect()
+    }
+
     /// The printed text.
     pub(crate) fn text(&self) -> anyhow::Result<String> {
         Ok(String::from_utf8(txt::export(&self.weekly.composed.document))?)

@@ -19,6 +19,22 @@ use zhoubao_domain::event::{Kind, Tally};
 /// The whole text of issue 5, as the sample's own news make it.
 const SAMPLE: &str = include_str!("sample-2023-05.txt");
 
+/// What the checks find in the published issue: what it deserves, and no more.
+const REFERENCE_FINDINGS: [&str; 12] = [
+    "W.310 稿件 reference-0（政务一窗受理协调处）: 部门自报数字 the department's own: 14",
+    "W.204 省级政务服务事项受理办理情况: 行政许可办结多于受理 755 件，含上期结转（需说明）",
+    "W.204 省级政务服务事项受理办理情况: 其它九类行权办结多于受理 342 件，含上期结转（需说明）",
+    "W.310 稿件 reference-2（生态环境厅）: 部门自报数字 the department's own: 25、1、8、14、44、200、100",
+    "W.313 稿件 reference-3（经济和信息化厅）: 2月2日不在本期（2月6日—2月10日）lies outside the period",
+    "W.310 稿件 reference-4（生态环境厅）: 部门自报数字 the department's own: 22171、320、231、213、17488",
+    "W.310 稿件 reference-6（文化和旅游厅）: 部门自报数字 the department's own: 2022",
+    "W.601 窗口服务效能提升工作情况: 「（二）」下直接用「（1）」，跳级 a level is skipped",
+    "W.601 厅（局）长进大厅: 「（三）」下直接用「（1）」，跳级 a level is skipped",
+    "W.205 省本级综窗办件情况: 本期咨询459人次，前4期为121至189人次 far from the issues before",
+    "W.205 省本级综窗办件情况: 本期受理94件，前4期为196至287件 far from the issues before",
+    "W.620 推进情况: 「签定」1 处，建议「签订」 suggested; 照原文刊印 printed as it is",
+];
+
 async fn the_issue_comes_out(pair: Pair) -> anyhow::Result<()> {
     let played = Played::start(pair, Sample::load()?).await?;
     let issue = played.play().await?;
@@ -27,6 +43,7 @@ async fn the_issue_comes_out(pair: Pair) -> anyhow::Result<()> {
     if pair == Pair::SqliteSqlite {
         // 版记 has no room under the 19 lines of the fourth page, and stands on a page of its own.
         assert_eq!(pages::lines(issue.document())?, [18, 22, 22, 19, 4]);
+        assert!((5..=6).contains(&pages::word(issue.document())?));
     }
     // Composing again, and composing what was signed, changes nothing.
     assert_eq!(played.compose("2023-05").await?, text);
@@ -44,9 +61,11 @@ async fn the_issue_comes_out(pair: Pair) -> anyhow::Result<()> {
         let issue = played.play().await?;
         assert!(issue.window_events >= 4_000, "{} single events", issue.window_events);
         assert_eq!(issue.text()?, reference.text);
+        assert_eq!(issue.findings(), REFERENCE_FINDINGS);
         if pair == Pair::SqliteSqlite {
             // 报头 and 13 lines of text, three full pages, the rest and 版记.
             assert_eq!(pages::lines(issue.document())?, [18, 22, 22, 22, 19]);
+            assert!((5..=6).contains(&pages::word(issue.document())?));
         }
     }
     Ok(())

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
-use zhoubao_composer::{Document, txt};
+use zhoubao_composer::{Document, docx, txt};
 use zhoubao_typesetting::fonts::{choose, describe};
 use zhoubao_typesetting::lay_out;
 
@@ -48,4 +48,45 @@ pub(crate) fn lines(document: &Document) -> anyhow::Result<Vec<usize>> {
         places.collect::<BTreeSet<_>>().len()
     };
     Ok(pages.pages.iter().map(count).collect())
+}
+
+/// Opens the issue's Word file with LibreOffice, compares the text of its pages with the plain text, and counts them.
+pub(crate) fn word(document: &Document) -> anyhow::Result<usize> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("issue.docx");
+    std::fs::write(&file, docx::export(document)?)?;
+    let output = Command::new("soffice")
+        .args(["--headless", "--convert-to", "pdf", "--outdir"])
+        .arg(folder.path())
+        .arg(&file)
+        // A profile of its own: another LibreOffice of the same user would take the work.
+        .env("HOME", folder.path())
+        .env_remove("XDG_CONFIG_HOME")
+        .output()
+        .context("`soffice` is missing, run `cargo xtask setup libreoffice`")?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new("pdftotext")
+        .arg("-raw")
+        .arg(file.with_extension("pdf"))
+        .arg("-")
+        .output()
+        .context("`pdftotext` is missing, run `cargo xtask setup poppler`")?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let squeezed =
+        |text: &str| -> String { text.chars().filter(|it| !it.is_whitespace()).collect() };
+    let text = std::str::from_utf8(&output.stdout)?;
+    let pages = text.matches('\u{C}').count();
+    let mut read = squeezed(text);
+    for number in 1..=pages {
+        read = read.replacen(&format!("—{number}—"), "", 1);
+    }
+    // LibreOffice leaves out a mark that hangs over the end of a line: letters and digits are compared.
+    let letters =
+        |text: &str| -> String { text.chars().filter(|it| it.is_alphanumeric()).collect() };
+    let own = txt::export(document);
+    ensure!(
+        letters(&read) == letters(std::str::from_utf8(&own)?),
+        "the Word file reads otherwise: {read}"
+    );
+    Ok(pages)
 }

@@ -7,9 +7,9 @@ use jiff::civil::Date;
 use zhoubao_composer::material::ImportedTable;
 use zhoubao_domain::authorization::{self, Register};
 use zhoubao_domain::calendar::{Calendar, Period, Schedule};
-use zhoubao_domain::event::{ClassFigures, Event, InspectionResult, Refusal, Setup};
+use zhoubao_domain::event::{ClassFigures, Event, InspectionResult, IssueEvent, Refusal, Setup};
 use zhoubao_domain::id::{DepartmentId, DeskTopic, Digest, ObjectId, SetupTopic, Stream};
-use zhoubao_domain::issue::IssueBook;
+use zhoubao_domain::issue::{IssueBook, Stage};
 use zhoubao_domain::registry::Registry;
 use zhoubao_projections::rows::FactRow;
 
@@ -52,6 +52,15 @@ pub struct Import {
     pub classes: Vec<ClassFigures>,
 }
 
+/// When a version of an issue was signed off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signed {
+    /// Position of the event.
+    pub position: u64,
+    /// The time it names.
+    pub at: Timestamp,
+}
+
 /// One version of a set-up entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version {
@@ -72,6 +81,8 @@ pub struct Known {
     pub register: Register,
     /// Issues.
     pub book: IssueBook,
+    /// When the versions of an issue were signed off, in order.
+    pub signed: BTreeMap<ObjectId, Vec<Signed>>,
     /// Every version of every set-up entry, ascending.
     pub setup: BTreeMap<(SetupTopic, ObjectId), Vec<Version>>,
     /// News by id.
@@ -117,7 +128,18 @@ impl Known {
             }
             (Event::Issue(event), _) => {
                 let actor = fact.actor.as_deref().and_then(|it| it.parse().ok());
+                let of = |book: &IssueBook, id| {
+                    book.issues.get(id).is_some_and(|it| it.stage == Stage::SignedOff)
+                };
+                let signed = match &event {
+                    IssueEvent::SignedOff { issue, .. } if !of(&self.book, issue) => Some(issue),
+                    _ => None,
+                };
                 self.book.evolve(&event, actor.as_ref());
+                if let Some(issue) = signed.filter(|it| of(&self.book, it)) {
+                    let signed = Signed { position: fact.position, at: fact.occurred_at };
+                    self.signed.entry(issue.clone()).or_default().push(signed);
+                }
             }
             (
                 Event::SubmissionFiled { section, department, text, .. },

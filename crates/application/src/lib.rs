@@ -3,6 +3,7 @@
 //! Ports are traits with an in-memory adapter here and a conformance suite each (feature `conformance`);
 //! real adapters are crates of their own and never depend on each other.
 
+pub mod blobs;
 pub mod bundle;
 pub mod clock;
 pub mod desk;
@@ -11,7 +12,9 @@ pub mod follow;
 pub mod journal;
 pub mod known;
 pub mod memory;
+pub mod package;
 pub mod projector;
+pub mod publication;
 pub mod receipts;
 pub mod seal;
 pub mod statistics;
@@ -24,6 +27,7 @@ pub mod writer;
 /// One suite for each port: what every adapter must do.
 #[cfg(feature = "conformance")]
 pub mod conformance {
+    pub mod blobs;
     pub mod journal;
     pub mod store;
 }

@@ -7,8 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::watch;
 use zhoubao_contract::{Message, Stored, hash};
-use zhoubao_domain::id::{HallCode, Subject};
+use zhoubao_domain::id::{Digest, HallCode, Subject};
 
+use crate::blobs::{self, BlobError, Blobs};
 use crate::clock::Clock;
 use crate::journal::{
     AppendError, Cursor, Expectation, Incarnation, Journal, JournalError, JournalState,
@@ -23,6 +24,30 @@ pub struct MemoryJournal {
     inner: Arc<Mutex<Inner>>,
     /// Counts changes; readers wait on it.
     changed: Arc<watch::Sender<u64>>,
+}
+
+/// A store of files in memory; clones are handles to the same one.
+#[derive(Clone, Default)]
+pub struct MemoryBlobs(Arc<Mutex<BTreeMap<Digest, Vec<u8>>>>);
+
+impl MemoryBlobs {
+    fn files(&self) -> MutexGuard<'_, BTreeMap<Digest, Vec<u8>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Blobs for MemoryBlobs {
+    async fn put(&self, bytes: &[u8]) -> Result<Digest, BlobError> {
+        let digest = blobs::check(bytes)?;
+        self.files().entry(digest).or_insert_with(|| bytes.to_vec());
+        Ok(digest)
+    }
+
+    async fn get(&self, digest: &Digest) -> Result<Option<Vec<u8>>, BlobError> {
+        let found = self.files().get(digest).cloned();
+        found.map(|it| blobs::checked(digest, it)).transpose()
+    }
 }
 
 /// When the acknowledgement of an append gets lost.

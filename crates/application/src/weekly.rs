@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
+use zhoubao_composer::document::Amendment;
 use zhoubao_composer::material::{
     Checklist, CoverageHole, EarlierIssue, HolderChange, Scope, ScopeChange, Statistics, Submission,
 };
-use zhoubao_composer::{ComposeError, Composed, Material, Template};
+use zhoubao_composer::{ComposeError, Composed, Material, Problem, Template};
 use zhoubao_domain::code::Code;
 use zhoubao_domain::event::{AuthorizationChange, InspectionResult, Refusal, Setup, TerminalHead};
 use zhoubao_domain::figure::{self, Adjustment, Figures, Partition, Source, TallyCell, TallyValue};
+use zhoubao_domain::finding::Finding;
 use zhoubao_domain::id::{Digest, HallCode, ObjectId, SetupTopic, Stream};
 use zhoubao_domain::issue::{Command, Issue};
 use zhoubao_domain::reconcile::{self, Mismatch};
@@ -50,8 +52,7 @@ impl From<WeeklyError> for DeskError {
                 Refusal::new(code, texts.join("；")).into()
             }
             WeeklyError::Compose(error) => {
-                let code = error.problems.first().and_then(|it| Code::from_text(it.code));
-                let code = code.unwrap_or(Code::Template);
+                let code = error.problems.first().map_or(Code::Template, |it| it.code);
                 Refusal::new(code, error.to_string()).into()
             }
         }
@@ -96,6 +97,55 @@ pub struct Weekly {
     pub series: Option<ObjectId>,
 }
 
+impl Weekly {
+    /// What the checks found in it, in order of print.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Finding> {
+        self.composed.warnings.iter().map(Problem::finding).collect()
+    }
+}
+
+/// Which findings of a code somebody accepts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Which {
+    /// The only one.
+    Only,
+    /// Those whose place contains these words, such as the id of a submission.
+    At(String),
+    /// All of them.
+    All,
+}
+
+impl Which {
+    /// The findings of a code that are meant.
+    ///
+    /// # Errors
+    ///
+    /// E.502 where there is none, or several and nobody said which.
+    pub fn of(&self, code: Code, findings: &[Finding]) -> Result<Vec<Finding>, Refusal> {
+        let all = || findings.iter().filter(|it| it.code == code);
+        let chosen: Vec<_> = match self {
+            Self::At(words) => all().filter(|it| it.place.contains(words)).cloned().collect(),
+            Self::Only | Self::All => all().cloned().collect(),
+        };
+        let places = |of: &mut dyn Iterator<Item = &Finding>| {
+            of.map(|it| it.place.as_str()).collect::<Vec<_>>().join("、")
+        };
+        if chosen.is_empty() {
+            let places = places(&mut all());
+            let detail = format!("没有这样的 {code} there is no such finding; 现有 at: {places}");
+            return Err(Refusal::new(Code::FindingsOpen, detail));
+        }
+        if *self == Self::Only && chosen.len() > 1 {
+            let (count, places) = (chosen.len(), places(&mut chosen.iter()));
+            let detail =
+                format!("{code} 有 {count} 处，用 --place 或 --all 指明 name one: {places}");
+            return Err(Refusal::new(Code::FindingsOpen, detail));
+        }
+        Ok(chosen)
+    }
+}
+
 /// Composes one issue. Reads nothing but read models and set-up events.
 ///
 /// `issued_on` is the masthead's date before the sign-off; afterwards the signed date is printed.
@@ -109,7 +159,32 @@ pub async fn compose(
     id: &ObjectId,
     issued_on: Option<Date>,
 ) -> Result<Weekly, WeeklyError> {
-    compose_by(store, hall, id, issued_on, None).await
+    compose_by(store, hall, id, What::Present(issued_on)).await
+}
+
+/// Composes a version of an issue that was signed off, from 1, as it was signed.
+///
+/// # Errors
+///
+/// As [`compose`]; E.500 where there is no such version, or where a later one was frozen anew: its figures are in its
+/// published files only.
+pub async fn compose_version(
+    store: &dyn ReadModels,
+    hall: &HallCode,
+    id: &ObjectId,
+    version: usize,
+) -> Result<Weekly, WeeklyError> {
+    compose_by(store, hall, id, What::Version(version)).await
+}
+
+/// Which version of an issue is composed.
+enum What {
+    /// The present one; before its sign-off with this date in its masthead.
+    Present(Option<Date>),
+    /// One that was signed off, from 1.
+    Version(usize),
+    /// A draft by another template.
+    Trial(Box<Trial>),
 }
 
 /// Composes the figures of an issue by another template, as a draft that nobody signed.
@@ -123,18 +198,21 @@ pub async fn try_template(
     id: &ObjectId,
     trial: Trial,
 ) -> Result<Weekly, WeeklyError> {
-    compose_by(store, hall, id, None, Some(trial)).await
+    compose_by(store, hall, id, What::Trial(Box::new(trial))).await
 }
 
 async fn compose_by(
     store: &dyn ReadModels,
     hall: &HallCode,
     id: &ObjectId,
-    issued_on: Option<Date>,
-    trial: Option<Trial>,
+    what: What,
 ) -> Result<Weekly, WeeklyError> {
     let facts = store.snapshot(hall, &SnapshotQuery::facts()).await?.facts;
-    let known = Known::from_facts(&facts, u64::MAX)?;
+    let present = Known::from_facts(&facts, u64::MAX)?;
+    let as_of = as_of(&present, id, &what)?;
+    let cut_now = find(&present, id)?.freeze.as_ref().map(|it| it.cut);
+    // What was signed is made of what was recorded before: news that are filed anew change nothing of it.
+    let known = if as_of == u64::MAX { present } else { Known::from_facts(&facts, as_of)? };
     let issue = find(&known, id)?;
     let previous = known.book.previous(issue.series.as_ref(), issue.period);
     let earlier = earlier(&known, issue);
@@ -144,6 +222,12 @@ async fn compose_by(
         issue.freeze.as_ref().map(|it| it.cut).ok_or_else(|| {
             Refusal::new(Code::IssueState, format!("期 {id} 尚未冻结 is not frozen"))
         })?;
+    if cut_now != Some(cut) {
+        let detail = format!(
+            "此版之后数据重新冻结，请取已发布的文件 the figures were frozen anew after this version of {id}: take its published files"
+        );
+        return Err(Refusal::new(Code::IssueState, detail).into());
+    }
     let previous_cut = previous.and_then(|(_, it)| Some(it.freeze.as_ref()?.cut)).unwrap_or(0);
     let query = SnapshotQuery {
         first: figure::first_day(issue.period, previous_last),
@@ -162,7 +246,7 @@ async fn compose_by(
     };
     // One transaction, so that the sums compared below are of one moment.
     let snapshot = store.snapshot(hall, &query).await?;
-    let now = Known::from_facts(&snapshot.facts, u64::MAX)?;
+    let now = Known::from_facts(&snapshot.facts, as_of)?;
     let then = Known::from_facts(&snapshot.facts, cut)?;
     let issue = find(&now, id)?;
     let figures = snapshot.figures.get(id).cloned().unwrap_or_default();
@@ -200,6 +284,11 @@ async fn compose_by(
         let detail = format!("签发 signed {} ≠ 现 now {digest}", signed.figures);
         return Err(Refusal::new(Code::SignedFiguresDiffer, detail).into());
     }
+    let (issued_on, trial) = match what {
+        What::Present(issued_on) => (issued_on, None),
+        What::Version(_) => (None, None),
+        What::Trial(trial) => (None, Some(trial)),
+    };
     let gathered = Gather { hall, now: &now, then: &then, issue, id, snapshot: &snapshot, cut };
     let mut material =
         gathered.material(definitions, figures, previous_last, previous_cut, issued_on)?;
@@ -210,7 +299,8 @@ async fn compose_by(
             Some(EarlierIssue { period, position, figures: snapshot.figures.get(id)?.clone() })
         })
         .collect();
-    if let Some(Trial { template, parameters }) = trial {
+    if let Some(trial) = trial {
+        let Trial { template, parameters } = *trial;
         template.check(definitions)?;
         material.parameters = parameters;
         (material.proposed, material.issued_on) = (true, None);
@@ -242,6 +332,24 @@ fn earlier<'a>(
     earlier.sort_by_key(|(_, period, _)| std::cmp::Reverse(period.last()));
     earlier.truncate(EARLIER_ISSUES_MAX);
     earlier
+}
+
+/// The position up to which the facts of a version count.
+fn as_of(present: &Known, id: &ObjectId, what: &What) -> Result<u64, Refusal> {
+    let issue = find(present, id)?;
+    let signed = present.signed.get(id).map_or(&[][..], Vec::as_slice);
+    match what {
+        What::Trial(_) => Ok(u64::MAX),
+        What::Present(_) if issue.sign_off.is_none() => Ok(u64::MAX),
+        What::Present(_) => Ok(signed.last().map_or(u64::MAX, |it| it.position)),
+        What::Version(version) => {
+            let position = version.checked_sub(1).and_then(|it| signed.get(it));
+            position.map(|it| it.position).ok_or_else(|| {
+                let detail = format!("期 {id} 没有第{version}版 has no version {version}");
+                Refusal::new(Code::IssueState, detail)
+            })
+        }
+    }
 }
 
 fn find<'a>(known: &'a Known, id: &ObjectId) -> Result<&'a Issue, Refusal> {
@@ -442,7 +550,12 @@ impl Gather<'_> {
             part_names: self.part_names(),
             tables: then.tables.clone(),
             earlier: vec![],
+            earlier_news: self.earlier_news(),
             parameters: issue.parameters.clone(),
+            amendment: issue.amendment.clone().map(|note| Amendment {
+                version: u32::try_from(issue.version()).unwrap_or(u32::MAX),
+                note,
+            }),
         })
     }
 
@@ -536,19 +649,34 @@ impl Gather<'_> {
     }
 
     fn submissions(&self) -> Vec<Submission> {
-        self.issue
-            .submissions
-            .iter()
-            .filter_map(|(_, id)| {
-                let filed = self.now.submissions.get(id)?;
-                Some(Submission {
-                    id: id.clone(),
-                    section: filed.section.clone(),
-                    department: self.now.registry.department_name(&filed.department).to_owned(),
-                    text: filed.text.clone(),
-                })
+        self.adopted(self.issue).collect()
+    }
+
+    fn adopted(&self, issue: &Issue) -> impl Iterator<Item = Submission> {
+        issue.submissions.iter().filter_map(|(_, id)| {
+            let filed = self.now.submissions.get(id)?;
+            Some(Submission {
+                id: id.clone(),
+                section: filed.section.clone(),
+                department: self.now.registry.department_name(&filed.department).to_owned(),
+                text: filed.text.clone(),
             })
-            .collect()
+        })
+    }
+
+    /// News of the series' issues before this one, the earliest first.
+    fn earlier_news(&self) -> Vec<(String, Submission)> {
+        let book = &self.now.book;
+        let mut earlier: Vec<_> = book
+            .of_series(self.issue.series.as_ref())
+            .filter(|(_, it)| it.period.last() < self.issue.period.first())
+            .collect();
+        earlier.sort_by_key(|(_, it)| it.period.last());
+        let news = earlier.into_iter().flat_map(|(_, it)| {
+            let (year, number, _) = book.proposed_numbers(it);
+            self.adopted(it).map(move |news| (format!("{year}年第{number}期"), news))
+        });
+        news.collect()
     }
 
     fn inspection(&self) -> Option<Vec<InspectionResult>> {
@@ -648,9 +776,46 @@ impl Desk {
                 issued_on,
                 figures: weekly.figures,
                 document: zhoubao_composer::json::digest(&weekly.composed.document),
+                findings: weekly.findings(),
             })
         })
         .await
+    }
+
+    /// Hands an issue to the leader: composes it, and lets nothing through that a check found and nobody settled.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the issue from being composed, or a refusal of the issue's rules.
+    pub async fn submit(&self, issue: ObjectId, by: By) -> Result<Option<Receipt>, DeskError> {
+        self.issue(by, async |_| self.submission(&issue).await).await
+    }
+
+    /// The command that hands an issue to the leader, with what the checks find in it now.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the issue from being composed.
+    pub async fn submission(&self, issue: &ObjectId) -> Result<Command, DeskError> {
+        let weekly = compose(&**self.store(), self.hall(), issue, None).await?;
+        Ok(Command::Submit { issue: issue.clone(), findings: weekly.findings() })
+    }
+
+    /// The command by which somebody accepts what the checks find in an issue now.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the issue from being composed; E.502 where nothing like it is found.
+    pub async fn acceptance(
+        &self,
+        issue: &ObjectId,
+        code: Code,
+        which: &Which,
+        reason: &str,
+    ) -> Result<Command, DeskError> {
+        let weekly = compose(&**self.store(), self.hall(), issue, None).await?;
+        let findings = which.of(code, &weekly.findings())?;
+        Ok(Command::Accept { issue: issue.clone(), findings, reason: reason.to_owned() })
     }
 
     /// Opens an issue for a period, with the set-up in force.

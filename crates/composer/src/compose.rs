@@ -3,11 +3,15 @@
 use std::collections::BTreeSet;
 
 use jiff::civil::Date;
+use sha2::{Digest as _, Sha256};
 use zhoubao_domain::code::Code;
 use zhoubao_domain::event::InspectionResult;
 use zhoubao_domain::figure::{Partition, Span};
+use zhoubao_domain::finding::Finding;
+use zhoubao_domain::id::Digest;
 use zhoubao_domain::reconcile;
 
+use crate::checks;
 use crate::dates;
 use crate::document::{
     Block, BlockKind, Document, Field, FigureSource, Inline, LineHead, Metadata, Origin, TreeRoot,
@@ -21,24 +25,27 @@ use crate::numbering::Numbering;
 use crate::submission::{self, Call, Piece};
 use crate::template::{HolderWordings, Kind, MastheadKind, Note, Section, Template, When, at_line};
 
-/// Code of the note that more cases are finished than accepted: legal, cases carry over.
-pub const FINISHED_EXCEEDS_ACCEPTED: &str = "W.204";
-/// Code of numbers that nothing vouches for: a department's own, or a template's.
-pub const UNTRACED_NUMBERS: &str = "W.310";
-/// Code of a typed number that differs from the counted one of the same name.
-pub const TYPED_NUMBER_DIFFERS: &str = "W.311";
-/// Code of news that is dated outside the period.
-pub const DATED_OUTSIDE_PERIOD: &str = "W.313";
-
 /// Something to put right, or to look at and accept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// The stable code, such as `E.301`.
-    pub code: &'static str,
+    pub code: Code,
     /// Where: a section's heading, or a submission.
     pub place: String,
     /// One sentence with the offending values.
     pub text: String,
+}
+
+impl Problem {
+    /// The problem as something that has to be settled before its issue is signed: with the digest of code, place
+    /// and text, a zero byte between, by which a person's acceptance names it.
+    #[must_use]
+    pub fn finding(&self) -> Finding {
+        let Self { code, place, text } = self;
+        let bytes = [code.text(), place, text].join("\0");
+        let digest = Digest::new(Sha256::digest(bytes).into());
+        Finding { code: *code, place: place.clone(), text: text.clone(), digest }
+    }
 }
 
 /// A document with what has to be looked at before it is signed.
@@ -46,8 +53,9 @@ pub struct Problem {
 pub struct Composed {
     /// The document.
     pub document: Document,
-    /// In order of print. Besides `W.` codes these are `E.401` (the issue says that no round was held) and `E.305`
-    /// (days not closed, but no claim rests on them): each needs acceptance by a named person with a reason.
+    /// What the checks found, check by check, and within one in order of print. Besides `W.` codes these are `E.401` (the issue says that no round
+    /// was held) and `E.305` (days not closed, but no claim rests on them), and what blocks the sign-off only
+    /// (E.122). See [`zhoubao_domain::finding::Standing`] for what has to become of each.
     pub warnings: Vec<Problem>,
 }
 
@@ -106,6 +114,7 @@ pub fn compose(material: &Material, template: &Template) -> Result<Composed, Com
         year: material.year,
         number: material.number,
         running_number: material.running_number,
+        amendment: material.amendment.clone(),
         proposed: material.proposed,
         issued_on: material.issued_on,
         first_day: material.period.first(),
@@ -128,10 +137,11 @@ pub fn compose(material: &Material, template: &Template) -> Result<Composed, Com
     };
     let document = Document { metadata, blocks };
     warnings.extend(unbound_numbers(&document).into_iter().map(|it| Problem {
-        code: UNTRACED_NUMBERS,
+        code: Code::UntracedNumber,
         place: "模板 template".to_owned(),
         text: format!("数字 {} 无来源 has no source: {}", it.digits, it.paragraph),
     }));
+    warnings.extend(checks::all(&document, material, template));
     Ok(Composed { document, warnings })
 }
 
@@ -191,14 +201,10 @@ pub(crate) fn joined(lists: Vec<Vec<Inline>>, between: &str) -> Vec<Inline> {
 
 impl Composer<'_> {
     fn problem(&mut self, code: Code, place: &str, text: impl Into<String>) {
-        self.problems.push(Problem {
-            code: code.text(),
-            place: place.to_owned(),
-            text: text.into(),
-        });
+        self.problems.push(Problem { code, place: place.to_owned(), text: text.into() });
     }
 
-    fn warn(&mut self, code: &'static str, place: &str, text: impl Into<String>) {
+    fn warn(&mut self, code: Code, place: &str, text: impl Into<String>) {
         self.warnings.push(Problem { code, place: place.to_owned(), text: text.into() });
     }
 
@@ -228,8 +234,7 @@ impl Composer<'_> {
     fn report(&mut self, place: &str, failed: Vec<Failed>) {
         for Failed { line, failure } in failed {
             // What is missing is missing wherever it is asked for: the first place is enough.
-            let known =
-                |it: &Problem| it.code == failure.code.text() && it.text.ends_with(&failure.text);
+            let known = |it: &Problem| it.code == failure.code && it.text.ends_with(&failure.text);
             if !self.problems.iter().any(known) {
                 self.problem(failure.code, place, at_line(line, &failure.text));
             }
@@ -285,8 +290,25 @@ impl Composer<'_> {
                 let Some(issued_on) = self.material.issued_on else { continue };
                 own.push(("issued_on", date(issued_on)));
             }
-            let inlines = self.render("报头 masthead", wording, own);
+            let mut inlines = self.render("报头 masthead", wording, own);
+            if line.kind == MastheadKind::IssueNumber {
+                inlines.extend(self.amendment());
+            }
             self.push(line.kind.block(), String::new(), inlines);
+        }
+    }
+
+    /// What is printed after the number of a version that is not the first. Here and not by the template, which a hall
+    /// may change.
+    fn amendment(&self) -> Vec<Inline> {
+        match self.material.amendment.as_ref().map(|it| it.version) {
+            None => vec![],
+            Some(2) => vec![Inline::words("（更正版）")],
+            Some(version) => {
+                let text = version.saturating_sub(1).to_string();
+                let times = Inline::Field { field: Field::Ordinal, text };
+                vec![Inline::words("（第"), times, Inline::words("次更正版）")]
+            }
         }
     }
 
@@ -480,7 +502,7 @@ impl Composer<'_> {
         if !rests {
             return;
         }
-        let code = Code::CoverageHole.text();
+        let code = Code::CoverageHole;
         if self.problems.iter().all(|it| it.code != code) {
             for text in self.holes() {
                 self.warn(code, "日结", text);
@@ -495,7 +517,7 @@ impl Composer<'_> {
             if !known.iter().any(|(key, _)| *key == it.section) {
                 let text =
                     format!("模板没有栏目 the template has no section `{}` for news", it.section);
-                self.problem(Code::Template, &place_of(it), text);
+                self.problem(Code::Template, &place_of(it.id.as_str(), &it.department), text);
             }
         }
     }
@@ -543,7 +565,7 @@ impl Composer<'_> {
     }
 
     fn submission(&mut self, it: &Submission) -> Option<Item> {
-        let place = place_of(it);
+        let place = place_of(it.id.as_str(), &it.department);
         let paragraphs = match submission::paragraphs(&it.text, &self.material.definitions) {
             Ok(paragraphs) => paragraphs,
             Err(what) => {
@@ -573,6 +595,7 @@ impl Composer<'_> {
             )
             .collect();
         self.look_at_numbers(&place, &words);
+        self.look_at_register(&place, &words);
         self.look_at_dates(&place, &words);
         let origin = Origin::Submitted {
             id: it.id.as_str().to_owned(),
@@ -591,7 +614,7 @@ impl Composer<'_> {
             .collect();
         if !own.is_empty() {
             self.warn(
-                UNTRACED_NUMBERS,
+                Code::UntracedNumber,
                 place,
                 format!("部门自报数字 the department's own: {}", own.join("、")),
             );
@@ -616,7 +639,30 @@ impl Composer<'_> {
                     let (title, unit) = (&definition.title, &definition.unit);
                     let text =
                         format!("稿件写{title}{value}{unit}，系统数为本周{week}、累计{year}");
-                    self.warn(TYPED_NUMBER_DIFFERS, place, text);
+                    self.warn(Code::TypedNumberDiffers, place, text);
+                }
+            }
+        }
+    }
+
+    /// Warns where a number of authorised departments is typed and is not that of the register on the period's last
+    /// day: 已授权无差别综合窗口的35个省级部门.
+    fn look_at_register(&mut self, place: &str, words: &[&str]) {
+        let counted = self.material.authorised_departments;
+        for text in words {
+            for run in digit_runs(text) {
+                let Some(what) = run.rest.strip_prefix('个') else { continue };
+                let levels = ["省级", "市级", "县级", "区级", "省直", "市直"];
+                let what = levels.iter().find_map(|it| what.strip_prefix(it)).unwrap_or(what);
+                let before = text.len() - run.rest.len() - run.digits.len();
+                let sentence = text[..before].rsplit('。').next().unwrap_or_default();
+                let Ok(typed) = run.digits.parse::<i64>() else { continue };
+                if what.starts_with("部门") && sentence.contains("已授权") && typed != counted
+                {
+                    let text = format!(
+                        "稿件写已授权{typed}个部门，授权台账为{counted}个 the register has {counted}"
+                    );
+                    self.warn(Code::TypedNumberDiffers, place, text);
                 }
             }
         }
@@ -637,7 +683,7 @@ impl Composer<'_> {
         if !dates.is_empty() && !dates.iter().any(|it| period.contains(*it)) {
             let text =
                 format!("{text}不在本期（{}）lies outside the period", dates::period(period));
-            self.warn(DATED_OUTSIDE_PERIOD, place, text);
+            self.warn(Code::DatedOutside, place, text);
         }
     }
 
@@ -701,7 +747,7 @@ impl Composer<'_> {
             if it.finished > it.accepted {
                 let more = it.finished - it.accepted;
                 let text = format!("{}办结多于受理 {more} 件，含上期结转（需说明）", it.class);
-                self.warn(FINISHED_EXCEEDS_ACCEPTED, place, text);
+                self.warn(Code::FinishedExceedsAccepted, place, text);
             }
         }
         let own = vec![
@@ -723,7 +769,7 @@ impl Composer<'_> {
         let place = &section.title;
         let material = self.material;
         let Some(results) = &material.inspection else {
-            self.warn(Code::NoInspection.text(), place, "本周未开展巡查 no round was held");
+            self.warn(Code::NoInspection, place, "本周未开展巡查 no round was held");
             let inlines = self.render(place, not_held, vec![]);
             return vec![Self::paragraph(section, inlines, Origin::Computed)];
         };
@@ -745,7 +791,7 @@ impl Composer<'_> {
                 Outcome::Good => self.render(place, good, vec![]),
                 Outcome::NotInspected => {
                     let text = format!("「{item}」没有巡查结果 was not inspected");
-                    self.warn(Code::NoInspection.text(), place, text);
+                    self.warn(Code::NoInspection, place, text);
                     self.render(place, not_inspected, vec![])
                 }
             };
@@ -798,8 +844,9 @@ fn outcome(results: &[InspectionResult], item: &str) -> Outcome {
     }
 }
 
-fn place_of(it: &Submission) -> String {
-    format!("稿件 {}（{}）", it.id, submission::one_line(&it.department))
+/// How a submission is named to people.
+pub(crate) fn place_of(id: &str, department: &str) -> String {
+    format!("稿件 {id}（{}）", submission::one_line(department))
 }
 
 /// The first `M月D日` of a text, with its year where it is written.

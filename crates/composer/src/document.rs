@@ -32,6 +32,9 @@ pub struct Metadata {
     pub number: u32,
     /// 总第 M 期.
     pub running_number: u32,
+    /// What a version after the first puts right; left out in the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amendment: Option<Amendment>,
     /// Not yet signed off.
     pub proposed: bool,
     /// Date of the masthead.
@@ -71,6 +74,9 @@ pub struct TreeRoot {
     pub root: Digest,
 }
 
+/// What the printed line of the root begins with.
+pub const ROOT_MARK: &str = "核验";
+
 /// How far a terminal had come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LineHead {
@@ -84,7 +90,27 @@ impl TreeRoot {
     /// The line of print: `核验 4711 sha-256 6f0a…`.
     #[must_use]
     pub fn line(&self) -> String {
-        format!("核验 {} {} {}", self.size, self.hash, self.root)
+        format!("{ROOT_MARK} {} {} {}", self.size, self.hash, self.root)
+    }
+}
+
+/// A new version of an issue that was signed before (更正).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Amendment {
+    /// Which version this is, from 2.
+    pub version: u32,
+    /// What it puts right, as readers are told.
+    pub note: String,
+}
+
+impl Metadata {
+    /// What stands at the head of every page of an issue that is not to be taken for a published one.
+    #[must_use]
+    pub fn notice(&self) -> Option<String> {
+        let training = self.training.then_some("培训，非正式文件");
+        let draft = self.proposed.then_some("未签发稿，期号为拟编号");
+        let notices: Vec<_> = training.into_iter().chain(draft).collect();
+        (!notices.is_empty()).then(|| notices.join("　"))
     }
 }
 
@@ -212,6 +238,20 @@ pub enum BlockKind {
     DistributionLine,
     /// （共印80份）
     PrintRun,
+}
+
+impl BlockKind {
+    /// Stands in 报头, wherever the template has it.
+    #[must_use]
+    pub fn is_masthead(self) -> bool {
+        matches!(self, Self::Title | Self::IssueNumber | Self::Publisher | Self::IssueDate)
+    }
+
+    /// Stands in 版记.
+    #[must_use]
+    pub fn is_imprint(self) -> bool {
+        matches!(self, Self::DistributionLine | Self::PrintRun)
+    }
 }
 
 /// Where the wording of a block comes from.

@@ -74,17 +74,6 @@ struct Page<'a> {
     open: Vec<u8>,
 }
 
-fn is_masthead(kind: BlockKind) -> bool {
-    matches!(
-        kind,
-        BlockKind::Title | BlockKind::IssueNumber | BlockKind::Publisher | BlockKind::IssueDate
-    )
-}
-
-fn is_imprint(kind: BlockKind) -> bool {
-    matches!(kind, BlockKind::DistributionLine | BlockKind::PrintRun)
-}
-
 impl Page<'_> {
     fn write(&mut self, document: &Document) -> fmt::Result {
         let metadata = &document.metadata;
@@ -112,9 +101,17 @@ impl Page<'_> {
         if metadata.proposed {
             self.html.push_str("<p class=\"draft\">未签发稿，期号为拟编号</p>\n");
         }
+        if let Some(amendment) = &metadata.amendment {
+            let note = Escaped(&amendment.note);
+            writeln!(
+                self.html,
+                "<p class=\"draft\">更正版（第{}版）：{note}</p>",
+                amendment.version
+            )?;
+        }
         self.masthead(document)?;
         for block in &document.blocks {
-            if !is_masthead(block.kind) && !is_imprint(block.kind) {
+            if !block.kind.is_masthead() && !block.kind.is_imprint() {
                 self.block(block)?;
             }
         }
@@ -289,7 +286,7 @@ impl Page<'_> {
 
     fn imprint(&mut self, document: &Document) -> fmt::Result {
         self.html.push_str("<footer class=\"imprint\">\n");
-        for block in document.blocks.iter().filter(|it| is_imprint(it.kind)) {
+        for block in document.blocks.iter().filter(|it| it.kind.is_imprint()) {
             let class =
                 if block.kind == BlockKind::PrintRun { "print-run" } else { "distribution" };
             self.element("p", class, block)?;

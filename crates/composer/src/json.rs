@@ -6,7 +6,7 @@
 //! | key | value |
 //! |--|--|
 //! | `schema` | [`SCHEMA`] |
-//! | `metadata` | `title`, `hall`, `training` (true, or left out), `publisher`, `year`, `number`, `running_number`, `proposed`, `issued_on` (date or null), `first_day`, `last_day`, `position`, `definitions` and `template` (SHA-256), `tree` (`hash`, `size`, `root`; left out where the freeze names none), `heads` (of `terminal` and `number`; left out with it) |
+//! | `metadata` | `title`, `hall`, `training` (true, or left out), `publisher`, `year`, `number`, `running_number`, `amendment` (`version` from 2 and `note`, or left out), `proposed`, `issued_on` (date or null), `first_day`, `last_day`, `position`, `definitions` and `template` (SHA-256), `tree` (`hash`, `size`, `root`; left out where the freeze names none), `heads` (of `terminal` and `number`; left out with it) |
 //! | `blocks` | in order of print |
 //!
 //! A block has `kind` (`title`, `issue-number`, `publisher`, `issue-date`, `part-title`, `period`, `heading` with

@@ -2,8 +2,8 @@
 //!
 //! [`compose()`] joins the [`Material`] of one issue (frozen figures, adopted submissions, inspection, imports)
 //! with a [`Template`] (wording and order, data of the hall) into a [`Document`]: blocks of inline text in which
-//! every computed number is bound to its source. The exporters [`txt`], [`html`], [`json`] and [`csv`] turn a
-//! document into bytes; pages (PDF, OFD) are made elsewhere from the same document.
+//! every computed number is bound to its source. The exporters [`txt`], [`html`], [`json`], [`csv`] and
+//! [`docx`] turn a document into bytes; pages (PDF, OFD) are made elsewhere from the same document.
 //!
 //! # Rules of this crate
 //!
@@ -24,6 +24,8 @@ pub mod document;
 
 pub mod compose;
 
+pub mod checks;
+
 pub mod numbering;
 
 pub mod dates;
@@ -35,6 +37,12 @@ pub mod html;
 pub mod json;
 
 pub mod csv;
+
+pub mod changes;
+
+pub mod docx;
+
+pub mod package;
 
 pub mod describe;
 mod figures;

@@ -8,6 +8,8 @@ use zhoubao_domain::event::{ClassFigures, InspectionResult, TerminalHead, Tree};
 use zhoubao_domain::figure::{Adjustment, Definition, Figure, FigureKey, Figures, Partition, Span};
 use zhoubao_domain::id::{Digest, ObjectId};
 
+use crate::document::Amendment;
+
 /// Everything that one issue is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Material {
@@ -74,8 +76,12 @@ pub struct Material {
     pub tables: Vec<ImportedTable>,
     /// Earlier issues of the series, the latest first.
     pub earlier: Vec<EarlierIssue>,
+    /// News of earlier issues of the series, each with the number of its issue.
+    pub earlier_news: Vec<(String, Submission)>,
     /// What this issue sets of the template's parameters and entered numbers.
     pub parameters: BTreeMap<String, String>,
+    /// Of a version after the first: which, and what it puts right.
+    pub amendment: Option<Amendment>,
 }
 
 /// A table of figures from outside (导入表), its cells as they came.

@@ -14,6 +14,8 @@ use zhoubao_domain::code::Code;
 use zhoubao_domain::event::Refusal;
 use zhoubao_domain::figure::{Definition, Partition, Span};
 
+use crate::checks::personal;
+
 /// Something that a submission asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Call {
@@ -28,12 +30,13 @@ pub(crate) enum Piece {
     Call(Call),
 }
 
-/// Checks the tokens of a submission when it is filed.
+/// Checks a submission when it is filed: its tokens, and that it tells nothing of private persons.
 ///
 /// # Errors
 ///
-/// E.220 with the first token that is not known.
+/// E.220 with the first token that is not known; E.122 with numbers of persons, masked.
 pub fn check(text: &str, definitions: &[Definition]) -> Result<(), Refusal> {
+    personal::check(text)?;
     match paragraphs(text, definitions) {
         Ok(_) => Ok(()),
         Err(detail) => Err(Refusal::new(Code::Template, detail)),

@@ -50,6 +50,8 @@ pub struct Template {
     pub(crate) entered: BTreeMap<String, String>,
     pub(crate) lets: BTreeMap<String, Expression>,
     pub(crate) tables: BTreeMap<String, Declared>,
+    /// Words that the hall does not want, with those it wants.
+    pub(crate) terms: BTreeMap<String, String>,
     digest: Digest,
 }
 
@@ -194,6 +196,8 @@ struct RawTemplate {
     lets: BTreeMap<String, Spanned<String>>,
     #[serde(default, rename = "table")]
     tables: BTreeMap<String, Spanned<Declared>>,
+    #[serde(default)]
+    terms: BTreeMap<String, Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -333,6 +337,11 @@ impl Template {
             reader.table(&key, &it);
             tables.insert(key, it.into_inner());
         }
+        let mut terms = BTreeMap::new();
+        for (word, it) in raw.terms {
+            reader.term(&word, &it);
+            terms.insert(word, it.into_inner());
+        }
         let sections = reader.sections("section", raw.sections, 1);
         for name in lets.keys().chain(parameters.keys()).chain(entered.keys()) {
             let times = usize::from(lets.contains_key(name))
@@ -357,6 +366,7 @@ impl Template {
             entered,
             lets,
             tables,
+            terms,
             digest: Digest::new(Sha256::digest(source.as_bytes()).into()),
         })
     }
@@ -630,6 +640,18 @@ impl Reader<'_> {
             all.insert(name, it.into_inner());
         }
         all
+    }
+
+    fn term(&mut self, word: &str, better: &Spanned<String>) {
+        let place = format!("terms `{word}`");
+        self.plain(&place, better);
+        if word.trim().is_empty() || plain_misfit(word).is_some() {
+            self.wrong(better.span(), format!("{place}: 不是词语 is no word"));
+        } else if better.get_ref().contains(word) {
+            // Else the right word would be named as well.
+            let text = format!("{place}: 建议词含原词 the suggestion contains the word itself");
+            self.wrong(better.span(), text);
+        }
     }
 
     fn table(&mut self, key: &str, table: &Spanned<Declared>) {

@@ -9,10 +9,10 @@ use zhoubao_domain::calendar::{NamedDay, Period};
 use zhoubao_domain::code::Code;
 use zhoubao_domain::counting::{Rules, Severity};
 use zhoubao_domain::event::{
-    Act, Attempt, AuthorizationChange, ClassFigures, Endorsement, Event, InspectionResult,
-    IssueEvent, Kind, PARAMETERS_MAX, PEOPLE_MAX, Refusal, Replacement, Right,
-    SUBMISSION_BYTES_MAX, Setup, TABLE_COLUMNS_MAX, TABLE_ROWS_MAX, Tally, TerminalHead,
-    TerminalKey, Tree, TreeHash,
+    Act, Attempt, AuthorizationChange, ClassFigures, Endorsement, Event, FILES_MAX,
+    InspectionResult, IssueEvent, IssueFile, Kind, PARAMETERS_MAX, PEOPLE_MAX, Refusal,
+    Replacement, Right, SUBMISSION_BYTES_MAX, Setup, TABLE_COLUMNS_MAX, TABLE_ROWS_MAX, Tally,
+    TerminalHead, TerminalKey, Tree, TreeHash,
 };
 use zhoubao_domain::figure::Definition;
 use zhoubao_domain::id::{DeskTopic, Digest, EventRef, ParseIdError, SetupTopic, Stream};
@@ -105,8 +105,10 @@ kinds! {
     IssueFrozen in Stream::Issues => issue_frozen;
     IssueSubmitted in Stream::Issues => issue_submitted;
     IssueReturned in Stream::Issues => issue_returned;
+    IssueWarningAccepted in Stream::Issues => issue_warning_accepted;
     IssueSignedOff in Stream::Issues => issue_signed_off;
     IssuePublished in Stream::Issues => issue_published;
+    IssueAmended in Stream::Issues => issue_amended;
     IssueVoided in Stream::Issues => issue_voided;
     HallDescribed in Stream::Setup(SetupTopic::Hall, _) => hall_described;
     WindowSet in Stream::Setup(SetupTopic::Window, _) => window_set;
@@ -567,6 +569,19 @@ fn issue_returned(it: wire::IssueReturned) -> Converted {
     }))
 }
 
+fn issue_warning_accepted(it: wire::IssueWarningAccepted) -> Converted {
+    let code = words(it.code, "code")?;
+    let known = Code::from_text(&code);
+    let unknown = || Fault::hold(format!("code `{}` is not known", text::excerpt(&code)));
+    Ok(Event::Issue(IssueEvent::WarningAccepted {
+        issue: id(it.issue, "issue")?,
+        code: known.ok_or_else(unknown)?,
+        place: words(it.place, "place")?,
+        finding: digest(it.finding, "finding")?,
+        reason: reason(it.reason)?,
+    }))
+}
+
 fn issue_signed_off(it: wire::IssueSignedOff) -> Converted {
     Ok(Event::Issue(IssueEvent::SignedOff {
         issue: id(it.issue, "issue")?,
@@ -580,7 +595,25 @@ fn issue_signed_off(it: wire::IssueSignedOff) -> Converted {
 }
 
 fn issue_published(it: wire::IssuePublished) -> Converted {
-    Ok(Event::Issue(IssueEvent::Published { issue: id(it.issue, "issue")? }))
+    if it.files.len() > FILES_MAX {
+        let detail = format!("field `files` has more than {FILES_MAX} entries");
+        return Err(Fault::new(Code::TooLarge, detail));
+    }
+    let files = it.files.into_iter().map(|it| {
+        Ok(IssueFile {
+            name: words(it.name, "name")?,
+            bytes: need(it.bytes, "bytes")?,
+            digest: digest(it.sha256, "sha256")?,
+        })
+    });
+    Ok(Event::Issue(IssueEvent::Published {
+        issue: id(it.issue, "issue")?,
+        files: files.collect::<Result<_, Fault>>()?,
+    }))
+}
+
+fn issue_amended(it: wire::IssueAmended) -> Converted {
+    Ok(Event::Issue(IssueEvent::Amended { issue: id(it.issue, "issue")?, note: reason(it.note)? }))
 }
 
 fn issue_voided(it: wire::IssueVoided) -> Converted {
@@ -1077,6 +1110,16 @@ fn issue_to_json(event: &IssueEvent) -> (&'static str, Vec<u8>) {
             };
             ("cn.zhoubao.IssueReturned.v1", json(&message))
         }
+        IssueEvent::WarningAccepted { issue, code, place, finding, reason } => {
+            let message = wire::IssueWarningAccepted {
+                issue: Some(issue.to_string()),
+                code: Some(code.text().to_owned()),
+                place: Some(place.clone()),
+                finding: Some(hex(finding)),
+                reason: Some(reason.clone()),
+            };
+            ("cn.zhoubao.IssueWarningAccepted.v1", json(&message))
+        }
         IssueEvent::SignedOff {
             issue,
             year,
@@ -1097,9 +1140,20 @@ fn issue_to_json(event: &IssueEvent) -> (&'static str, Vec<u8>) {
             };
             ("cn.zhoubao.IssueSignedOff.v1", json(&message))
         }
-        IssueEvent::Published { issue } => {
-            let message = wire::IssuePublished { issue: Some(issue.to_string()) };
+        IssueEvent::Published { issue, files } => {
+            let files = files.iter().map(|it| wire::issue_published::File {
+                name: Some(it.name.clone()),
+                bytes: Some(it.bytes),
+                sha256: Some(hex(&it.digest)),
+            });
+            let message =
+                wire::IssuePublished { issue: Some(issue.to_string()), files: files.collect() };
             ("cn.zhoubao.IssuePublished.v1", json(&message))
+        }
+        IssueEvent::Amended { issue, note } => {
+            let message =
+                wire::IssueAmended { issue: Some(issue.to_string()), note: Some(note.clone()) };
+            ("cn.zhoubao.IssueAmended.v1", json(&message))
         }
         IssueEvent::Voided { issue, reason } => {
             let message =

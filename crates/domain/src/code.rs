@@ -150,6 +150,10 @@ codes! {
         "The event is larger than the journal takes (32 KB), or a submission longer than 24 KB. Nothing is stored.",
         "Shorten the text; put pictures and scans into attachments.",
         "a submission of 40 KB";
+    PersonalData = "E.122", "稿件含个人信息 personal data in a submission",
+        "A submission has an 18-digit identity number with the right check digit, or a mobile number. The journal deletes nothing, so that it is not filed; one that was filed before keeps its issue from being signed.",
+        "Leave the number out and file the text again; what is filed already is replaced by filing it again under its own id.",
+        "138******00 in the news of a department";
     UnknownKind = "E.130", "未知事件类型 kind not understood yet",
         "The event's type or one of its enumerated values is newer than this program. Held, not skipped.",
         "Update the program and rebuild: the event is then read.",
@@ -174,6 +178,10 @@ codes! {
         "Imported figures finish more cases than they accept: cases of earlier periods carry over (含上期结转). Legal, and printed as imported.",
         "Nothing, if cases carry over; else compare with the source.",
         "行政许可 受理 53316, 办结 54071";
+    Outlier = "W.205", "与近期相差较大 far from the issues before",
+        "A printed figure of the period is far from those of the last up to 12 issues of the series: from their median by more than half of it, by more than 10 and by more than five times the usual distance. It is printed as counted.",
+        "Compare the windows' lists with `zhoubao stats --by window`; if the figure is right, say what was different that week.",
+        "咨询 459 after 142, 188, 121 and 189";
     NotLoggedIn = "E.150", "未登录 nobody is logged in",
         "The device records over its local port for a clerk who has logged in. The login has ended (30 minutes without recording, 10 hours, another clerk, a new PIN), or there was none. Nothing is recorded.",
         "Log in with work number and PIN, then send the same command again.",
@@ -198,10 +206,18 @@ codes! {
         "News name a counted figure and give another number than the frozen one.",
         "Put the bound figure in place of the typed one, or return the news with a reason.",
         "typed 95 where 94 is counted";
+    NearDuplicate = "W.312", "稿件雷同 near-duplicate news",
+        "News are 90 % alike to others of this issue or of an earlier one: of the runs of four characters that either text has, both have nine in ten.",
+        "Return the news with a reason, or accept them if they are meant to be printed again.",
+        "稿件 s17 与 2023年第3期 稿件 s9 相似 97%";
     DatedOutside = "W.313", "稿件日期在数据期外 news dated outside the period",
         "News tell of a day outside the issue's period. Late news are allowed.",
         "Nothing, if the news are meant for this issue.",
         "2 February in the issue of 6–10 February";
+    ImportedRate = "W.314", "照印导入比率 imported rate printed as imported",
+        "A rate of an imported table is printed as it came. It cannot be computed anew, because what it is made of was not imported. A note: it needs no acceptance.",
+        "Nothing; to have it computed, import numerator and denominator and let the template divide.",
+        "按时办结率 99.8%";
     Schedule = "E.210", "工作日历有误 wrong calendar file",
         "A calendar has a date of another year, a day twice, or a make-up day that is no weekend day. Nothing is stored.",
         "Compare with the notice of the State Council office and correct the file.",
@@ -234,10 +250,14 @@ codes! {
         "The freeze names a last number of a terminal that the journal does not have at that position, or a position before that of an earlier freeze.",
         "Freeze again.",
         "w03: named 18, journal 17";
-    CoverageHole = "E.305", "有窗口未日结 days not closed",
+    CoverageHole = "E.305", "有窗口未日结（未报） days not closed",
         "A window did not close a working day of the period, so 「无变化」 cannot be claimed.",
         "Let the window close the day; a zero day is a report too.",
         "window w07, 9 February";
+    PreviousMissing = "W.307", "上期缺失 previous issue missing",
+        "累计 continues neither a previous issue nor opening figures, or five or more days with business lie between the previous period and this one, as if an issue had been left out.",
+        "Open and freeze the missing issue before this one, or enter opening figures; if the hall had no issue then, say so.",
+        "the issue of 6–10 February after that of 16–20 January";
     SignedFiguresDiffer = "E.306", "签发数据已变 rebuilt figures differ from the signed ones",
         "A rebuild computes other figures than those that were signed. The signed ones are kept.",
         "Show both to the auditor; find the event that differs with `zhoubao stats --as-of`.",
@@ -263,7 +283,7 @@ codes! {
         "Install a font that has the character, or put its file into the folder of the setting `fonts`; or replace the character in the text.",
         "𫟵 (U+2B7F5) in a person's name";
     MissingFont = "E.331", "缺字体 a font is missing",
-        "The page needs a face for each of 小标宋, 宋体, 仿宋, 黑体, 楷体, Latin letters and rare characters, and none was found for one of them. No PDF and no OFD are made; TXT, HTML, JSON and CSV need no font.",
+        "The page needs a face for each of 小标宋, 宋体, 仿宋, 黑体, 楷体, Latin letters and rare characters, and none was found for one of them. No PDF and no OFD are made; TXT, HTML, JSON, CSV and DOCX need no font.",
         "Install fonts: `apt-get install fonts-noto-cjk fonts-lxgw-wenkai fonts-liberation`; or name the folder of the hall's own fonts with the setting `fonts`.",
         "no face for 楷体, looked for KaiTi, LXGW WenKai, …";
     GlyphSubstituted = "W.332", "换字体 character from another face",
@@ -274,6 +294,10 @@ codes! {
         "The typesetter refused the document, or what it laid out does not meet PDF/A-2a and PDF/UA-1. No PDF and no OFD are made.",
         "Look at the paragraph that the message names; with another cause, report it with the canonical JSON of the issue.",
         "a page with a turned text";
+    FormsDiffer = "E.334", "各格式数字不一致 a form has other numbers than the issue",
+        "A number in one form of the issue is not the one of the canonical document, or the file cannot be read: it was edited, damaged, or is of another issue. Nothing was written.",
+        "Do not send the file out. Write the form anew with `zhoubao compose`; if it still differs, report it with the canonical JSON.",
+        "2023-05.docx, paragraph 9: 459 in the issue, 495 in the file";
     NoInspection = "E.401", "未开展巡查 no inspection held",
         "「总体情况良好」 is a claim: it is printed only where a round was held. The issue says 本周未开展巡查.",
         "Hold the round, or sign the issue with that sentence.",
@@ -286,10 +310,22 @@ codes! {
         "The person who signs also opened the issue, set its period, adopted for it, froze or submitted it; or nobody is named.",
         "Let another person with the right `sign` do it, under his own work number.",
         "opened by u100, signed by u100";
+    FindingsOpen = "E.502", "检查结果未处理 findings of the checks are not settled",
+        "A check found something in the issue. What begins with `E.` has to be put right; what begins with `W.` a named person accepts with a reason, and E.401 and E.305 likewise where the issue says so itself. What changes is a new finding.",
+        "See them with `zhoubao issue check ISSUE`; put right what is wrong, and accept the rest: `zhoubao issue accept ISSUE W.310 --all --reason …`.",
+        "W.310 稿件 s5-1（生态环境厅）: 部门自报数字";
     NumberCollision = "E.601", "期号冲突 number or issue collision",
         "Another command was decided first, or the period overlaps another issue's.",
         "Look at the issues again and repeat the command.",
         "two issues for 6–10 February";
+    LevelSkipped = "W.601", "标题跳级 heading level skipped",
+        "The numbering goes from one level to the one after the next: （1） stands directly under （二）, without 1. between (GB/T 9704: 一、（一）1.（1）).",
+        "Give the section of the template the numbering of its level, or accept it as the hall's custom.",
+        "（二）窗口服务效能提升工作情况, then （1）";
+    TermHint = "W.620", "用词提示 wording hint",
+        "A text has a word of the template's list `[terms]`. A hint: the text is printed as it was submitted, and never changed by the program.",
+        "Ask the department, or accept the wording; the list is in the template.",
+        "签定, suggested 签订";
     IssueOrder = "E.603", "须按期次顺序 issues go in order",
         "An earlier issue is not yet frozen or signed, or a later one is already frozen and carries this one's figures.",
         "Finish the earlier issue first; to void a frozen issue, void the later ones first.",

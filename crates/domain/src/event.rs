@@ -228,6 +228,20 @@ pub struct Tree {
     pub peaks: Vec<Digest>,
 }
 
+/// A published file of an issue.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct IssueFile {
+    /// Its name: `2023-05.pdf`.
+    pub name: String,
+    /// Its length.
+    pub bytes: u64,
+    /// SHA-256 of its bytes, by which it is found again.
+    pub digest: Digest,
+}
+
+/// Most files of one issue.
+pub const FILES_MAX: usize = 50;
+
 /// A step in the life of an issue; all issues of a hall share one stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IssueEvent {
@@ -300,6 +314,19 @@ pub enum IssueEvent {
         /// Why.
         reason: String,
     },
+    /// A named person accepts what a check found (提示确认); it is no drafting.
+    WarningAccepted {
+        /// The issue.
+        issue: ObjectId,
+        /// Code of the finding.
+        code: Code,
+        /// Where it was found, as the check prints it.
+        place: String,
+        /// Digest of the finding, see [`crate::finding::Finding`]: a changed one must be accepted anew.
+        finding: Digest,
+        /// Why.
+        reason: String,
+    },
     /// Approved and numbered (签发).
     SignedOff {
         /// The issue.
@@ -321,6 +348,15 @@ pub enum IssueEvent {
     Published {
         /// The issue.
         issue: ObjectId,
+        /// Its files, ascending by name. Empty in events of before they were recorded.
+        files: Vec<IssueFile>,
+    },
+    /// A new version of a signed issue is begun (更正); the one before stays as it is.
+    Amended {
+        /// The issue.
+        issue: ObjectId,
+        /// What is put right, as readers are told.
+        note: String,
     },
     /// A numbered issue is voided; its number stays visible.
     Voided {

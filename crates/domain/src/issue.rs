@@ -10,7 +10,11 @@ use jiff::civil::Date;
 
 use crate::calendar::Period;
 use crate::code::Code;
-use crate::event::{IssueEvent, Kind, PARAMETERS_MAX, Refusal, Right, Tally, TerminalHead, Tree};
+use crate::event::{
+    FILES_MAX, IssueEvent, IssueFile, Kind, PARAMETERS_MAX, Refusal, Right, Tally, TerminalHead,
+    Tree,
+};
+use crate::finding::{Acceptance, Finding, Standing};
 use crate::id::{Digest, ObjectId, UserId};
 use crate::registry::Registry;
 
@@ -76,6 +80,17 @@ pub struct SignOff {
     pub by: Option<UserId>,
 }
 
+/// A version that was signed off before the present one was begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edition {
+    /// Its sign-off.
+    pub sign_off: SignOff,
+    /// Its files; empty where it was not published.
+    pub files: Vec<IssueFile>,
+    /// What it put right; none of the first version.
+    pub note: Option<String>,
+}
+
 /// One issue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Issue {
@@ -99,8 +114,16 @@ pub struct Issue {
     pub submissions: Vec<(u32, ObjectId)>,
     /// The freeze, once there is one.
     pub freeze: Option<Freeze>,
-    /// The sign-off, once there is one.
+    /// What was accepted of what the checks found, as recorded.
+    pub acceptances: Vec<Acceptance>,
+    /// The sign-off of the present version, once there is one.
     pub sign_off: Option<SignOff>,
+    /// Files of the present version, once it is published.
+    pub files: Vec<IssueFile>,
+    /// What the present version puts right; none of the first.
+    pub amendment: Option<String>,
+    /// Versions before the present one, in order.
+    pub editions: Vec<Edition>,
     /// Everybody who drafted: opened, set the period, adopted, froze or submitted.
     pub drafters: BTreeSet<UserId>,
 }
@@ -174,7 +197,21 @@ pub enum Command {
         tree: Option<Tree>,
     },
     /// Hand the draft to the leader.
-    Submit(ObjectId),
+    Submit {
+        /// The issue.
+        issue: ObjectId,
+        /// What the checks find in it now.
+        findings: Vec<Finding>,
+    },
+    /// Accept what the checks found.
+    Accept {
+        /// The issue.
+        issue: ObjectId,
+        /// Which findings.
+        findings: Vec<Finding>,
+        /// Why.
+        reason: String,
+    },
     /// Hand it back.
     Return(ObjectId, String),
     /// Approve it.
@@ -187,9 +224,18 @@ pub enum Command {
         figures: Digest,
         /// Digest of the canonical issue.
         document: Digest,
+        /// What the checks find in it now.
+        findings: Vec<Finding>,
     },
-    /// Put it out.
-    Publish(ObjectId),
+    /// Put it out: it was rendered, and its files are kept.
+    Publish {
+        /// The issue.
+        issue: ObjectId,
+        /// Its files, ascending by name; that of the canonical issue among them.
+        files: Vec<IssueFile>,
+    },
+    /// Begin a new version of a signed issue, with what readers are told of it.
+    Amend(ObjectId, String),
     /// Void it.
     Void(ObjectId, String),
 }
@@ -201,10 +247,14 @@ pub const LAST_NUMBER_MAX: u32 = 366;
 /// Largest running number that opening figures may name: a weekly reaches it after a thousand years.
 pub const LAST_RUNNING_NUMBER_MAX: u32 = 99_999;
 
+/// Most findings that a refusal names; `zhoubao issue check` lists them all.
+const NAMED_MAX: usize = 3;
+
 /// Decides what happens when `command` of `actor` meets the hall's issues. No event means: already so.
 ///
 /// A command that is sent again is accepted silently as long as the issue still is as it says. [`Command::Return`]
-/// leaves nothing to tell a repetition by; the idempotency key of its event does that (design §3.11).
+/// and [`Command::Amend`] leave nothing to tell a repetition by; the idempotency key of their event does that (design
+/// §3.11).
 ///
 /// # Errors
 ///
@@ -216,16 +266,23 @@ pub fn decide(
     actor: Option<&UserId>,
 ) -> Result<Vec<IssueEvent>, Refusal> {
     let right = match &command {
-        Command::EnterOpening(_) => Right::Administer,
-        Command::SignOff { .. } | Command::Return(..) | Command::Void(..) => Right::Sign,
+        Command::EnterOpening(_) => Some(Right::Administer),
+        Command::SignOff { .. } | Command::Return(..) | Command::Void(..) => Some(Right::Sign),
+        // Either will do.
+        Command::Accept { .. } if registry.may(actor, Right::Sign) => Some(Right::Sign),
         Command::Open { .. }
         | Command::SetPeriod(..)
         | Command::Adopt { .. }
         | Command::Freeze { .. }
-        | Command::Submit(_)
-        | Command::Publish(_) => Right::Edit,
+        | Command::Submit { .. }
+        | Command::Accept { .. }
+        | Command::Amend(..) => Some(Right::Edit),
+        // Nobody decides it: it follows from the sign-off, and says what that was bound to.
+        Command::Publish { .. } => None,
     };
-    if !registry.may(actor, right) {
+    if let Some(right) = right
+        && !registry.may(actor, right)
+    {
         let who = actor.map_or("—", UserId::as_str);
         return Err(Refusal::new(
             Code::NoRight,
@@ -341,19 +398,45 @@ pub fn decide(
             }
             Ok(vec![IssueEvent::Frozen { issue, cut, heads, tree }])
         }
-        Command::Submit(issue) => {
+        Command::Submit { issue, findings } => {
             let it = book.find_live(&issue)?;
             if it.stage == Stage::Submitted {
                 return Ok(vec![]);
             }
             it.require(&issue, &[Stage::Frozen])?;
+            it.require_settled(&issue, &findings)?;
             Ok(vec![IssueEvent::Submitted { issue }])
+        }
+        Command::Accept { issue, findings, reason } => {
+            let it = book.find_live(&issue)?;
+            let reason = required(reason)?;
+            if actor.is_none() {
+                let detail = "确认提示须具名 accepting a finding needs a named person";
+                return Err(Refusal::new(Code::NoRight, detail));
+            }
+            let mut new: Vec<Finding> = vec![];
+            for finding in findings {
+                if finding.standing() != Standing::NeedsAcceptance {
+                    let (code, place) = (finding.code, &finding.place);
+                    let detail =
+                        format!("{code} {place}：不能也不必确认 is not a matter of acceptance");
+                    return Err(Refusal::new(Code::FindingsOpen, detail));
+                }
+                if it.acceptance_of(&finding).is_none() && !new.contains(&finding) {
+                    new.push(finding);
+                }
+            }
+            if new.is_empty() {
+                return Ok(vec![]);
+            }
+            it.require(&issue, &[Stage::Frozen, Stage::Submitted])?;
+            Ok(new.into_iter().map(|it| it.accepted(issue.clone(), reason.clone())).collect())
         }
         Command::Return(issue, reason) => {
             book.find(&issue)?.require(&issue, &[Stage::Submitted])?;
             Ok(vec![IssueEvent::Returned { issue, reason: required(reason)? }])
         }
-        Command::SignOff { issue, issued_on, figures, document } => {
+        Command::SignOff { issue, issued_on, figures, document, findings } => {
             let it = book.find_live(&issue)?;
             if it.sign_off.as_ref().is_some_and(|done| {
                 done.issued_on == issued_on && done.figures == figures && done.document == document
@@ -369,7 +452,7 @@ pub fn decide(
                 ));
             }
             let unsigned = book.of_series(it.series.as_ref()).find(|(_, other)| {
-                other.period.last() < it.period.first() && other.sign_off.is_none()
+                other.period.last() < it.period.first() && other.numbers().is_none()
             });
             if let Some((other, _)) = unsigned {
                 return Err(Refusal::new(
@@ -377,13 +460,18 @@ pub fn decide(
                     format!("前一期 {other} 尚未签发 is not signed off"),
                 ));
             }
+            it.require_settled(&issue, &findings)?;
             if issued_on < it.period.last() {
                 let detail =
                     format!("印发日期 {issued_on} 早于本期末 lies before the period's end");
                 return Err(Refusal::new(Code::OutOfRange, detail));
             }
-            let year = it.period.year();
-            let (number, running_number) = book.next_numbers(it.series.as_ref(), year);
+            // A new version keeps the numbers of the first.
+            let (year, number, running_number) = it.numbers().unwrap_or_else(|| {
+                let year = it.period.year();
+                let (number, running_number) = book.next_numbers(it.series.as_ref(), year);
+                (year, number, running_number)
+            });
             Ok(vec![IssueEvent::SignedOff {
                 issue,
                 year,
@@ -394,13 +482,26 @@ pub fn decide(
                 document,
             }])
         }
-        Command::Publish(issue) => {
+        Command::Publish { issue, files } => {
             let it = book.find_live(&issue)?;
-            if it.stage == Stage::Published {
+            if it.stage == Stage::Published && it.files == files {
                 return Ok(vec![]);
             }
             it.require(&issue, &[Stage::SignedOff])?;
-            Ok(vec![IssueEvent::Published { issue }])
+            let signed = it.sign_off.as_ref().map(|it| it.document);
+            if !files.iter().any(|it| Some(it.digest) == signed) {
+                let detail = "文件中没有签发的正文 none of the files is the text that was signed";
+                return Err(Refusal::new(Code::SignedFiguresDiffer, detail));
+            }
+            if files.len() > FILES_MAX || files.windows(2).any(|it| it[0].name >= it[1].name) {
+                let detail = "文件过多、重名或未排序 too many files, or not ascending by name";
+                return Err(Refusal::new(Code::Malformed, detail));
+            }
+            Ok(vec![IssueEvent::Published { issue, files }])
+        }
+        Command::Amend(issue, note) => {
+            book.find_live(&issue)?.require(&issue, &[Stage::SignedOff, Stage::Published])?;
+            Ok(vec![IssueEvent::Amended { issue, note: required(note)? }])
         }
         Command::Void(issue, reason) => {
             let it = book.find(&issue)?;
@@ -428,11 +529,60 @@ fn required(reason: String) -> Result<String, Refusal> {
 }
 
 impl Issue {
+    /// Year, number of the year and running number, once they are allotted; every version has the same.
+    #[must_use]
+    pub fn numbers(&self) -> Option<(i16, u32, u32)> {
+        let first = self.editions.first().map(|it| &it.sign_off);
+        let signed = first.or(self.sign_off.as_ref())?;
+        Some((signed.year, signed.number, signed.running_number))
+    }
+
+    /// Which version the present one is, from 1.
+    #[must_use]
+    pub fn version(&self) -> usize {
+        self.editions.len() + 1
+    }
+
     fn require(&self, id: &ObjectId, stages: &[Stage]) -> Result<(), Refusal> {
         if stages.contains(&self.stage) {
             return Ok(());
         }
         Err(self.wrong_stage(id))
+    }
+
+    /// Who accepted a finding and why, if anybody did.
+    #[must_use]
+    pub fn acceptance_of(&self, finding: &Finding) -> Option<&Acceptance> {
+        self.acceptances.iter().find(|it| it.covers(finding))
+    }
+
+    /// Whether a finding keeps the issue from being submitted and signed.
+    #[must_use]
+    pub fn is_open(&self, finding: &Finding) -> bool {
+        match finding.standing() {
+            Standing::Blocks => true,
+            Standing::NeedsAcceptance => self.acceptance_of(finding).is_none(),
+            Standing::Note => false,
+        }
+    }
+
+    fn require_settled(&self, id: &ObjectId, findings: &[Finding]) -> Result<(), Refusal> {
+        let mut open: Vec<_> = findings.iter().filter(|it| self.is_open(it)).collect();
+        // What cannot be accepted comes first: it costs the most work.
+        open.sort_by_key(|it| it.standing());
+        let Some(first) = open.first() else { return Ok(()) };
+        let named = open.iter().take(NAMED_MAX);
+        let named: Vec<_> =
+            named.map(|it| format!("{} {}（{}）", it.code, it.place, it.text)).collect();
+        let more = if open.len() > NAMED_MAX { " …" } else { "" };
+        let next = match first.standing() {
+            Standing::Blocks => format!("先改正 put it right first: zhoubao issue check {id}"),
+            _ => format!("zhoubao issue accept {id} {} --all --reason …", first.code),
+        };
+        let (count, named) = (open.len(), named.join("；"));
+        let detail =
+            format!("{count} 项检查结果未处理 findings not settled: {named}{more}。{next}");
+        Err(Refusal::new(Code::FindingsOpen, detail))
     }
 
     fn wrong_stage(&self, id: &ObjectId) -> Refusal {
@@ -531,16 +681,16 @@ impl IssueBook {
     #[must_use]
     pub fn next_numbers(&self, series: Option<&ObjectId>, year: i16) -> (u32, u32) {
         let of_series = || self.issues.values().filter(|it| it.series.as_ref() == series);
-        let signed = || of_series().filter_map(|it| it.sign_off.as_ref());
+        let signed = || of_series().filter_map(Issue::numbers);
         // The last numbers before the first event are those of the main series.
         let opening = self.opening.as_ref().filter(|_| series.is_none());
         let number = signed()
-            .filter(|it| it.year == year)
-            .map(|it| it.number)
+            .filter(|(of, ..)| *of == year)
+            .map(|(_, number, _)| number)
             .chain(opening.filter(|it| it.through.year() == year).map(|it| it.last_number))
             .max();
         let running = signed()
-            .map(|it| it.running_number)
+            .map(|(.., running)| running)
             .chain(opening.map(|it| it.last_running_number))
             .max();
         (number.unwrap_or(0).saturating_add(1), running.unwrap_or(0).saturating_add(1))
@@ -549,14 +699,14 @@ impl IssueBook {
     /// The numbers an issue has, or would get if everything before it were signed off in order (拟编号).
     #[must_use]
     pub fn proposed_numbers(&self, issue: &Issue) -> (i16, u32, u32) {
-        if let Some(done) = &issue.sign_off {
-            return (done.year, done.number, done.running_number);
+        if let Some(numbers) = issue.numbers() {
+            return numbers;
         }
         let year = issue.period.year();
         let (number, running) = self.next_numbers(issue.series.as_ref(), year);
         let before = || {
             self.of_series(issue.series.as_ref())
-                .filter(|(_, it)| it.sign_off.is_none() && it.period.last() < issue.period.first())
+                .filter(|(_, it)| it.numbers().is_none() && it.period.last() < issue.period.first())
         };
         let of_year = before().filter(|(_, it)| it.period.year() == year).count();
         let in_all = before().count();
@@ -639,7 +789,11 @@ impl IssueBook {
                     parameters: parameters.clone(),
                     submissions: vec![],
                     freeze: None,
+                    acceptances: vec![],
                     sign_off: None,
+                    files: vec![],
+                    amendment: None,
+                    editions: vec![],
                     drafters: drafter.into_iter().collect(),
                 });
             }
@@ -666,6 +820,18 @@ impl IssueBook {
             IssueEvent::Returned { issue, .. } => {
                 self.change(issue, None, &[Stage::Submitted], |it| it.stage = Stage::Frozen);
             }
+            IssueEvent::WarningAccepted { issue, code, place, finding, reason } => {
+                // Nobody becomes a drafter by it: the leader may accept, and sign.
+                self.change(issue, None, &[Stage::Frozen, Stage::Submitted], |it| {
+                    it.acceptances.push(Acceptance {
+                        code: *code,
+                        place: place.clone(),
+                        finding: *finding,
+                        reason: reason.clone(),
+                        by: drafter.clone(),
+                    });
+                });
+            }
             IssueEvent::SignedOff {
                 issue,
                 year,
@@ -686,8 +852,21 @@ impl IssueBook {
                     by: drafter.clone(),
                 });
             }),
-            IssueEvent::Published { issue } => {
-                self.change(issue, None, &[Stage::SignedOff], |it| it.stage = Stage::Published);
+            IssueEvent::Published { issue, files } => {
+                self.change(issue, None, &[Stage::SignedOff], |it| {
+                    it.stage = Stage::Published;
+                    it.files.clone_from(files);
+                });
+            }
+            IssueEvent::Amended { issue, note } => {
+                self.change(issue, drafter, &[Stage::SignedOff, Stage::Published], |it| {
+                    // The figures stay as they are, unless the editor freezes them anew.
+                    it.stage = Stage::Frozen;
+                    let note = it.amendment.replace(note.clone());
+                    let files = std::mem::take(&mut it.files);
+                    let sign_off = it.sign_off.take();
+                    it.editions.extend(sign_off.map(|sign_off| Edition { sign_off, files, note }));
+                });
             }
             IssueEvent::Voided { issue, .. } => {
                 let live = [

@@ -18,6 +18,7 @@ pub mod code;
 pub mod counting;
 pub mod event;
 pub mod figure;
+pub mod finding;
 pub mod id;
 pub mod issue;
 pub mod reconcile;

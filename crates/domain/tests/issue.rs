@@ -3,15 +3,18 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeMap;
+use std::slice;
 
 use jiff::civil::{Date, date};
 use proptest::prelude::*;
 use zhoubao_domain::calendar::Period;
 use zhoubao_domain::code::Code;
-use zhoubao_domain::event::{IssueEvent, Kind, Right, Setup, Tally, TerminalHead};
+use zhoubao_domain::event::{IssueEvent, IssueFile, Kind, Right, Setup, Tally, TerminalHead};
+use zhoubao_domain::finding::Finding;
 use zhoubao_domain::id::{Digest, ObjectId, UserId};
 use zhoubao_domain::issue::{
-    Command, Issue, IssueBook, LAST_NUMBER_MAX, LAST_RUNNING_NUMBER_MAX, Opening, Stage, decide,
+    Command, Issue, IssueBook, LAST_NUMBER_MAX, LAST_RUNNING_NUMBER_MAX, Opening, SignOff, Stage,
+    decide,
 };
 use zhoubao_domain::registry::Registry;
 
@@ -98,6 +101,17 @@ fn submitted(issue: &str) -> Fact {
     (IssueEvent::Submitted { issue: id(issue) }, EDITOR)
 }
 
+fn accepted(issue: &str, it: &Finding) -> Fact {
+    let event = IssueEvent::WarningAccepted {
+        issue: id(issue),
+        code: it.code,
+        place: it.place.clone(),
+        finding: it.digest,
+        reason: "已核对".into(),
+    };
+    (event, EDITOR)
+}
+
 fn returned(issue: &str) -> Fact {
     (IssueEvent::Returned { issue: id(issue), reason: "错字".into() }, LEADER)
 }
@@ -116,7 +130,21 @@ fn signed(issue: &str, year: i16, number: u32, running_number: u32) -> Fact {
 }
 
 fn published(issue: &str) -> Fact {
-    (IssueEvent::Published { issue: id(issue) }, EDITOR)
+    (IssueEvent::Published { issue: id(issue), files: files() }, EDITOR)
+}
+
+fn amended(issue: &str) -> Fact {
+    (IssueEvent::Amended { issue: id(issue), note: "更正一处".into() }, EDITOR)
+}
+
+/// Files of an issue that was signed as [`signed`] says.
+fn files() -> Vec<IssueFile> {
+    let file = |name: &str, byte| IssueFile { name: name.into(), bytes: 3, digest: digest(byte) };
+    vec![file("2023-01.json", 6), file("2023-01.txt", 9)]
+}
+
+fn publish(issue: &str) -> Command {
+    Command::Publish { issue: id(issue), files: files() }
 }
 
 fn voided(issue: &str) -> Fact {
@@ -169,7 +197,24 @@ fn sign(issue: &str) -> Command {
         issued_on: ISSUED_ON,
         figures: digest(5),
         document: digest(6),
+        findings: vec![],
     }
+}
+
+fn submit(issue: &str) -> Command {
+    Command::Submit { issue: id(issue), findings: vec![] }
+}
+
+fn finding(code: Code, place: &str, text: u8) -> Finding {
+    Finding { code, place: place.into(), text: format!("第{text}版"), digest: digest(text) }
+}
+
+fn own_numbers() -> Finding {
+    finding(Code::UntracedNumber, "稿件 s1", 1)
+}
+
+fn accept(issue: &str, findings: &[Finding], reason: &str) -> Command {
+    Command::Accept { issue: id(issue), findings: findings.to_vec(), reason: reason.into() }
 }
 
 fn return_(issue: &str) -> Command {
@@ -239,15 +284,17 @@ fn every_command_in_every_stage() {
         ("freeze the same",        ["no",   "yes", "-",   "-",      "-",     "-",   "-",      "no"]),
         ("freeze anew",            ["no",   "yes", "yes", "no",     "yes",   "no",  "no",     "no"]),
         ("submit",                 ["no",   "no",  "yes", "-",      "yes",   "no",  "no",     "no"]),
+        ("accept",                 ["no",   "no",  "yes", "yes",    "yes",   "no",  "no",     "no"]),
         ("return",                 ["no",   "no",  "no",  "yes",    "no",    "no",  "no",     "no"]),
         ("sign",                   ["no",   "no",  "no",  "yes",    "no",    "-",   "-",      "no"]),
         ("sign another text",      ["no",   "no",  "no",  "yes",    "no",    "no",  "no",     "no"]),
         ("publish",                ["no",   "no",  "no",  "no",     "no",    "yes", "-",      "no"]),
+        ("amend",                  ["no",   "no",  "no",  "no",     "no",    "yes", "yes",    "no"]),
         ("void",                   ["no",   "yes", "yes", "yes",    "yes",   "yes", "yes",    "-"]),
     ];
     let other_text = || match sign("a") {
-        Command::SignOff { issue, issued_on, figures, .. } => {
-            Command::SignOff { issue, issued_on, figures, document: digest(7) }
+        Command::SignOff { issue, issued_on, figures, findings, .. } => {
+            Command::SignOff { issue, issued_on, figures, document: digest(7), findings }
         }
         _ => unreachable!(),
     };
@@ -266,11 +313,16 @@ fn every_command_in_every_stage() {
             "adopt at another place" => (adopt("a", "s1", 2), EDITOR, adopted("a", "s1", 2)),
             "freeze the same" => (freeze("a", 10), EDITOR, frozen("a", 10)),
             "freeze anew" => (freeze("a", 20), EDITOR, frozen("a", 20)),
-            "submit" => (Command::Submit(id("a")), EDITOR, submitted("a")),
+            "submit" => (submit("a"), EDITOR, submitted("a")),
+            "accept" => {
+                let it = own_numbers();
+                (accept("a", slice::from_ref(&it), "已核对"), EDITOR, accepted("a", &it))
+            }
             "return" => (return_("a"), LEADER, returned("a")),
             "sign" => (sign("a"), LEADER, signed("a", 2023, 1, 1)),
             "sign another text" => (other_text(), LEADER, signed("a", 2023, 1, 1)),
-            "publish" => (Command::Publish(id("a")), EDITOR, published("a")),
+            "publish" => (publish("a"), EDITOR, published("a")),
+            "amend" => (Command::Amend(id("a"), "更正一处".into()), EDITOR, amended("a")),
             _ => (void("a"), LEADER, voided("a")),
         };
         let mut event = event;
@@ -292,6 +344,69 @@ fn every_command_in_every_stage() {
 }
 
 #[test]
+fn a_new_version_keeps_the_numbers_and_the_version_before() {
+    let given = [
+        opened("a", week(0)),
+        frozen("a", 10),
+        submitted("a"),
+        signed("a", 2023, 1, 1),
+        published("a"),
+        opened("b", week(1)),
+        frozen("b", 20),
+        submitted("b"),
+        amended("a"),
+    ];
+    let now = book(&given);
+    assert_eq!(now.issues[&id("a")].version(), 2);
+    assert_eq!(now.issues[&id("a")].editions[0].files, files());
+    assert_eq!(now.proposed_numbers(&now.issues[&id("a")]), (2023, 1, 1));
+    // It neither holds up the next issue nor gives its number away, and its figures stay what that one carries.
+    check(&given, (sign("b"), LEADER), Ok(&[signed("b", 2023, 2, 2)]));
+    check(&given, (freeze("a", 30), EDITOR), Err(Code::IssueOrder));
+    check(&given, (adopt("a", "s2", 1), EDITOR), Ok(&[adopted("a", "s2", 1)]));
+    let submitted = joined(&[&given, &[submitted("a")]]);
+    check(&submitted, (sign("a"), LEADER), Ok(&[signed("a", 2023, 1, 1)]));
+    // Whoever began it drafted it.
+    check(&submitted, (sign("a"), BOTH), Ok(&[signed("a", 2023, 1, 1)]));
+    let by_both = (IssueEvent::Amended { issue: id("a"), note: "x".into() }, BOTH);
+    let submitted = joined(&[&given[..8], &[by_both, submitted[9].clone()]]);
+    check(&submitted, (sign("a"), BOTH), Err(Code::FourEyes));
+}
+
+#[test]
+fn a_note_for_the_readers_is_required_of_a_new_version() {
+    let given = [
+        opened("a", week(0)),
+        frozen("a", 10),
+        submitted("a"),
+        signed("a", 2023, 1, 1),
+        published("a"),
+    ];
+    let amend = Command::Amend(id("a"), " ".into());
+    check(&given, (amend, EDITOR), Err(Code::NoReason));
+}
+
+#[test]
+fn what_is_published_holds_the_text_that_was_signed() {
+    let given = [opened("a", week(0)), frozen("a", 10), submitted("a"), signed("a", 2023, 1, 1)];
+    let publish = |files| Command::Publish { issue: id("a"), files };
+    let only = |at: usize| vec![files()[at].clone()];
+    check(&given, (publish(vec![]), EDITOR), Err(Code::SignedFiguresDiffer));
+    check(&given, (publish(only(1)), EDITOR), Err(Code::SignedFiguresDiffer));
+    let mut unsorted = files();
+    unsorted.reverse();
+    check(&given, (publish(unsorted), EDITOR), Err(Code::Malformed));
+    let twice = publish([only(0), only(0)].concat());
+    check(&given, (twice, EDITOR), Err(Code::Malformed));
+    // A machine does it: it needs nobody's right.
+    let decided = decide(&book(&given), &registry(), publish(files()), None);
+    assert_eq!(decided, Ok(vec![published("a").0]));
+    // Other files than those that are out.
+    let out = joined(&[&given, &[published("a")]]);
+    check(&out, (publish(only(0)), EDITOR), Err(Code::IssueState));
+}
+
+#[test]
 fn each_command_needs_its_right() {
     let given = [opened("a", week(0)), frozen("a", 1)];
     let commands = [
@@ -300,10 +415,10 @@ fn each_command_needs_its_right() {
         (Command::SetPeriod(id("a"), week(2)), Right::Edit),
         (adopt("a", "s1", 1), Right::Edit),
         (freeze("a", 2), Right::Edit),
-        (Command::Submit(id("a")), Right::Edit),
+        (submit("a"), Right::Edit),
         (return_("a"), Right::Sign),
         (sign("a"), Right::Sign),
-        (Command::Publish(id("a")), Right::Edit),
+        (Command::Amend(id("a"), "更正".into()), Right::Edit),
         (void("a"), Right::Sign),
     ];
     for (command, right) in commands {
@@ -577,11 +692,132 @@ fn an_issue_is_not_dated_before_its_period_ends() {
         issued_on,
         figures: digest(5),
         document: digest(6),
+        findings: vec![],
     };
     let given = ready("a", 0);
     check(&given, (dated(week(0).last().yesterday().unwrap()), LEADER), Err(Code::OutOfRange));
     let decided = decide(&book(&given), &registry(), dated(week(0).last()), Some(&user(LEADER)));
     assert_eq!(decided.unwrap().len(), 1);
+}
+
+// What the checks found.
+
+#[test]
+fn what_the_checks_found_is_settled_before_an_issue_goes_on() {
+    let blocks = finding(Code::EmptySection, "动态", 2);
+    let numbers = own_numbers();
+    let round = finding(Code::NoInspection, "巡查", 3);
+    let rate = finding(Code::ImportedRate, "指标", 4);
+    let frozen = [opened("a", week(0)), frozen("a", 10)];
+    let with = |findings: &[&Finding]| -> Vec<Command> {
+        let findings: Vec<_> = findings.iter().map(|it| (*it).clone()).collect();
+        let sign = match sign("a") {
+            Command::SignOff { issue, issued_on, figures, document, .. } => {
+                let findings = findings.clone();
+                Command::SignOff { issue, issued_on, figures, document, findings }
+            }
+            _ => unreachable!(),
+        };
+        vec![Command::Submit { issue: id("a"), findings }, sign]
+    };
+    // What is found, what of it was accepted, and whether the issue may go on.
+    for (found, known, goes_on) in [
+        (vec![], vec![], true),
+        (vec![&rate], vec![], true),
+        (vec![&numbers], vec![], false),
+        (vec![&numbers, &rate], vec![&numbers], true),
+        (vec![&numbers, &round], vec![&numbers], false),
+        (vec![&numbers, &round], vec![&round, &numbers], true),
+        (vec![&blocks], vec![], false),
+        // Nobody can accept it, not even in a journal that says so.
+        (vec![&blocks], vec![&blocks], false),
+        (vec![], vec![&numbers], true),
+    ] {
+        let known: Vec<_> = known.into_iter().map(|it| accepted("a", it)).collect();
+        let [submit, sign] = with(&found).try_into().unwrap();
+        let given = joined(&[&frozen, &known]);
+        let submitted = [submitted("a")];
+        let then = if goes_on { Ok(&submitted[..]) } else { Err(Code::FindingsOpen) };
+        check(&given, (submit, EDITOR), then);
+        let given = joined(&[&frozen, &submitted, &known]);
+        let signed = [signed("a", 2023, 1, 1)];
+        let then = if goes_on { Ok(&signed[..]) } else { Err(Code::FindingsOpen) };
+        check(&given, (sign, LEADER), then);
+    }
+}
+
+#[test]
+fn a_changed_finding_and_one_elsewhere_are_accepted_anew() {
+    let numbers = own_numbers();
+    let given = [opened("a", week(0)), frozen("a", 10), accepted("a", &numbers)];
+    let changed = Finding { digest: digest(9), ..numbers.clone() };
+    let elsewhere = Finding { place: "稿件 s2".into(), ..numbers.clone() };
+    let other = Finding { code: Code::TypedNumberDiffers, ..numbers.clone() };
+    for it in [changed, elsewhere, other] {
+        let submit =
+            Command::Submit { issue: id("a"), findings: vec![numbers.clone(), it.clone()] };
+        check(&given, (submit, EDITOR), Err(Code::FindingsOpen));
+        let then = [accepted("a", &it)];
+        check(&given, (accept("a", &[numbers.clone(), it], "已核对"), EDITOR), Ok(&then));
+    }
+}
+
+#[test]
+fn a_named_person_accepts_with_a_reason_what_can_be_accepted() {
+    let numbers = own_numbers();
+    let given = [opened("a", week(0)), frozen("a", 10)];
+    let all = |reason| accept("a", &[numbers.clone(), numbers.clone()], reason);
+    let once = [accepted("a", &numbers)];
+    check(&given, (all("已核对"), EDITOR), Ok(&once));
+    check(&given, (all("已核对"), LEADER), Ok(&once));
+    check(&given, (all("已核对"), CLERK), Err(Code::NoRight));
+    for blank in ["", " \n　"] {
+        check(&given, (all(blank), EDITOR), Err(Code::NoReason));
+    }
+    check(&joined(&[&given, &once]), (all("又核"), LEADER), Ok(&[]));
+    for code in [Code::EmptySection, Code::ImportedRate] {
+        let it = finding(code, "动态", 2);
+        check(&given, (accept("a", &[it], "已核对"), EDITOR), Err(Code::FindingsOpen));
+    }
+    // In a hall that knows nobody everybody may do everything, but not without a name.
+    let decided = decide(&book(&given), &Registry::default(), all("已核对"), None);
+    assert_eq!(decided.unwrap_err().code, Code::NoRight);
+}
+
+#[test]
+fn who_accepts_does_not_become_a_drafter() {
+    let numbers = own_numbers();
+    let mut book = book(&ready("a", 0));
+    for event in decide(
+        &book,
+        &registry(),
+        accept("a", slice::from_ref(&numbers), "已核对"),
+        Some(&user(LEADER)),
+    )
+    .unwrap()
+    {
+        book.evolve(&event, Some(&user(LEADER)));
+    }
+    let acceptance = book.issues[&id("a")].acceptance_of(&numbers).unwrap();
+    assert_eq!(acceptance.by, Some(user(LEADER)));
+    assert!(decide(&book, &registry(), sign("a"), Some(&user(LEADER))).is_ok());
+}
+
+#[test]
+fn a_refusal_names_the_worst_first_and_the_command_that_goes_on() {
+    let given = [opened("a", week(0)), frozen("a", 10)];
+    let told = |findings: Vec<Finding>| {
+        let submit = Command::Submit { issue: id("a"), findings };
+        decide(&book(&given), &registry(), submit, Some(&user(EDITOR))).unwrap_err().detail
+    };
+    let numbers = own_numbers();
+    let detail = told(vec![numbers.clone()]);
+    assert!(detail.contains("W.310 稿件 s1（第1版）"), "{detail}");
+    assert!(detail.contains("zhoubao issue accept a W.310 --all --reason"), "{detail}");
+    let many = (1..=5).map(|it| finding(Code::UntracedNumber, "稿件 s1", it));
+    let detail = told(many.chain([finding(Code::EmptySection, "动态", 9)]).collect());
+    assert!(detail.starts_with("6 项检查结果未处理 findings not settled: E.301 动态"), "{detail}");
+    assert!(detail.contains("zhoubao issue check a") && !detail.contains("第3版"), "{detail}");
 }
 
 // Numbers.
@@ -740,7 +976,7 @@ proptest! {
                 0 if main => open(&name, week(k)),
                 0 => open_in("monthly", &name, week(k)),
                 1 => freeze(&name, u64::from(k) + 1),
-                2 => Command::Submit(id(&name)),
+                2 => submit(&name),
                 3 => sign(&name),
                 _ => void(&name),
             };
@@ -853,10 +1089,12 @@ fn any_command() -> impl Strategy<Value = Command> {
             order
         )),
         (any_issue(), 0_u64..40).prop_map(|(issue, cut)| freeze(issue, cut)),
-        any_issue().prop_map(|issue| Command::Submit(id(issue))),
+        any_issue().prop_map(submit),
         (any_issue(), "|改").prop_map(|(issue, why)| Command::Return(id(issue), why)),
         any_issue().prop_map(sign),
-        any_issue().prop_map(|issue| Command::Publish(id(issue))),
+        any_issue().prop_map(publish),
+        (any_issue(), "|改").prop_map(|(issue, why)| Command::Amend(id(issue), why)),
+        (any_issue(), "|核").prop_map(|(issue, why)| accept(issue, &[own_numbers()], &why)),
         (any_issue(), "|错").prop_map(|(issue, why)| Command::Void(id(issue), why)),
     ]
 }
@@ -887,17 +1125,28 @@ fn next_step(
     match book.issues.get(&id(issue)).map(|it| it.stage) {
         None => (open(issue, period), EDITOR),
         Some(Stage::Open) => (freeze(issue, cut), EDITOR),
-        Some(Stage::Frozen) => (Command::Submit(id(issue)), SECOND_EDITOR),
+        Some(Stage::Frozen) => (submit(issue), SECOND_EDITOR),
         Some(Stage::Submitted) => (sign(issue), LEADER),
-        Some(Stage::SignedOff | Stage::Published | Stage::Voided) => {
-            (Command::Publish(id(issue)), EDITOR)
-        }
+        Some(Stage::SignedOff | Stage::Published | Stage::Voided) => (publish(issue), EDITOR),
     }
 }
 
 /// What a signed issue may never lose.
 fn essence(it: &Issue) -> impl PartialEq + std::fmt::Debug + use<> {
-    (it.period, it.freeze.clone(), it.submissions.clone(), it.sign_off.clone(), it.drafters.clone())
+    (
+        it.period,
+        it.freeze.clone(),
+        it.submissions.clone(),
+        it.sign_off.clone(),
+        it.drafters.clone(),
+        it.acceptances.clone(),
+    )
+}
+
+/// Every sign-off of an issue, in order: a new version takes nothing from the ones before.
+fn sign_offs(it: &Issue) -> Vec<SignOff> {
+    let before = it.editions.iter().map(|it| it.sign_off.clone());
+    before.chain(it.sign_off.clone()).collect()
 }
 
 fn check_book(book: &IssueBook) -> Result<(), TestCaseError> {
@@ -930,7 +1179,8 @@ fn check_book(book: &IssueBook) -> Result<(), TestCaseError> {
                 prop_assert!(!it.drafters.is_empty());
                 prop_assert!(it.freeze.is_some());
             }
-            None => unsigned = true,
+            // A new version of a numbered issue holds up nobody.
+            None => unsigned |= it.numbers().is_none(),
         }
         if let Some(opening) = &book.opening {
             prop_assert!(it.period.first() > opening.through);
@@ -953,12 +1203,7 @@ fn check_numbers(book: &IssueBook, allotted: &[(i16, u32, u32)]) -> Result<(), T
         running += 1;
         prop_assert_eq!((*number, *running_number), (*last, running));
     }
-    let mut kept: Vec<_> = book
-        .issues
-        .values()
-        .filter_map(|it| it.sign_off.as_ref())
-        .map(|it| (it.year, it.number, it.running_number))
-        .collect();
+    let mut kept: Vec<_> = book.issues.values().filter_map(Issue::numbers).collect();
     kept.sort_by_key(|it| it.2);
     prop_assert_eq!(&kept[..], allotted, "every number stays visible");
     Ok(())
@@ -985,17 +1230,24 @@ fn run(steps: Vec<Step>) -> Result<usize, TestCaseError> {
             if let IssueEvent::SignedOff { issue, year, number, running_number, .. } = event {
                 let numbers = (*year, *number, *running_number);
                 prop_assert_eq!(book.proposed_numbers(&book.issues[issue]), numbers);
-                allotted.push(numbers);
+                // A new version has the numbers of the first.
+                if book.issues[issue].editions.is_empty() {
+                    allotted.push(numbers);
+                }
             }
             book.evolve(event, actor.as_ref());
         }
         prop_assert_eq!(events.is_empty(), book == before, "an event changes something");
-        for (id, it) in before.issues.iter().filter(|(_, it)| it.sign_off.is_some()) {
-            prop_assert_eq!(essence(it), essence(&book.issues[id]));
+        for (id, it) in &before.issues {
+            let now = &book.issues[id];
+            prop_assert!(sign_offs(now).starts_with(&sign_offs(it)), "nothing signed is lost");
+            if it.sign_off.is_some() && it.editions.len() == now.editions.len() {
+                prop_assert_eq!(essence(it), essence(now));
+            }
         }
         check_book(&book)?;
         check_numbers(&book, &allotted)?;
-        if !matches!(command, Command::Return(..)) {
+        if !matches!(command, Command::Return(..) | Command::Amend(..)) {
             let again = decide(&book, &registry, command, actor.as_ref());
             prop_assert_eq!(again, Ok(vec![]), "sent again");
         }
@@ -1049,6 +1301,7 @@ fn any_event() -> impl Strategy<Value = IssueEvent> {
         (any_issue(), any::<i16>(), number(), number())
             .prop_map(|(issue, year, number, running)| signed(issue, year, number, running).0),
         any_issue().prop_map(|issue| published(issue).0),
+        any_issue().prop_map(|issue| amended(issue).0),
         any_issue().prop_map(|issue| voided(issue).0),
     ]
 }
@@ -1068,7 +1321,8 @@ proptest! {
             book.evolve(&event, actor.map(user).as_ref());
             for (id, it) in &before.issues {
                 let now = &book.issues[id];
-                if it.sign_off.is_some() {
+                prop_assert!(sign_offs(now).starts_with(&sign_offs(it)));
+                if it.sign_off.is_some() && it.editions.len() == now.editions.len() {
                     prop_assert_eq!(essence(it), essence(now));
                     prop_assert!(it.stage <= now.stage);
                 }

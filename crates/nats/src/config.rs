@@ -9,6 +9,7 @@ use std::str::FromStr;
 use nkeys::{KeyPair, KeyPairType};
 use zhoubao_domain::id::{HallCode, Stream, Subject, TerminalId};
 
+use crate::blobs::{bucket_name, bucket_stream};
 use crate::stream::{
     head_subject, inbox, receipt_request, receipt_subject, receipts_name, stream_name,
 };
@@ -179,14 +180,14 @@ impl Rights {
                 let lines =
                     ["authorization.*", "desk.>", "issues", "setup.>", "quarantine", "audit"];
                 let lines = lines.map(|it| format!("hall.{hall}.{it}"));
-                reading(hall).into_iter().chain(lines).collect()
+                reading(hall).into_iter().chain(lines).chain(files(hall)).collect()
             }
             Service::BreakGlass => {
                 let receipts = receipts_name(hall);
                 let mut publish = reading(hall);
                 publish.push(format!("hall.{hall}.>"));
                 publish.push(format!("$JS.API.STREAM.INFO.{receipts}"));
-                for stream in [stream_name(hall), receipts] {
+                for stream in [stream_name(hall), receipts, bucket_stream(hall)] {
                     publish.push(format!("$JS.API.STREAM.CREATE.{stream}"));
                     publish.push(format!("$JS.API.STREAM.UPDATE.{stream}"));
                 }
@@ -222,6 +223,18 @@ fn reading(hall: &HallCode) -> Vec<String> {
         format!("CONSUMER.DELETE.{stream}.*"),
     ]
     .map(|it| format!("$JS.API.{it}"))
+    .into()
+}
+
+/// What whoever keeps files asks the server: their chunks and names, and never to remove one.
+fn files(hall: &HallCode) -> Vec<String> {
+    let (bucket, stream) = (bucket_name(hall), bucket_stream(hall));
+    [
+        format!("$O.{bucket}.>"),
+        format!("$JS.API.STREAM.INFO.{stream}"),
+        format!("$JS.API.DIRECT.GET.{stream}"),
+        format!("$JS.API.DIRECT.GET.{stream}.$O.{bucket}.M.>"),
+    ]
     .into()
 }
 

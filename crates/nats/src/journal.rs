@@ -16,6 +16,7 @@ use zhoubao_domain::code::Code;
 use zhoubao_domain::id::{HallCode, Subject};
 
 use crate::append;
+use crate::blobs;
 use crate::check::{Finding, Severity, check_excess, check_rights, check_servers};
 use crate::connection::{ANSWER_WAIT, CHECK_WAIT, Connection, Options};
 use crate::cursor::{Cuts, NatsCursor};
@@ -243,6 +244,7 @@ impl NatsJournal {
         let subject = format!("STREAM.CREATE.{}", stream_name(&options.hall));
         // The receipts first: where the hall's stream is, they have one.
         receipts::make(&connection, &options.hall, options.replicas).await?;
+        blobs::make(&connection, &options.hall, options.replicas).await?;
         connection.api::<Value>(&subject, &config, CREATE_WAIT).await.map(drop)
     }
 

@@ -22,6 +22,7 @@
 //! safe stream, [`config`] who may do what.
 
 mod append;
+pub mod blobs;
 pub mod check;
 pub mod config;
 pub mod connection;
@@ -36,6 +37,7 @@ pub mod restore;
 pub mod stream;
 pub mod watch;
 
+pub use blobs::NatsBlobs;
 pub use check::{Finding, Severity};
 pub use connection::{Identity, Options, Tls};
 pub use fault::Fault;

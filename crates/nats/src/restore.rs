@@ -23,6 +23,7 @@ use zhoubao_domain::code::Code;
 use zhoubao_domain::id::Digest;
 
 use crate::append::{Outgoing, Pace, batch, single};
+use crate::blobs;
 use crate::check::{Severity, check_servers};
 use crate::connection::{CHECK_WAIT, Connection, Options};
 use crate::fault::Fault;
@@ -139,8 +140,11 @@ impl RestoredStream {
             Ok(_) => None,
             Err(Fault::Refused { code: NO_STREAM, .. }) => {
                 receipts::make(&connection, hall, options.replicas).await?;
+                blobs::make(&connection, hall, options.replicas).await?;
                 let mut config = settings(hall, options.replicas, &stream);
                 config.subjects = vec![format!("restoring.{hall}.>")];
+                // What was announced once is not announced again.
+                config.republish = None;
                 config.subject_transform = Some(SubjectTransform {
                     source: format!("restoring.{hall}.>"),
                     destination: format!("hall.{hall}.>"),

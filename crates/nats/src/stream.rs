@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use async_nats::jetstream::stream::{
-    Compression, Config, DiscardPolicy, RetentionPolicy, StorageType,
+    Compression, Config, DiscardPolicy, Republish, RetentionPolicy, StorageType,
 };
 use serde_json::Value;
 use zhoubao_application::journal::{Incarnation, MESSAGE_BYTES_MAX};
-use zhoubao_domain::id::{HallCode, Subject, TerminalId};
+use zhoubao_domain::id::{HallCode, Stream, Subject, TerminalId};
 
 use crate::check::{Finding, Severity};
 
@@ -85,6 +85,12 @@ pub(crate) fn head_subject(line: &Subject) -> String {
     format!("$JS.API.DIRECT.GET.{}.{line}", stream_name(&line.hall))
 }
 
+/// Where every step in the life of the hall's issues is announced.
+#[must_use]
+pub fn live_issue(hall: &HallCode) -> String {
+    format!("live.{hall}.issue")
+}
+
 /// First part of the subjects for the answers to one user.
 #[must_use]
 pub fn inbox(user: &str) -> String {
@@ -116,6 +122,13 @@ pub(crate) fn settings(hall: &HallCode, replicas: usize, options: &StreamOptions
         allow_direct: true,
         mirror_direct: false,
         compression: Some(Compression::None),
+        // The server repeats each step of an issue when it is stored: no program can forget to announce one, or do it
+        // twice.
+        republish: Some(Republish {
+            source: Subject::new(hall.clone(), Stream::Issues).to_string(),
+            destination: live_issue(hall),
+            headers_only: false,
+        }),
         metadata: [(INCARNATION_KEY.to_owned(), options.incarnation.0.clone())].into(),
         ..Config::default()
     }
@@ -132,14 +145,19 @@ pub(crate) fn compare(hall: &HallCode, replicas: usize, found: &Value) -> Vec<Fi
     for (field, value) in wanted {
         let is = found.get(field).unwrap_or(&Value::Null);
         if !matches!(field.as_str(), "max_bytes" | "metadata") && !same(is, value) {
+            // One that was made before there were announcements keeps everything.
+            let severity = match field.as_str() {
+                "republish" if empty(is) => Severity::Warning,
+                _ => Severity::Unsafe,
+            };
             findings.push(Finding::new(
-                Severity::Unsafe,
+                severity,
                 format!("stream {name} has `{field}: {is}`"),
                 Some(format!("{field}: {value}")),
             ));
         }
     }
-    // Fields that a hall's stream does not set, among them `mirror`, `sources`, `republish`, `sealed`, `no_ack` and
+    // Fields that a hall's stream does not set, among them `mirror`, `sources`, `sealed`, `no_ack` and
     // `persist_mode`: each changes what is stored or when it is acknowledged.
     for (field, value) in found.iter().filter(|(field, _)| !wanted.contains_key(*field)) {
         if !empty(value) && !HARMLESS.contains(&field.as_str()) {
@@ -162,7 +180,16 @@ pub(crate) fn compare(hall: &HallCode, replicas: usize, found: &Value) -> Vec<Fi
 
 /// The server leaves out what is false, zero or empty.
 fn same(found: &Value, wanted: &Value) -> bool {
-    found == wanted || (empty(found) && empty(wanted))
+    match (found, wanted) {
+        (Value::Object(found), Value::Object(wanted)) => {
+            let none = &Value::Null;
+            found
+                .keys()
+                .chain(wanted.keys())
+                .all(|it| same(found.get(it).unwrap_or(none), wanted.get(it).unwrap_or(none)))
+        }
+        _ => found == wanted || (empty(found) && empty(wanted)),
+    }
 }
 
 fn empty(value: &Value) -> bool {

@@ -5,9 +5,8 @@
 //! is from the one before, so that lines break as they do in the PDF and everything can be searched and copied.
 
 use std::fmt::{self, Write as _};
-use std::io::{Cursor, Write as _};
 
-use zip::write::{SimpleFileOptions, ZipWriter};
+use zhoubao_composer::package::{Escaped, Package};
 
 use crate::page::{Glyph, HEIGHT_UM, Page, Pages, Rule, Run, WIDTH_UM};
 use crate::subset::Subset;
@@ -45,16 +44,17 @@ pub fn export(pages: &Pages) -> Result<Vec<u8>, PagesError> {
         let _ = write_page(&mut content, page, &fonts, &mut ids);
         contents.push((format!("Doc_0/{path}"), content));
     }
-    package.xml("OFD.xml", &entry(pages))?;
-    package.xml("Doc_0/Document.xml", &document(&list, &ids))?;
-    package.xml("Doc_0/PublicRes.xml", &resources(&fonts))?;
+    package.xml("OFD.xml", &entry(pages)).map_err(too_large)?;
+    package.xml("Doc_0/Document.xml", &document(&list, &ids)).map_err(too_large)?;
+    package.xml("Doc_0/PublicRes.xml", &resources(&fonts)).map_err(too_large)?;
     for (path, content) in &contents {
-        package.xml(path, content)?;
+        package.xml(path, content).map_err(too_large)?;
     }
     for font in fonts.iter().flatten() {
-        package.file(&format!("Doc_0/Res/{}", font.file()), &font.subset.bytes)?;
+        let path = format!("Doc_0/Res/{}", font.file());
+        package.file(&path, &font.subset.bytes).map_err(too_large)?;
     }
-    package.end()
+    package.end().map_err(too_large)
 }
 
 /// Numbers of the objects of a document, each once.
@@ -75,24 +75,6 @@ struct Font {
 impl Font {
     fn file(&self) -> String {
         format!("font_{}.{}", self.id, if self.subset.is_cff { "otf" } else { "ttf" })
-    }
-}
-
-/// Text with everything escaped that means something in XML.
-struct Escaped<'a>(&'a str);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
-            match c {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                c => f.write_char(c)?,
-            }
-        }
-        Ok(())
     }
 }
 
@@ -262,33 +244,6 @@ fn write_rule(xml: &mut String, rule: &Rule, id: u32) -> fmt::Result {
     )
 }
 
-/// The zip, the same bytes for the same files: all of them are of 1 January 1980.
-struct Package(ZipWriter<Cursor<Vec<u8>>>);
-
-impl Package {
-    fn new() -> Self {
-        Self(ZipWriter::new(Cursor::new(vec![])))
-    }
-
-    fn xml(&mut self, path: &str, content: &str) -> Result<(), PagesError> {
-        let text = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{content}");
-        self.file(path, text.as_bytes())
-    }
-
-    fn file(&mut self, path: &str, bytes: &[u8]) -> Result<(), PagesError> {
-        let options = SimpleFileOptions::default()
-            .compression_method(zip::CompressionMethod::Deflated)
-            .last_modified_time(zip::DateTime::default());
-        self.0.start_file(path, options).map_err(too_large)?;
-        self.0.write_all(bytes).map_err(too_large)
-    }
-
-    fn end(self) -> Result<Vec<u8>, PagesError> {
-        Ok(self.0.finish().map_err(too_large)?.into_inner())
-    }
-}
-
-/// Memory does not fail to be written; a zip ends at 4 GB.
 fn too_large(error: impl fmt::Display) -> PagesError {
-    PagesError::Refused { reason: format!("the package cannot be written: {error}") }
+    PagesError::Refused { reason: error.to_string() }
 }

@@ -14,7 +14,7 @@ use typst::visualize::{FixedStroke, Geometry, Paint, Shape};
 use typst::{Library, LibraryExt as _, World};
 use typst_layout::PagedDocument;
 use typst_pdf::{PdfOptions, PdfStandard, PdfStandards};
-use zhoubao_composer::document::{BlockKind, Document, Inline, Metadata, Table, TreeRoot};
+use zhoubao_composer::document::{BlockKind, Document, Inline, Table, TreeRoot};
 
 use crate::fonts::{Face, Fonts, LoadError, Role};
 use crate::glyphs::{self, Missing};
@@ -246,7 +246,7 @@ fn input(document: &Document, texts: &[String]) -> Value {
             .then(|| json!({ "text": text, "marker": marker }))
     });
     json!({
-        "notice": notice(&document.metadata),
+        "notice": document.metadata.notice(),
         "root": document.metadata.tree.as_ref().map(TreeRoot::line),
         "name": of(BlockKind::Title).concat(),
         "number": of(BlockKind::IssueNumber).concat(),
@@ -276,14 +276,6 @@ fn table(table: &Table) -> Value {
         "width": table.width(),
         "rows": rows.collect::<Vec<_>>(),
     })
-}
-
-/// What is printed at the head of every page of an issue that is not to be taken for a published one.
-fn notice(metadata: &Metadata) -> Option<String> {
-    let training = metadata.training.then_some("培训，非正式文件");
-    let draft = metadata.proposed.then_some("未签发稿，期号为拟编号");
-    let notices: Vec<_> = training.into_iter().chain(draft).collect();
-    (!notices.is_empty()).then(|| notices.join("　"))
 }
 
 fn refused(errors: impl IntoIterator<Item = SourceDiagnostic>) -> PagesError {

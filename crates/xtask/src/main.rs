@@ -25,7 +25,7 @@ Set-up, demo and test runs.
 
 Usage: cargo xtask <command>
 
-  setup [nats|postgres|fonts|poppler]
+  setup [nats|postgres|fonts|poppler|libreoffice]
                          find or install what tests and demo need
   demo [arguments…]      run the demo; the arguments are those of `zhoubao demo`
   test [--fast]          everything that CI checks; --fast runs the tests only
@@ -56,6 +56,7 @@ fn dispatch(words: &[&str]) -> Result<()> {
         ["setup", "postgres"] => setup::postgres().map(drop),
         ["setup", "fonts"] => setup::fonts(),
         ["setup", "poppler"] => setup::poppler(),
+        ["setup", "libreoffice"] => setup::libreoffice(),
         ["demo", arguments @ ..] => demo::run(arguments),
         ["test"] => test::all(),
         ["test", "--fast"] => test::fast(),

@@ -42,7 +42,8 @@ pub(crate) fn all() -> Result<()> {
     nats()?;
     postgres()?;
     fonts()?;
-    poppler()
+    poppler()?;
+    libreoffice()
 }
 
 /// Finds or installs the fonts of the pages. In the folder that `ZHOUBAO_FONTS` names, nothing is installed.
@@ -105,6 +106,21 @@ pub(crate) fn poppler() -> Result<()> {
         Ok(())
     } else {
         Err(format!("the package `poppler-utils` brought no {}", POPPLER.join(", ")))
+    }
+}
+
+/// Finds or installs LibreOffice, which opens the Word files in tests. It has no windows and needs none.
+pub(crate) fn libreoffice() -> Result<()> {
+    let is_there = || output(Command::new("soffice").arg("--version")).is_ok();
+    if is_there() {
+        say("soffice is there");
+        return Ok(());
+    }
+    apt_install(&["libreoffice-writer-nogui"])?;
+    if is_there() {
+        Ok(())
+    } else {
+        Err("the package `libreoffice-writer-nogui` brought no soffice".to_owned())
     }
 }
 

@@ -126,8 +126,10 @@ pub enum Command {
         zhoubao terminal status w01\n  zhoubao terminal export w01 --after 4650\n\n\
         一行一个 CloudEvent，编号由本机给出 one CloudEvent in JSON a line, without a number: the ledger numbers")]
     Terminal(TerminalArgs),
-    /// 编一期 composes an issue from what is recorded
-    #[command(after_help = "例 examples:\n  zhoubao compose 2023-05\n  \
+    /// 编一期 composes an issue from what is recorded; without an issue, publishes what was signed off as it comes
+    #[command(after_help = "例 examples:\n  \
+        zhoubao compose                       the composer: publishes what is signed off, until it is stopped\n  \
+        zhoubao compose --once                publishes what is signed off now\n  zhoubao compose 2023-05\n  \
         zhoubao compose 2023-05 --format pdf > 2023-05.pdf\n  \
         zhoubao compose 2023-w06 --format all --out issue/\n  \
         zhoubao compose 2023-05 --template data/templates/hotline.toml")]
@@ -849,6 +851,8 @@ pub enum Format {
     Json,
     /// The figures.
     Csv,
+    /// A Word file.
+    Docx,
     /// The printed page, PDF/A.
     Pdf,
     /// The same page, GB/T 33190.
@@ -886,8 +890,14 @@ pub struct ImportArgs {
 /// Arguments of `compose`.
 #[derive(Debug, Clone, Args)]
 pub struct ComposeArgs {
-    /// 期 the issue: its id, year and number such as 2023-05, or with its series monthly/2023-02
-    pub issue: String,
+    /// 期 the issue: its id, year and number such as 2023-05, or with its series monthly/2023-02; none: the composer
+    pub issue: Option<String>,
+    /// 只此一次 ends when what is signed off now is published
+    #[arg(long, conflicts_with = "issue")]
+    pub once: bool,
+    /// 版次 a version that was signed off, from 1, as it was signed
+    #[arg(long, value_name = "NUMBER", requires = "issue", conflicts_with = "template")]
+    pub edition: Option<usize>,
     /// 试用模板 tries a template file on the issue's figures, as a draft
     #[arg(long, value_name = "FILE")]
     pub template: Option<PathBuf>,
@@ -1094,6 +1104,39 @@ pub enum IssueAction {
         #[command(flatten)]
         decide: DecideArgs,
     },
+    /// 检查 lists what the checks find, and who accepted it
+    #[command(
+        after_help = "例 example:\n  zhoubao issue check 2023-w06\n\n以 E. 开头的须改正（退出码 4），以 W. 开头的须由具名人员说明原因后确认。\n\
+        What begins with E. has to be put right (exit code 4), what begins with W. is accepted with a reason."
+    )]
+    Check {
+        /// The issue.
+        issue: String,
+    },
+    /// 确认提示 accepts what a check found, with a reason
+    #[command(
+        after_help = "例 example:\n  zhoubao issue accept 2023-w06 W.310 --place s17 --reason 已与该厅核对 --by u100\n  \
+        zhoubao issue accept 2023-w06 W.204 --all --reason 含上年结转 --by u100"
+    )]
+    Accept {
+        /// The issue.
+        issue: String,
+        /// 代码 code of the finding
+        #[arg(value_name = "CODE")]
+        code: String,
+        /// 位置 words of the place, such as the id of a submission [default: the only place]
+        #[arg(long, value_name = "WORDS", conflicts_with = "all")]
+        place: Option<String>,
+        /// 全部 all places
+        #[arg(long)]
+        all: bool,
+        /// 原因 why
+        #[arg(long)]
+        reason: String,
+        /// Who decides.
+        #[command(flatten)]
+        decide: DecideArgs,
+    },
     /// 送审 hands the draft to the leader
     #[command(after_help = "例 example:\n  zhoubao issue submit 2023-w06 --by u100")]
     Submit {
@@ -1131,14 +1174,61 @@ pub enum IssueAction {
         #[command(flatten)]
         decide: DecideArgs,
     },
-    /// 发布 renders the issue and lets it out
-    #[command(after_help = "例 example:\n  zhoubao issue publish 2023-05 --by u200")]
+    /// 发布 renders a signed issue, keeps its files and lets it out; the composer does the same by itself
+    #[command(after_help = "例 example:\n  zhoubao issue publish 2023-05")]
     Publish {
         /// The issue.
         issue: String,
+    },
+    /// 更正 begins a new version of a signed issue; the one before stays as it is
+    #[command(after_help = "例 examples:\n  \
+        zhoubao issue amend 2023-05 --note “签定”更正为“签订” --by u100\n  \
+        zhoubao issue submit 2023-05 --by u100 && zhoubao issue sign 2023-05 --by u200 --yes\n\n\
+        期号不变 its numbers stay; news may be adopted anew, and the latest issue's figures frozen anew")]
+    Amend {
+        /// The issue.
+        issue: String,
+        /// 更正说明 what is put right, as readers are told
+        #[arg(long)]
+        note: String,
         /// Who decides.
         #[command(flatten)]
         decide: DecideArgs,
+    },
+    /// 归档包 writes the archive package of a published issue: every form, checks, distribution, manifest
+    #[command(after_help = "例 examples:\n  zhoubao issue package 2023-05 --out /mnt/archive\n  \
+        zhoubao issue package 2023-05 --edition 1 --out .")]
+    Package {
+        /// The issue.
+        issue: String,
+        /// 版次 which version, from 1 [default: the latest that is published]
+        #[arg(long, value_name = "NUMBER")]
+        edition: Option<usize>,
+        /// The folder in which the package becomes a folder.
+        #[arg(long, value_name = "FOLDER")]
+        out: PathBuf,
+    },
+    /// 版本差异 lists figures and paragraphs that differ between two versions
+    #[command(after_help = "例 example:\n  zhoubao issue diff 2023-05 --from 1 --to 2")]
+    Diff {
+        /// The issue.
+        issue: String,
+        /// 旧版 the earlier version [default: the one before the later]
+        #[arg(long, value_name = "NUMBER")]
+        from: Option<usize>,
+        /// 新版 the later version [default: the present one, a draft included]
+        #[arg(long, value_name = "NUMBER")]
+        to: Option<usize>,
+    },
+    /// 比对各格式的数字 compares the numbers of every form with the canonical document
+    #[command(after_help = "例 examples:\n  zhoubao issue diff-formats 2023-05\n  \
+        zhoubao issue diff-formats 2023-05 --from issue/")]
+    DiffFormats {
+        /// The issue: its id, or year and number.
+        issue: String,
+        /// 目录 compares the files of this folder, as `compose --out` writes them, instead of composing anew
+        #[arg(long, value_name = "FOLDER")]
+        from: Option<PathBuf>,
     },
     /// 作废 voids an issue; its number stays visible
     #[command(

@@ -67,6 +67,11 @@ pub const KEYS: &[(&str, &str, &str)] = &[
         "",
         "存档目录 folder of the copy of the journal, on another disk; `serve` keeps it",
     ),
+    (
+        "issues",
+        "",
+        "期刊目录 folder of the packages of published issues; default `issues` in the data folder",
+    ),
     ("fonts", "", "字体目录 folder of the fonts for PDF and OFD, instead of the system's"),
     (
         "tree_hash",
@@ -239,6 +244,8 @@ pub struct Config {
     pub journal_bytes_max: u64,
     /// Folder of the archive, where one is kept.
     pub archive: Option<PathBuf>,
+    /// Folder of the packages of published issues, where not in the data folder.
+    pub issues: Option<PathBuf>,
     /// Folder of the fonts, where not the system's are used.
     pub fonts: Option<PathBuf>,
     /// How the tree that a freeze names is hashed.
@@ -539,6 +546,7 @@ impl Config {
             journal_replicas,
             journal_bytes_max: values.required("journal_bytes_max")?,
             archive: values.parse("archive")?,
+            issues: values.parse("issues")?,
             fonts: values.parse("fonts")?,
             log: values.get("log")?,
             tree_hash: values.required::<Hashing>("tree_hash")?.0,
@@ -576,6 +584,7 @@ impl Default for Config {
             journal_replicas: 1,
             journal_bytes_max: 4 << 30,
             archive: None,
+            issues: None,
             fonts: None,
             tree_hash: TreeHash::default(),
             log: None,

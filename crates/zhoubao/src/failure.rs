@@ -7,10 +7,13 @@ use std::fmt;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
+use zhoubao_application::blobs::BlobError;
 use zhoubao_application::desk::DeskError;
 use zhoubao_application::follow::FollowError;
 use zhoubao_application::journal::{AppendError, JournalError};
+use zhoubao_application::package::PackageError;
 use zhoubao_application::projector::ProjectError;
+use zhoubao_application::publication::PublishError;
 use zhoubao_application::receipts::ReceiptsError;
 use zhoubao_application::store::StoreError;
 use zhoubao_application::weekly::WeeklyError;
@@ -65,6 +68,7 @@ impl Exit {
             | Code::SignedFiguresDiffer
             | Code::Altered
             | Code::TreeDiffers
+            | Code::FormsDiffer
             | Code::JournalGap
             | Code::OtherJournal
             | Code::JournalWentBack
@@ -259,6 +263,40 @@ impl From<ProjectError> for Failure {
             error @ (ProjectError::Seed(_) | ProjectError::Entry(_)) => {
                 Self::integrity(chain(&error))
             }
+        }
+    }
+}
+
+impl From<BlobError> for Failure {
+    fn from(error: BlobError) -> Self {
+        match &error {
+            BlobError::Unavailable(_) => Self::unavailable(chain(&error).replace(" (E.705)", "")),
+            BlobError::Damaged(_) => {
+                Self::coded(Code::ArchiveDamaged, without_code(&error, Code::ArchiveDamaged))
+            }
+            BlobError::TooLarge(_) => {
+                Self::coded(Code::TooLarge, without_code(&error, Code::TooLarge))
+            }
+        }
+    }
+}
+
+impl From<PublishError<Failure>> for Failure {
+    fn from(error: PublishError<Failure>) -> Self {
+        match error {
+            PublishError::Desk(error) => error.into(),
+            PublishError::Blobs(error) => error.into(),
+            PublishError::Render(failure) => failure,
+        }
+    }
+}
+
+impl From<PackageError> for Failure {
+    fn from(error: PackageError) -> Self {
+        match error {
+            PackageError::Refused(refusal) => refusal.into(),
+            PackageError::Blobs(error) => error.into(),
+            PackageError::Missing { .. } => Self::coded(Code::ArchiveDamaged, error.to_string()),
         }
     }
 }

@@ -8,6 +8,8 @@
 //!    journal.db.restore
 //!                     the same while it is restored
 //!    read.db          may be deleted at any time
+//!    files/           published files and attachments, by their SHA-256
+//!    issues/          a folder for each published issue; may be deleted, the composer writes it again
 //!    terminal-w01.db  the ledger of a terminal that runs here
 //!    terminal-w01.key its secret key, which signs its events
 //!    terminal-w01.nk  the seed of its NATS user
@@ -60,6 +62,18 @@ impl Folder {
     #[must_use]
     pub fn read_models(&self) -> PathBuf {
         self.0.join("read.db")
+    }
+
+    /// The store of files.
+    #[must_use]
+    pub fn files(&self) -> PathBuf {
+        self.0.join("files")
+    }
+
+    /// The packages of published issues.
+    #[must_use]
+    pub fn issues(&self) -> PathBuf {
+        self.0.join("issues")
     }
 
     /// The ledger of a terminal.

@@ -7,14 +7,18 @@
 
 pub mod archive;
 pub mod bench;
+pub mod blobs;
 pub mod broker;
 pub mod cli;
 pub mod commands;
+pub mod composing;
 pub mod config;
 pub mod failure;
 pub mod files;
 pub mod folder;
 pub mod fonts;
+pub mod forms;
+pub mod numbers;
 pub mod output;
 pub mod play;
 pub mod projecting;
@@ -97,6 +101,7 @@ pub async fn run(cli: Cli, output: Output) -> Result<(), Failure> {
         Command::Project(it) if !it.once => telemetry::SERVICE,
         Command::Archive(it) if !it.once => telemetry::SERVICE,
         Command::NatsWatch(it) if !it.once => telemetry::SERVICE,
+        Command::Compose(it) if it.issue.is_none() && !it.once => telemetry::SERVICE,
         Command::Terminal(it)
             if matches!(it.action, cli::TerminalAction::Run { once: false, .. }) =>
         {

@@ -1,19 +1,22 @@
 //! Adapters behind ports: what the settings name, opened.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use uuid::Uuid;
+use zhoubao_application::blobs::Blobs;
 use zhoubao_application::clock::Clock;
 use zhoubao_application::journal::{Incarnation, Journal, JournalError};
 use zhoubao_application::store::ReadModels;
 use zhoubao_domain::code::Code;
 use zhoubao_domain::id::HallCode;
-use zhoubao_nats::{Identity, NatsJournal, Options, StreamOptions, Tls};
+use zhoubao_nats::{Identity, NatsBlobs, NatsJournal, Options, StreamOptions, Tls};
 use zhoubao_store_postgres::{ConnectError, PostgresReadModels};
 use zhoubao_store_sqlite::journal::{Settings as SqliteSettings, SqliteJournal};
 use zhoubao_store_sqlite::read_models::SqliteReadModels;
 
 use crate::archive;
+use crate::blobs::FolderBlobs;
 use crate::config::{Address, Config, JournalAt, StoreAt};
 use crate::failure::{Failure, chain};
 use crate::folder::Folder;
@@ -247,6 +250,27 @@ impl Context {
             return Ok(false);
         }
         Ok(self.open_store().await?.checkpoint(hall).await?.is_some())
+    }
+
+    /// The store of files: a folder beside a journal in files.
+    ///
+    /// # Errors
+    ///
+    /// E.705 when it cannot be reached.
+    pub async fn open_blobs(&self) -> Result<Arc<dyn Blobs>, Failure> {
+        match &self.config.journal {
+            JournalAt::Sqlite => Ok(Arc::new(FolderBlobs::new(self.folder().files()))),
+            JournalAt::Nats(address) => {
+                let options = self.nats_options(address, self.hall()?);
+                Ok(Arc::new(NatsBlobs::connect(&options).await?))
+            }
+        }
+    }
+
+    /// The folder of the packages of published issues.
+    #[must_use]
+    pub fn issues_folder(&self) -> PathBuf {
+        self.config.issues.clone().unwrap_or_else(|| self.folder().issues())
     }
 
     /// The read models.

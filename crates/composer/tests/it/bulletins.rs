@@ -4,10 +4,11 @@ use jiff::civil::{Date, date};
 use zhoubao_composer::document::{FigureSource, Inline};
 use zhoubao_composer::material::{ImportedTable, Material};
 use zhoubao_composer::{Composed, Template, compose, unbound_numbers};
+use zhoubao_domain::code::Code;
 
 use crate::sample::*;
 
-const MONTHLY: &str = include_str!("../../../../data/templates/monthly.toml");
+pub(crate) const MONTHLY: &str = include_str!("../../../../data/templates/monthly.toml");
 const HOTLINE: &str = include_str!("../../../../data/templates/hotline.toml");
 
 fn import(
@@ -57,7 +58,7 @@ fn overdue(rows: &[&[&str]]) -> ImportedTable {
     import("overdue", "电子监察系统", FEBRUARY, &["department", "cases", "days"], rows)
 }
 
-fn monthly() -> Material {
+pub(crate) fn monthly() -> Material {
     let february = places(
         FEBRUARY,
         &[
@@ -81,7 +82,7 @@ fn monthly() -> Material {
     bulletin(FEBRUARY.0, FEBRUARY.1, vec![january, february, overdue])
 }
 
-fn of(template: &str, material: &Material) -> Composed {
+pub(crate) fn of(template: &str, material: &Material) -> Composed {
     compose(material, &Template::parse(template).unwrap()).unwrap()
 }
 
@@ -140,7 +141,7 @@ fn a_month_without_its_import_is_refused_by_the_name_of_the_table() {
     let mut material = monthly();
     material.tables.remove(1);
     let error = compose(&material, &Template::parse(MONTHLY).unwrap()).unwrap_err();
-    assert!(error.problems.iter().all(|it| it.code == "E.301"), "{error}");
+    assert!(error.problems.iter().all(|it| it.code == Code::EmptySection), "{error}");
     assert!(error.to_string().contains("no `places` was imported"), "{error}");
     assert!(error.to_string().contains(" line "), "{error}");
 }
@@ -194,6 +195,32 @@ fn a_table_with_totals_and_spans() {
 
 fn calls(days: (Date, Date), rows: &[&[&str]]) -> ImportedTable {
     import("calls", "热线平台", days, &["class", "received", "settled", "satisfaction"], rows)
+}
+
+#[test]
+fn rates_that_are_printed_as_imported_are_noted_once_a_column() {
+    let found = |composed: Composed| -> Vec<String> {
+        let rates = composed.warnings.into_iter().filter(|it| it.code == Code::ImportedRate);
+        rates.map(|it| format!("{}: {}", it.place, it.text)).collect()
+    };
+    let template = |text: &str| {
+        let source = format!(
+            "title = \"通报\"\n[[masthead]]\nkind = \"title\"\nwording = \"{{{{ title }}}}\"\n\
+             [table.places]\ntitle = \"各地办件\"\ntext = [\"place\", \"region\"]\n\
+             numbers = [\"accepted\", \"finished\", \"rate\"]\n\
+             [[section]]\nkey = \"a\"\nheading = \"办结\"\nkind = \"text\"\ntext = '{text}'\n"
+        );
+        Template::parse(&source).unwrap()
+    };
+    let printed = template(
+        "{% for it in table(\"places\") %}{{ it.place }}办结{{ it.finished }}件，率{{ it.rate }}。{% end %}",
+    );
+    let composed = |it: &Template| compose(&monthly(), it).unwrap();
+    assert_eq!(found(composed(&printed)), ["办结: 各地办件「rate」照印导入数 printed as imported"]);
+    let computed = template(
+        "率{{ sum(table(\"places\"), finished) / sum(table(\"places\"), accepted) * 100 | decimals(2) }}%。",
+    );
+    assert_eq!(found(composed(&computed)), [""; 0]);
 }
 
 fn hotline() -> Material {

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 use zhoubao_composer::Template;
-use zhoubao_composer::document::Origin;
+use zhoubao_composer::document::{Amendment, Origin};
 use zhoubao_composer::material::Material;
 use zhoubao_composer::{compose, csv, html, json, txt};
 
@@ -210,6 +210,28 @@ proptest! {
         let markup = |page: &str| (page.matches('<').count(), page.matches('"').count());
         prop_assert_eq!(markup(&page(&html::export(&document))), markup(&plain));
     }
+}
+
+#[test]
+fn a_new_version_says_so_and_what_it_puts_right() {
+    let of = |version| {
+        let amendment =
+            Some(Amendment { version, note: "“签定”更正为“签订” <1>".into() });
+        compose(&Material { amendment, ..material() }, &weekly()).unwrap()
+    };
+    let composed = of(2);
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    assert!(text(txt::export(&composed.document)).contains("期）（更正版）\n"));
+    let page = text(html::export(&composed.document));
+    assert!(page.contains("更正版（第2版）：“签定”更正为“签订” &lt;1&gt;</p>"), "{page}");
+    let bytes = json::export(&composed.document);
+    assert_eq!(json::read(&bytes).unwrap(), composed.document);
+    let third = of(3);
+    assert!(text(txt::export(&third.document)).contains("期）（第2次更正版）\n"));
+    // Its number is one of the issue, not one that nothing vouches for.
+    assert_eq!(third.warnings, composed.warnings);
+    let first = compose(&material(), &weekly()).unwrap().document;
+    assert!(!text(json::export(&first)).contains("amendment"));
 }
 
 #[test]

@@ -2,6 +2,7 @@ use jiff::civil::date;
 use zhoubao_composer::document::{BlockKind, FigureSource, Inline, Origin};
 use zhoubao_composer::material::{HolderChange, Scope, ScopeChange};
 use zhoubao_composer::unbound_numbers;
+use zhoubao_domain::code::Code;
 use zhoubao_domain::event::Kind;
 use zhoubao_domain::figure::{Adjustment, Cause, Figures, Span};
 
@@ -93,6 +94,9 @@ fn warnings_name_what_has_to_be_looked_at() {
     W.310 稿件 s4（商务厅）: 部门自报数字 the department's own: 3
     W.310 稿件 s5（省税务局）: 部门自报数字 the department's own: 2
     W.313 稿件 s5（省税务局）: 2月2日不在本期（2月6日—2月10日）lies outside the period
+    W.601 窗口服务效能提升工作情况: 「（二）」下直接用「（1）」，跳级 a level is skipped
+    W.601 厅（局）长进大厅: 「（三）」下直接用「（1）」，跳级 a level is skipped
+    W.620 推进情况: 「签定」1 处，建议「签订」 suggested; 照原文刊印 printed as it is
     ");
 }
 
@@ -101,7 +105,8 @@ fn a_typed_number_that_contradicts_a_counted_one_is_named() {
     let mut material = material();
     material.submissions[0].text = "本周受理95件，累计受理1040件，受理3人次。".into();
     let warnings = composed(&material).warnings;
-    let differing: Vec<_> = warnings.iter().filter(|it| it.code == "W.311").collect();
+    let differing: Vec<_> =
+        warnings.iter().filter(|it| it.code == Code::TypedNumberDiffers).collect();
     assert_eq!(differing.len(), 1);
     assert_eq!(differing[0].text, "稿件写受理95件，系统数为本周94、累计1040");
 }

@@ -10,6 +10,9 @@ mod issue;
 mod claims;
 
 #[cfg(test)]
+mod checks;
+
+#[cfg(test)]
 mod templates;
 
 #[cfg(test)]
@@ -17,6 +20,9 @@ mod exports;
 
 #[cfg(test)]
 mod bulletins;
+
+#[cfg(test)]
+mod docx;
 
 #[cfg(test)]
 mod language;

@@ -191,7 +191,9 @@ pub(crate) fn material() -> Material {
         part_names: BTreeMap::new(),
         tables: vec![],
         earlier: vec![],
+        earlier_news: vec![],
         parameters: BTreeMap::new(),
+        amendment: None,
     }
 }
 
@@ -211,7 +213,7 @@ pub(crate) fn part(text: &str, from: &str, to: &str) -> String {
 }
 
 pub(crate) fn codes(problems: &[Problem]) -> Vec<&str> {
-    problems.iter().map(|it| it.code).collect()
+    problems.iter().map(|it| it.code.text()).collect()
 }
 
 pub(crate) fn refused(material: &Material) -> Vec<Problem> {

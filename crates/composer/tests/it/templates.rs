@@ -72,7 +72,7 @@ fn what_is_wrong_with_a_template_is_said_with_its_place() {
         table.iter().map(|(from, to)| format!("{to}\n    {}", wrong(from, to))).collect();
     insta::assert_snapshot!(found.join("\n"), @r#"
     titel = 
-        第 5 行 line 5: unknown field `titel`, expected one of `title`, `part`, `print_run`, `print_run_wording`, `masthead`, `section`, `distribution`, `parameters`, `entered`, `let`, `table`
+        第 5 行 line 5: unknown field `titel`, expected one of `title`, `part`, `print_run`, `print_run_wording`, `masthead`, `section`, `distribution`, `parameters`, `entered`, `let`, `table`, `terms`
     print_run = 0
         第 7 行 line 7: print_run: 1 至 1000000 expected 1 to 1000000
     kind = "heap"

@@ -57,6 +57,7 @@ const BODIES: &[(&str, &str, &str, Option<Code>)] = &[
     ("unspecified_enum", "AuthorizationChanged", "terminal.w01", Some(Code::Malformed)),
     ("upper_case_digest", "IssueSignedOff", "issues", Some(Code::Malformed)),
     ("wrong_type", "Consulted", "terminal.w01", Some(Code::Malformed)),
+    ("unknown_code", "IssueWarningAccepted", "issues", Some(Code::UnknownKind)),
     ("zero_day", "DayClosed", "terminal.w01", None),
     ("zero_people", "Consulted", "terminal.w01", Some(Code::OutOfRange)),
     // A kind in the wrong place.

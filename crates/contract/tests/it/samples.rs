@@ -10,10 +10,12 @@ use proptest::prelude::*;
 use zhoubao_contract::Draft;
 use zhoubao_contract::signature::SigningKey;
 use zhoubao_domain::calendar::{NamedDay, Period};
+use zhoubao_domain::code::Code;
 use zhoubao_domain::counting::{Rules, Severity};
 use zhoubao_domain::event::{
-    Act, Attempt, AuthorizationChange, ClassFigures, Event, InspectionResult, IssueEvent, Kind,
-    PEOPLE_MAX, Replacement, Right, Setup, Tally, TerminalHead, TerminalKey, Tree, TreeHash,
+    Act, Attempt, AuthorizationChange, ClassFigures, Event, InspectionResult, IssueEvent,
+    IssueFile, Kind, PEOPLE_MAX, Replacement, Right, Setup, Tally, TerminalHead, TerminalKey, Tree,
+    TreeHash,
 };
 use zhoubao_domain::figure::Definition;
 use zhoubao_domain::id::{
@@ -209,7 +211,7 @@ pub(crate) fn all() -> Vec<(&'static str, Draft)> {
                 document: digest(7),
             }),
         ),
-        ("issues", Event::Issue(IssueEvent::Published { issue: issue() })),
+        ("issues", Event::Issue(IssueEvent::Published { issue: issue(), files: vec![] })),
         (
             "issues",
             Event::Issue(IssueEvent::Voided { issue: issue(), reason: "重复编印".to_owned() }),
@@ -386,6 +388,33 @@ pub(crate) fn all() -> Vec<(&'static str, Draft)> {
                     ("deadline".to_owned(), "三月中旬前".to_owned()),
                     ("去年同月受理".to_owned(), String::new()),
                 ]),
+            }),
+        ),
+        (
+            "issues",
+            Event::Issue(IssueEvent::Published {
+                issue: issue(),
+                files: vec![
+                    IssueFile { name: "2023-05.json".to_owned(), bytes: 51_234, digest: digest(7) },
+                    IssueFile { name: "2023-05.pdf".to_owned(), bytes: 178_901, digest: digest(8) },
+                ],
+            }),
+        ),
+        (
+            "issues",
+            Event::Issue(IssueEvent::Amended {
+                issue: issue(),
+                note: "第二部分中“签定”更正为“签订”".to_owned(),
+            }),
+        ),
+        (
+            "issues",
+            Event::Issue(IssueEvent::WarningAccepted {
+                issue: issue(),
+                code: Code::UntracedNumber,
+                place: "稿件 s5-3（生态环境厅）".to_owned(),
+                finding: digest(8),
+                reason: "已与该厅核对".to_owned(),
             }),
         ),
         (
@@ -671,6 +700,15 @@ fn issue_event() -> impl Strategy<Value = IssueEvent> {
             .prop_map(|(issue, cut, heads, tree)| IssueEvent::Frozen { issue, cut, heads, tree }),
         object().prop_map(|issue| IssueEvent::Submitted { issue }),
         (object(), words()).prop_map(|(issue, reason)| IssueEvent::Returned { issue, reason }),
+        (object(), prop::sample::select(Code::ALL), words(), any_digest(), words()).prop_map(
+            |(issue, code, place, finding, reason)| IssueEvent::WarningAccepted {
+                issue,
+                code,
+                place,
+                finding,
+                reason
+            }
+        ),
         (
             object(),
             1990_i16..2100,
@@ -693,7 +731,11 @@ fn issue_event() -> impl Strategy<Value = IssueEvent> {
                     }
                 }
             ),
-        object().prop_map(|issue| IssueEvent::Published { issue }),
+        (object(), vec((words(), any::<u64>(), any_digest()), 0..4)).prop_map(|(issue, files)| {
+            let file = |(name, bytes, digest)| IssueFile { name, bytes, digest };
+            IssueEvent::Published { issue, files: files.into_iter().map(file).collect() }
+        }),
+        (object(), words()).prop_map(|(issue, note)| IssueEvent::Amended { issue, note }),
         (object(), words()).prop_map(|(issue, reason)| IssueEvent::Voided { issue, reason }),
     ]
 }

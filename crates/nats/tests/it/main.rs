@@ -1,6 +1,7 @@
 //! The journal against a real server.
 
 mod append;
+mod blobs;
 mod checks;
 mod conformance;
 mod line;

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use zhoubao_application::blobs::Blobs as _;
 use zhoubao_application::journal::{Journal as _, Line as _};
 use zhoubao_nats::config::{ACCOUNTS_FILE, Accounts, Server, Service, public_key, seed};
-use zhoubao_nats::{Identity, NatsJournal, NatsLine, Options};
+use zhoubao_nats::{Identity, NatsBlobs, NatsJournal, NatsLine, Options};
 use zhoubao_test_support::NatsServer;
 
 use crate::raw::{Raw, publish};
@@ -23,6 +24,7 @@ const READERS: &[&str] = &["projector", "office", "archive", "break-glass", "wat
 const WATCH: &[&str] = &["watch"];
 const PROJECTOR: &[&str] = &["projector"];
 const WRITERS: &[&str] = &["office", "break-glass"];
+const OFFICE: &[&str] = &["office"];
 const BREAK_GLASS: &[&str] = &["break-glass"];
 const CHECK: &[&str] = &["check"];
 const NOBODY: &[&str] = &[];
@@ -174,6 +176,17 @@ fn actions() -> Vec<(Action, &'static [&'static str])> {
             &["w02", "projector"],
         ),
         (Publish("$JS.API.DIRECT.GET.RECEIPTS_510000"), NOBODY),
+        // Files.
+        (Append("$O.FILES_510000.C.x"), OFFICE),
+        (Append("$O.FILES_510000.M.x"), OFFICE),
+        (Ask("$JS.API.STREAM.INFO.OBJ_FILES_510000", none()), OFFICE),
+        (Ask("$JS.API.DIRECT.GET.OBJ_FILES_510000.$O.FILES_510000.M.x", Value::Null), OFFICE),
+        (Ask("$JS.API.DIRECT.GET.OBJ_FILES_510000", json!({ "seq": 1 })), OFFICE),
+        (Ask("$JS.API.STREAM.UPDATE.OBJ_FILES_510000", json!("{")), BREAK_GLASS),
+        (Publish("$JS.API.CONSUMER.CREATE.OBJ_FILES_510000"), NOBODY),
+        (Publish("$JS.API.STREAM.PURGE.OBJ_FILES_510000"), NOBODY),
+        (Publish("$JS.API.STREAM.DELETE.OBJ_FILES_510000"), NOBODY),
+        (Publish("$O.FILES_990000.M.x"), NOBODY),
         // Streams. What is wrong in the request changes nothing.
         (Ask("$JS.API.STREAM.CREATE.HALL_510000", stream.clone()), BREAK_GLASS),
         (Ask("$JS.API.STREAM.UPDATE.HALL_510000", json!("{")), BREAK_GLASS),
@@ -299,6 +312,14 @@ async fn every_role_may_do_its_work_and_nothing_else() -> anyhow::Result<()> {
         let refused = refused.map(|it| it.to_string()).unwrap_or_default();
         assert!(refused.contains("Authorization Violation"), "{refused}");
     }
+
+    // The office keeps files; a window has nothing to look for there.
+    let blobs = NatsBlobs::connect(&hall.options("office")).await?;
+    let file = vec![5; 500_000];
+    let digest = blobs.put(&file).await?;
+    assert_eq!(blobs.get(&digest).await?, Some(file));
+    let blobs = NatsBlobs::connect(&hall.options("w01")).await?;
+    assert!(blobs.put(b"x").await.is_err() && blobs.get(&digest).await.is_err());
 
     // Nothing of all this has changed anything; the readers' consumers are their own.
     let after = office.broker_state().await?;

@@ -70,6 +70,7 @@ pub(crate) fn document(text: Vec<Block>) -> Document {
         year: 2023,
         number: 5,
         running_number: 425,
+        amendment: None,
         proposed: false,
         issued_on: Some(date(2023, 2, 20)),
         first_day: date(2023, 2, 6),

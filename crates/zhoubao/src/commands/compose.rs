@@ -1,31 +1,16 @@
-//! `zhoubao compose`: an issue in every form that exists.
+//! `zhoubao compose`: an issue in every form that exists; without an issue the service that publishes what was signed.
 
-use std::cell::OnceCell;
-use std::path::{Path, PathBuf};
-
-use serde_json::{Value, json};
-use zhoubao_application::weekly::{self, Trial, Weekly};
-use zhoubao_composer::{Document, Template, csv, html, json as canonical, txt};
-use zhoubao_domain::code::Code;
-use zhoubao_typesetting::{Pages, PagesError, Role, lay_out, ofd};
+use serde_json::json;
+use zhoubao_application::weekly::{self, Trial};
+use zhoubao_composer::{Template, json as canonical};
 
 use crate::cli::{ComposeArgs, Format};
 use crate::commands::issue::find;
+use crate::composing;
 use crate::failure::Failure;
-use crate::files;
-use crate::fonts::{self, Fonts};
-use crate::output::Output;
+use crate::fonts;
+use crate::forms::{FORMS, Issue};
 use crate::wiring::Context;
-
-/// Every form, with the ending of its file. Those that need fonts come last: the others are written without.
-const FORMS: [(Format, &str); 6] = [
-    (Format::Txt, "txt"),
-    (Format::Html, "html"),
-    (Format::Json, "json"),
-    (Format::Csv, "csv"),
-    (Format::Pdf, "pdf"),
-    (Format::Ofd, "ofd"),
-];
 
 /// Runs the command.
 ///
@@ -34,17 +19,21 @@ const FORMS: [(Format, &str); 6] = [
 /// The sums that do not come out, the conditions of the template that are not met, or what keeps the pages from being
 /// made.
 pub async fn run(ctx: &Context, args: ComposeArgs) -> Result<(), Failure> {
+    let Some(issue) = &args.issue else { return composing::run(ctx, args.once).await };
     let desk = ctx.desk_to_read().await?;
-    let id = find(&desk.known().await?, &args.issue)?;
-    let weekly = match &args.template {
-        None => weekly::compose(&**desk.store(), desk.hall(), &id, None).await?,
-        Some(path) => {
+    let id = find(&desk.known().await?, issue)?;
+    let weekly = match (&args.template, args.edition) {
+        (Some(path), _) => {
             let source = std::fs::read_to_string(path).map_err(|it| Failure::file(path, &it))?;
             let template = Template::parse(&source)?;
             let parameters = args.set.into_iter().collect();
             let trial = Trial { template, parameters };
             weekly::try_template(&**desk.store(), desk.hall(), &id, trial).await?
         }
+        (None, Some(version)) => {
+            weekly::compose_version(&**desk.store(), desk.hall(), &id, version).await?
+        }
+        (None, None) => weekly::compose(&**desk.store(), desk.hall(), &id, None).await?,
     };
     for warning in &weekly.composed.warnings {
         ctx.output.note(format!("{} {}: {}", warning.code, warning.place, warning.text));
@@ -78,111 +67,5 @@ pub async fn run(ctx: &Context, args: ComposeArgs) -> Result<(), Failure> {
             }
             written.lacking.map_or(Ok(()), Err)
         }
-    }
-}
-
-/// Files of an issue.
-#[derive(Debug)]
-pub struct Written {
-    /// Those that were written.
-    pub files: Vec<PathBuf>,
-    /// Why the pages are not among them.
-    pub lacking: Option<Failure>,
-}
-
-/// An issue that is being written.
-pub struct Issue<'a> {
-    weekly: &'a Weekly,
-    fonts: &'a Fonts,
-    output: &'a Output,
-    /// Laid out when a form first needs them.
-    pages: OnceCell<Result<Pages, Failure>>,
-}
-
-impl<'a> Issue<'a> {
-    /// The issue with the fonts of its pages.
-    #[must_use]
-    pub fn new(weekly: &'a Weekly, fonts: &'a Fonts, output: &'a Output) -> Self {
-        Self { weekly, fonts, output, pages: OnceCell::new() }
-    }
-
-    fn document(&self) -> &'a Document {
-        &self.weekly.composed.document
-    }
-
-    /// Writes every form into a folder; each file is complete or not there. What keeps the pages from being made keeps
-    /// back nothing else.
-    ///
-    /// # Errors
-    ///
-    /// When the folder cannot be written.
-    pub fn write_all(&self, folder: &Path) -> Result<Written, Failure> {
-        self.write(&FORMS, folder)
-    }
-
-    fn write(&self, forms: &[(Format, &str)], folder: &Path) -> Result<Written, Failure> {
-        std::fs::create_dir_all(folder).map_err(|error| Failure::file(folder, &error))?;
-        let mut written = Written { files: vec![], lacking: None };
-        for (form, ending) in forms {
-            match self.bytes(*form) {
-                Ok(bytes) => {
-                    // Names are made of numbers and ids only, whatever the hall is called.
-                    let metadata = &self.document().metadata;
-                    let series = self.weekly.series.as_ref();
-                    let series = series.map_or(String::new(), |it| format!("{it}-"));
-                    let name = format!("{series}{}-{:02}.{ending}", metadata.year, metadata.number);
-                    let path = folder.join(name);
-                    files::replace(&path, &bytes, files::PRIVATE)?;
-                    written.files.push(path);
-                }
-                Err(failure) => written.lacking = Some(failure),
-            }
-        }
-        Ok(written)
-    }
-
-    fn bytes(&self, form: Format) -> Result<Vec<u8>, Failure> {
-        Ok(match form {
-            Format::Txt | Format::All => txt::export(self.document()),
-            Format::Html => html::export(self.document()),
-            Format::Json => canonical::export(self.document()),
-            Format::Csv => csv::export(self.document()),
-            Format::Pdf => self.pages()?.pdf()?,
-            Format::Ofd => ofd::export(self.pages()?)?,
-        })
-    }
-
-    fn pages(&self) -> Result<&Pages, Failure> {
-        let laid_out = self.pages.get_or_init(|| {
-            let fonts = self.fonts.as_ref().map_err(Clone::clone)?;
-            let pages = lay_out(self.document(), fonts)?;
-            for substitution in &pages.substitutions {
-                self.output.note(format!("{} {substitution}", Code::GlyphSubstituted));
-            }
-            Ok(pages)
-        });
-        laid_out.as_ref().map_err(Clone::clone)
-    }
-
-    /// The faces of the pages, if there are any, with the digests of their files: with the program's version they
-    /// decide the bytes of the pages.
-    fn fonts_used(&self) -> Option<Value> {
-        let (Some(Ok(_)), Ok(fonts)) = (self.pages.get(), &**self.fonts) else { return None };
-        let faces = Role::ALL.into_iter().map(|role| {
-            let face = fonts.face(role);
-            let value = json!({ "face": face.name, "sha256": face.digest.to_string() });
-            (role.word().to_owned(), value)
-        });
-        Some(Value::Object(faces.collect()))
-    }
-}
-
-impl From<PagesError> for Failure {
-    fn from(error: PagesError) -> Self {
-        let code = match &error {
-            PagesError::Missing { .. } | PagesError::Composed { .. } => Code::MissingGlyph,
-            PagesError::Refused { .. } => Code::PageRefused,
-        };
-        Self::coded(code, error.to_string())
     }
 }

@@ -4,15 +4,19 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use zhoubao_application::package;
+use zhoubao_application::publication::name_of;
 use zhoubao_composer::txt;
+use zhoubao_domain::code::Code;
 use zhoubao_domain::figure::{Partition, Span};
 
 use crate::broker::Broker;
 use crate::cli::DemoArgs;
-use crate::commands::compose::Issue;
+use crate::composing;
 use crate::config::{Address, JournalAt};
 use crate::failure::Failure;
 use crate::fonts;
+use crate::forms::Issue;
 use crate::play::Player;
 use crate::projecting::stopped;
 use crate::sample::Sample;
@@ -59,13 +63,28 @@ pub async fn run(ctx: &Context, args: DemoArgs) -> Result<(), Failure> {
     let mut last = None;
     let mut lacking = None;
     let fonts = fonts::of(&ctx.config);
+    let blobs = ctx.open_blobs().await?;
     let mut rendering = Duration::ZERO;
     for week in &sample.weeks {
         player.week(week).await?;
         let weekly = player.finish(week).await?;
         let started = Instant::now();
-        let written = Issue::new(&weekly, &fonts, &ctx.output).write_all(&folder.join("issues"))?;
-        lacking = written.lacking.or(lacking);
+        match composing::publish(&ctx, &desk, &*blobs, &fonts, &week.issue).await {
+            Ok(_) => {
+                let known = desk.known().await?;
+                let hall = desk.hall();
+                let package = package::package(&known, &*blobs, hall, &week.issue, None).await?;
+                composing::write_package(&package, &ctx.issues_folder())?;
+            }
+            // The demo goes on without fonts: everything else is there, and the issue waits to be published.
+            Err(failure) if failure.code == Some(Code::MissingFont) => {
+                let name = name_of(weekly.series.as_ref(), &weekly.composed.document);
+                let folder = ctx.issues_folder().join(name);
+                Issue::new(&weekly, &fonts, &ctx.output).write_all(&folder)?;
+                lacking = Some(failure);
+            }
+            Err(failure) => return Err(failure),
+        }
         rendering += started.elapsed();
         bar.inc(1);
         last = Some((week, weekly));
@@ -126,16 +145,13 @@ pub async fn run(ctx: &Context, args: DemoArgs) -> Result<(), Failure> {
         composing.as_secs_f64(),
         began.elapsed().as_secs_f64(),
     ));
-    ctx.output.note(format!("各期文件 files: {}", folder.join("issues").display()));
+    ctx.output.note(format!("各期文件 files: {}", ctx.issues_folder().display()));
     match lacking {
-        // The demo goes on without fonts: everything else is there.
         Some(failure) => ctx.output.note(format!("没有 PDF without PDF: {failure}")),
         None => {
-            let name = format!(
-                "{}-{:02}.pdf",
-                weekly.composed.document.metadata.year, weekly.composed.document.metadata.number
-            );
-            ctx.output.note(format!("末期 PDF: {}", folder.join("issues").join(name).display()));
+            let name = name_of(weekly.series.as_ref(), &weekly.composed.document);
+            let pdf = ctx.issues_folder().join(&name).join(format!("{name}.pdf"));
+            ctx.output.note(format!("末期 PDF: {}", pdf.display()));
         }
     }
     if !args.once {

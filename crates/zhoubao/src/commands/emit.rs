@@ -9,6 +9,7 @@ use zhoubao_application::journal::{
     AppendError, BATCH_MESSAGES_MAX, Expectation, LineEnd, head_or_start,
 };
 use zhoubao_application::writer::Receipt;
+use zhoubao_composer::checks::personal;
 use zhoubao_contract::structured::{Incoming, parse};
 use zhoubao_contract::{Draft, Message, decode, encode, hash};
 use zhoubao_domain::code::{Code, Weight};
@@ -397,6 +398,11 @@ async fn lines(ctx: &Context, args: &EmitArgs) -> Result<(), Failure> {
             if !line.trim().is_empty() {
                 let incoming = parse(&line, desk.hall())
                     .map_err(|it| at_line(line_number, recorded, it.into()))?;
+                // No `--anyway` helps: what the journal has once, it has for ever.
+                if let Event::SubmissionFiled { text, .. } = &incoming.event {
+                    personal::check(text)
+                        .map_err(|it| at_line(line_number, recorded, it.into()))?;
+                }
                 batch.push((line_number, incoming));
             }
         }

@@ -2,20 +2,27 @@
 
 use jiff::civil::Date;
 use serde_json::json;
-use zhoubao_application::desk::{By, Desk};
+use zhoubao_application::desk::{By, Desk, DeskError};
 use zhoubao_application::known::Known;
-use zhoubao_application::weekly::{self, NewIssue};
+use zhoubao_application::package;
+use zhoubao_application::publication;
+use zhoubao_application::weekly::{self, NewIssue, WeeklyError, Which};
 use zhoubao_application::writer::Receipt;
+use zhoubao_composer::changes::{self, Changes};
+use zhoubao_composer::{Document, Problem};
 use zhoubao_domain::calendar::Period;
 use zhoubao_domain::code::Code;
 use zhoubao_domain::event::{Refusal, Tally};
-use zhoubao_domain::id::ObjectId;
+use zhoubao_domain::finding::{Finding, Standing};
+use zhoubao_domain::id::{ObjectId, UserId};
 use zhoubao_domain::issue::{self, Command, Issue, Opening, Stage};
 use zhoubao_domain::time::hall_day;
 
-use super::archive;
+use super::{archive, diff_formats};
 use crate::cli::{ByArgs, DecideArgs, IssueAction, IssueArgs};
+use crate::composing;
 use crate::failure::Failure;
+use crate::fonts;
 use crate::output::Table;
 use crate::wiring::Context;
 
@@ -27,6 +34,9 @@ use crate::wiring::Context;
 pub async fn run(ctx: &Context, args: IssueArgs) -> Result<(), Failure> {
     let desk = ctx.desk().await?;
     match args.action {
+        IssueAction::DiffFormats { issue, from } => {
+            diff_formats::run(ctx, &desk, &issue, from.as_deref()).await
+        }
         IssueAction::List => list(ctx, &desk.known().await?),
         IssueAction::Show { issue } => show(ctx, &desk, &issue).await,
         IssueAction::Open { issue, from, to, series, set, decide } => {
@@ -68,7 +78,21 @@ pub async fn run(ctx: &Context, args: IssueArgs) -> Result<(), Failure> {
             done(ctx, desk.freeze(id, by(&decide.by)).await?)
         }
         IssueAction::Submit { issue, decide } => {
-            command(ctx, &desk, &issue, &decide, Command::Submit).await
+            prepared(ctx, &desk, &issue, &decide, async |id| desk.submission(id).await).await
+        }
+        IssueAction::Check { issue } => check(ctx, &desk, &issue).await,
+        IssueAction::Accept { issue, code, place, all, reason, decide } => {
+            let unknown = || Failure::usage(format!("没有代码 there is no code `{code}`"));
+            let code = Code::from_text(&code).ok_or_else(unknown)?;
+            let which = match place {
+                Some(place) => Which::At(place),
+                None if all => Which::All,
+                None => Which::Only,
+            };
+            prepared(ctx, &desk, &issue, &decide, async |id| {
+                desk.acceptance(id, code, &which, &reason).await
+            })
+            .await
         }
         IssueAction::Return { issue, reason, decide } => {
             command(ctx, &desk, &issue, &decide, |id| Command::Return(id, reason.clone())).await
@@ -104,9 +128,31 @@ pub async fn run(ctx: &Context, args: IssueArgs) -> Result<(), Failure> {
             archive::reaches(ctx, position).await?;
             done(ctx, receipt)
         }
-        IssueAction::Publish { issue, decide } => {
-            command(ctx, &desk, &issue, &decide, Command::Publish).await
+        IssueAction::Publish { issue } => {
+            let id = find(&desk.known().await?, &issue)?;
+            let blobs = ctx.open_blobs().await?;
+            let fonts = fonts::of(&ctx.config);
+            done(ctx, composing::publish(ctx, &desk, &*blobs, &fonts, &id).await?)
         }
+        IssueAction::Amend { issue, note, decide } => {
+            command(ctx, &desk, &issue, &decide, |id| Command::Amend(id, note.clone())).await
+        }
+        IssueAction::Package { issue, edition, out } => {
+            let known = desk.known().await?;
+            let id = find(&known, &issue)?;
+            let blobs = ctx.open_blobs().await?;
+            let package = package::package(&known, &*blobs, desk.hall(), &id, edition).await?;
+            composing::write_package(&package, &out)?;
+            let folder = out.join(&package.name);
+            if ctx.output.is_json() {
+                let files: Vec<_> = package.files.iter().map(|it| &it.name).collect();
+                ctx.output.value(&json!({ "folder": folder, "files": files }));
+            } else {
+                ctx.output.line(folder.display());
+            }
+            Ok(())
+        }
+        IssueAction::Diff { issue, from, to } => diff(ctx, &desk, &issue, from, to).await,
         IssueAction::Void { issue, reason, decide } => {
             if !decide.by.dry_run {
                 confirmed(&decide, "作废 voiding")?;
@@ -132,6 +178,73 @@ pub async fn run(ctx: &Context, args: IssueArgs) -> Result<(), Failure> {
             decided(ctx, &desk, &decide, |_| Ok(Command::EnterOpening(opening.clone()))).await
         }
     }
+}
+
+/// Prints what differs between two versions.
+async fn diff(
+    ctx: &Context,
+    desk: &Desk,
+    issue: &str,
+    from: Option<usize>,
+    to: Option<usize>,
+) -> Result<(), Failure> {
+    let known = desk.known().await?;
+    let id = find(&known, issue)?;
+    let present = known.book.issues.get(&id).map_or(1, Issue::version);
+    let to = to.unwrap_or(present);
+    let from = from.unwrap_or(to.saturating_sub(1));
+    let before = version_of(ctx, desk, &known, &id, from).await?;
+    let after = version_of(ctx, desk, &known, &id, to).await?;
+    let changes = changes::between(&before, &after);
+    if ctx.output.is_json() {
+        ctx.output.value(&json!({ "from": from, "to": to, "changes": changes }));
+        return Ok(());
+    }
+    for it in &changes.figures {
+        let or = |it: &Option<String>| it.clone().unwrap_or_else(|| "—".to_owned());
+        let figure = serde_json::to_string(&it.figure).unwrap_or_default();
+        ctx.output.line(format!(
+            "{}: {} → {}  {figure}",
+            it.section,
+            or(&it.before),
+            or(&it.after)
+        ));
+    }
+    changes.removed.iter().for_each(|it| ctx.output.line(format!("- {it}")));
+    changes.added.iter().for_each(|it| ctx.output.line(format!("+ {it}")));
+    if changes == Changes::default() {
+        ctx.output.line("没有差异 nothing differs");
+    }
+    Ok(())
+}
+
+/// A version's text: the published one where it is kept, else composed.
+async fn version_of(
+    ctx: &Context,
+    desk: &Desk,
+    known: &Known,
+    id: &ObjectId,
+    version: usize,
+) -> Result<Document, Failure> {
+    let issue = known.book.issues.get(id);
+    let before =
+        version.checked_sub(1).and_then(|it| Some(issue?.editions.get(it)?.sign_off.document));
+    let present = issue.filter(|it| it.version() == version);
+    let signed = before.or_else(|| Some(present?.sign_off.as_ref()?.document));
+    if let Some(digest) = signed {
+        let blobs = ctx.open_blobs().await?;
+        if let Some(document) = publication::document(&*blobs, &digest).await? {
+            return Ok(document);
+        }
+        let weekly = weekly::compose_version(&**desk.store(), desk.hall(), id, version).await?;
+        return Ok(weekly.composed.document);
+    }
+    if present.is_none() {
+        let detail = format!("期 {id} 没有第{version}版 has no version {version}");
+        return Err(Refusal::new(Code::IssueState, detail).into());
+    }
+    let weekly = weekly::compose(&**desk.store(), desk.hall(), id, None).await?;
+    Ok(weekly.composed.document)
 }
 
 /// Who, and under which key.
@@ -162,6 +275,35 @@ async fn command(
     decided(ctx, desk, decide, |known| Ok(command(find(known, issue)?))).await
 }
 
+/// A command that is made from the composed issue.
+async fn prepared(
+    ctx: &Context,
+    desk: &Desk,
+    issue: &str,
+    decide: &DecideArgs,
+    command: impl AsyncFn(&ObjectId) -> Result<Command, DeskError>,
+) -> Result<(), Failure> {
+    let known = desk.known().await?;
+    let id = find(&known, issue)?;
+    if decide.by.dry_run {
+        let command = command(&id).await?;
+        return would_write(ctx, &known, command, decide);
+    }
+    let receipt = desk.issue(by(&decide.by), async |_| command(&id).await).await?;
+    done(ctx, receipt)
+}
+
+fn would_write(
+    ctx: &Context,
+    known: &Known,
+    command: Command,
+    decide: &DecideArgs,
+) -> Result<(), Failure> {
+    let events = issue::decide(&known.book, &known.registry, command, decide.by.by.as_ref())?;
+    ctx.output.line(format!("将写入 would write {} 条 events（未写入 not written）", events.len()));
+    Ok(())
+}
+
 async fn decided(
     ctx: &Context,
     desk: &Desk,
@@ -170,14 +312,69 @@ async fn decided(
 ) -> Result<(), Failure> {
     if decide.by.dry_run {
         let known = desk.known().await?;
-        let command = command(&known)?;
-        let events = issue::decide(&known.book, &known.registry, command, decide.by.by.as_ref())?;
-        ctx.output
-            .line(format!("将写入 would write {} 条 events（未写入 not written）", events.len()));
-        return Ok(());
+        return would_write(ctx, &known, command(&known)?, decide);
     }
     let receipt = desk.issue(by(&decide.by), async |known| Ok(command(known)?)).await?;
     done(ctx, receipt)
+}
+
+/// Lists what the checks find, also where it keeps the issue from being composed.
+async fn check(ctx: &Context, desk: &Desk, text: &str) -> Result<(), Failure> {
+    let known = desk.known().await?;
+    let id = find(&known, text)?;
+    let composed = weekly::compose(&**desk.store(), desk.hall(), &id, None).await;
+    let findings = match composed {
+        Ok(weekly) => weekly.findings(),
+        Err(WeeklyError::Compose(error)) => error.problems.iter().map(Problem::finding).collect(),
+        Err(error) => return Err(error.into()),
+    };
+    // Composing has read the issue; it never goes away.
+    let Some(it) = known.book.issues.get(&id) else { return Ok(()) };
+    let open = findings.iter().filter(|found| it.is_open(found)).count();
+    let blocking = findings.iter().filter(|it| it.standing() == Standing::Blocks).count();
+    if ctx.output.is_json() {
+        let rows: Vec<_> = findings.iter().map(|found| finding_value(it, found)).collect();
+        ctx.output.value(&json!({
+            "issue": id.as_str(), "findings": rows, "open": open, "blocking": blocking,
+        }));
+    } else {
+        let mut table =
+            Table::new(["代码 code", "位置 place", "内容 text", "确认 accepted", "原因 reason"]);
+        for found in &findings {
+            let acceptance = it.acceptance_of(found);
+            let by = acceptance.and_then(|it| it.by.as_ref()).map(ToString::to_string);
+            let who = match found.standing() {
+                Standing::Blocks => "须改正 put right".to_owned(),
+                Standing::Note => "提示 note".to_owned(),
+                Standing::NeedsAcceptance => by.unwrap_or_else(|| "—".to_owned()),
+            };
+            let reason = acceptance.map_or_else(String::new, |it| it.reason.clone());
+            let (place, text) = (found.place.clone(), found.text.clone());
+            table.row([found.code.to_string(), place, text, who, reason]);
+        }
+        ctx.output.table(&table);
+        ctx.output.line(format!("{} 项 found，{open} 项未处理 to settle", findings.len()));
+    }
+    if blocking > 0 {
+        let detail = format!("期 {id} 有 {blocking} 项须改正 findings have to be put right");
+        return Err(Failure::coded(Code::FindingsOpen, detail));
+    }
+    Ok(())
+}
+
+fn finding_value(issue: &Issue, found: &Finding) -> serde_json::Value {
+    let accepted = issue
+        .acceptance_of(found)
+        .map(|it| json!({ "by": it.by.as_ref().map(UserId::as_str), "reason": it.reason }));
+    json!({
+        "code": found.code.text(),
+        "place": found.place,
+        "text": found.text,
+        "finding": found.digest.to_string(),
+        "standing": found.standing().word(),
+        "open": issue.is_open(found),
+        "accepted": accepted,
+    })
 }
 
 fn done(ctx: &Context, receipt: Option<Receipt>) -> Result<(), Failure> {

@@ -5,6 +5,7 @@ pub mod bench;
 pub mod compose;
 pub mod config;
 pub mod demo;
+mod diff_formats;
 pub mod doctor;
 pub mod drill;
 pub mod emit;

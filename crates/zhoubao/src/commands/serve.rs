@@ -5,6 +5,7 @@ use zhoubao_domain::code::Code;
 
 use crate::cli::ServeArgs;
 use crate::commands::{archive, project};
+use crate::composing;
 use crate::failure::Failure;
 use crate::wiring::Context;
 
@@ -16,7 +17,7 @@ use crate::wiring::Context;
 pub async fn run(ctx: &Context, _args: ServeArgs) -> Result<(), Failure> {
     let hall = ctx.hall()?;
     let config = &ctx.config;
-    let mut roles = vec!["projector"];
+    let mut roles = vec!["projector", "composer"];
     if config.archive.is_some() {
         roles.push("archive");
     }
@@ -34,7 +35,7 @@ pub async fn run(ctx: &Context, _args: ServeArgs) -> Result<(), Failure> {
         ctx.output.line(format!("  读模型 store      {}", config.store));
         ctx.output.line(format!("  数据目录 folder   {}", config.dir.display()));
         let archive = if config.archive.is_some() { "，存档 archive" } else { "" };
-        ctx.output.line(format!("  角色 roles        投影 projector{archive}"));
+        ctx.output.line(format!("  角色 roles        投影 projector，编报 composer{archive}"));
         ctx.output.line("  Ctrl-C 停止 stops");
     }
     if config.accept_loss {
@@ -50,8 +51,16 @@ pub async fn run(ctx: &Context, _args: ServeArgs) -> Result<(), Failure> {
             "archiving ends, the journal has no second copy from here on"
         );
     };
+    let composing = async {
+        let failure = composing::keep(ctx).await;
+        tracing::error!(
+            code = failure.code.map(Code::text),
+            error = failure.message,
+            "composing ends, what is signed off is not published from here on"
+        );
+    };
     let never = async {
-        archiving.await;
+        tokio::join!(archiving, composing);
         std::future::pending().await
     };
     tokio::select! {

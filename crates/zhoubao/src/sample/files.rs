@@ -9,6 +9,7 @@ use jiff::civil::Date;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use zhoubao_domain::calendar::{Calendar, Period, Schedule};
+use zhoubao_domain::code::Code;
 use zhoubao_domain::event::{
     AuthorizationChange, ClassFigures, Event, InspectionResult, Right, Setup, Tally,
 };
@@ -118,6 +119,14 @@ struct HallFile {
     opening: OpeningFile,
     window: Vec<WindowFile>,
     people: PeopleFile,
+    accepted: Vec<AcceptedFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AcceptedFile {
+    code: String,
+    reason: String,
 }
 
 #[derive(Deserialize)]
@@ -296,6 +305,7 @@ pub(super) fn load() -> Result<Sample, SampleError> {
             .collect::<Result<_, _>>()?,
         desks: desks(&hall.window)?,
         departments: departments.department.iter().map(client).collect::<Result<_, _>>()?,
+        accepted: hall.accepted.iter().map(accepted).collect::<Result<_, _>>()?,
         setup,
         people,
         calendar,
@@ -310,6 +320,12 @@ fn opening(file: &OpeningFile) -> Result<Opening, SampleError> {
         last_number: file.last_number,
         last_running_number: file.last_running_number,
     })
+}
+
+fn accepted(file: &AcceptedFile) -> Result<(Code, String), SampleError> {
+    let code = Code::from_text(&file.code);
+    let unknown = || HALL.fault(format!("`{}` is not a code", file.code));
+    Ok((code.ok_or_else(unknown)?, file.reason.clone()))
 }
 
 fn people(file: &PeopleFile) -> Result<People, SampleError> {

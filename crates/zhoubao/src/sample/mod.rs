@@ -29,6 +29,7 @@ mod tests;
 use jiff::civil::{Date, date};
 use jiff::{SignedDuration, Timestamp};
 use zhoubao_domain::calendar::{Calendar, Period};
+use zhoubao_domain::code::Code;
 use zhoubao_domain::event::{Event, InspectionResult, Tally};
 use zhoubao_domain::id::{Digest, HallCode, ObjectId, SetupTopic, Stream, UserId};
 use zhoubao_domain::issue::Opening;
@@ -52,6 +53,8 @@ pub struct Sample {
     pub authorizations: Vec<Entry>,
     /// The weeks, ascending.
     pub weeks: Vec<Week>,
+    /// Why the editor accepts what the checks find, by code; what is not here keeps an issue from being signed.
+    pub accepted: Vec<(Code, String)>,
     /// Who does what in the hall.
     pub people: People,
     /// The windows' devices and who sits at them.
