@@ -26,3 +26,4 @@ mod terminal;
 mod terminal_clock;
 mod terminal_http;
 mod training;
+mod verify;

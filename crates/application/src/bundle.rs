@@ -260,7 +260,8 @@ async fn issues_line(
     let is_of = |fact: &zhoubao_projections::rows::FactRow, kind: &str| {
         fact.kind == format!("cn.zhoubao.{kind}.v1") && fact.body.contains(trace.id.as_str())
     };
-    let ends = line().filter(|it| is_of(it, "IssueFrozen") || is_of(it, "IssueSignedOff"));
+    let kinds = ["IssueFrozen", "IssueSignedOff", "IssueAmended"];
+    let ends = line().filter(|it| kinds.iter().any(|kind| is_of(it, kind)));
     let end = ends.map(|it| it.position).max().unwrap_or_default();
     let mut issues = vec![];
     for fact in line().filter(|it| it.position <= end) {
@@ -419,31 +420,33 @@ pub struct Checked {
     pub tree: Tree,
     /// Whether the issue is signed off.
     pub signed: bool,
+    /// The version of the issue.
+    pub version: usize,
 }
 
 /// The manifest, read by name.
-struct Claims<'a> {
-    value: &'a Value,
+pub(crate) struct Claims<'a> {
+    pub(crate) value: &'a Value,
 }
 
 impl Claims<'_> {
-    fn at(&self, path: &str) -> Result<&Value, Broken> {
+    pub(crate) fn at(&self, path: &str) -> Result<&Value, Broken> {
         self.value
             .pointer(path)
             .map_or_else(|| broken(format!("{MANIFEST} {path}"), "缺 missing"), Ok)
     }
 
-    fn text(&self, path: &str) -> Result<&str, Broken> {
+    pub(crate) fn text(&self, path: &str) -> Result<&str, Broken> {
         let it = self.at(path)?.as_str();
         it.map_or_else(|| broken(format!("{MANIFEST} {path}"), "不是文字 no text"), Ok)
     }
 
-    fn number(&self, path: &str) -> Result<i64, Broken> {
+    pub(crate) fn number(&self, path: &str) -> Result<i64, Broken> {
         let it = self.at(path)?.as_i64();
         it.map_or_else(|| broken(format!("{MANIFEST} {path}"), "不是数 no number"), Ok)
     }
 
-    fn list(&self, path: &str) -> Result<&[Value], Broken> {
+    pub(crate) fn list(&self, path: &str) -> Result<&[Value], Broken> {
         let it = self.at(path)?.as_array();
         it.map_or_else(
             || broken(format!("{MANIFEST} {path}"), "不是列表 no list"),
@@ -451,12 +454,12 @@ impl Claims<'_> {
         )
     }
 
-    fn parsed<T: std::str::FromStr>(&self, path: &str) -> Result<T, Broken> {
+    pub(crate) fn parsed<T: std::str::FromStr>(&self, path: &str) -> Result<T, Broken> {
         let it = self.text(path)?.parse();
         it.or_else(|_| broken(format!("{MANIFEST} {path}"), "不能读 cannot be read"))
     }
 
-    fn same(&self, path: &str, own: &Value) -> Result<(), Broken> {
+    pub(crate) fn same(&self, path: &str, own: &Value) -> Result<(), Broken> {
         let it = self.at(path)?;
         if it == own {
             return Ok(());
@@ -471,7 +474,7 @@ fn word<T>(claims: &Claims<'_>, path: &str, of: impl Fn(&str) -> Option<T>) -> R
     of(word).map_or_else(|| broken(format!("{MANIFEST} {path}"), format!("`{word}`")), Ok)
 }
 
-fn file<'a>(files: &'a Files, name: &str) -> Result<&'a [u8], Broken> {
+pub(crate) fn file<'a>(files: &'a Files, name: &str) -> Result<&'a [u8], Broken> {
     files
         .get(name)
         .map_or_else(|| broken(name, "缺文件 the file is missing"), |it| Ok(it.as_slice()))
@@ -574,6 +577,7 @@ pub fn check(files: &Files) -> Result<Checked, Broken> {
         messages: messages.len(),
         tree,
         signed: issue.sign_off.is_some(),
+        version: issue.version(),
     })
 }
 
@@ -1140,52 +1144,6 @@ fn lines(text: &[u8]) -> BTreeMap<String, (i64, i64)> {
         Some((name.to_owned(), (amount.parse().ok()?, events.parse().ok()?)))
     };
     text.lines().filter_map(line).collect()
-}
-
-// --- An issue's package ---
-
-/// Name and version of the form of an issue's package.
-pub const PACKAGE_FORMAT: &str = "zhoubao-issue/1";
-
-/// What a sound package of an issue says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Package {
-    /// The hall.
-    pub hall: String,
-    /// The issue's id.
-    pub issue: String,
-    /// Its version: a correction (更正) has a higher one.
-    pub version: i64,
-    /// The day of the sign-off in the hall's zone.
-    pub signed_on: Option<Date>,
-    /// Number of files.
-    pub files: usize,
-}
-
-/// Checks the package of an issue by itself: every file, and the canonical issue that the sign-off names.
-///
-/// # Errors
-///
-/// The first place that is not what it was.
-pub fn check_package(files: &Files) -> Result<Package, Broken> {
-    let value = manifest(files, PACKAGE_FORMAT, &[SEAL])?;
-    let claims = Claims { value: &value };
-    digests(files, &value)?;
-    let document: Digest = claims.parsed("/document")?;
-    let is_document = |(name, bytes): (&String, &Vec<u8>)| {
-        name.ends_with(".json") && name != MANIFEST && sha256(bytes) == document
-    };
-    if !files.iter().any(is_document) {
-        return broken(format!("{MANIFEST} /document"), "没有这一正文 no file is the signed issue");
-    }
-    let signed_at = claims.at("/signed_at")?.as_str().and_then(|it| it.parse().ok());
-    Ok(Package {
-        hall: claims.text("/hall")?.to_owned(),
-        issue: claims.text("/issue")?.to_owned(),
-        version: claims.number("/version")?,
-        signed_on: signed_at.map(hall_day),
-        files: claims.list("/files")?.len(),
-    })
 }
 
 /// The form that a manifest names.

@@ -3,6 +3,7 @@
 //! Ports are traits with an in-memory adapter here and a conformance suite each (feature `conformance`);
 //! real adapters are crates of their own and never depend on each other.
 
+pub mod audit;
 pub mod blobs;
 pub mod bundle;
 pub mod clock;

@@ -160,10 +160,13 @@ pub enum Command {
     /// 核验 checks a figure's bundle or an issue's package offline
     #[command(
         after_help = "例 examples:\n  zhoubao verify accepted.zip\n  zhoubao verify 2023-05/ --key 3b6a27bc…\n  \
-        zhoubao verify 2023-05/2023-05.pdf --trust keys.txt\n\n\
-        退出码 exit codes: 0 真实有效 genuine · 3 文件被改动 altered, with the place · 5 the seal is not to be trusted. See docs/verify.md"
+        zhoubao verify 2023-05/2023-05.pdf --trust keys.txt\n  zhoubao verify 2023-05.zip --with-journal\n\n\
+        退出码 exit codes: 0 真实有效 genuine, or 此版已被更正 corrected since · 3 文件被改动 altered, with the place · 5 the seal is not to be trusted. See docs/verify.md"
     )]
     Verify(VerifyArgs),
+    /// 审计 checks the whole journal against what it says of itself
+    #[command(after_help = "例 example:\n  zhoubao audit verify")]
+    Audit(AuditArgs),
     /// 印章 the office's key, which seals bundles and packages
     #[command(
         after_help = "例 examples:\n  zhoubao seal new --algorithm sm2\n  zhoubao seal show --json"
@@ -970,6 +973,28 @@ pub struct VerifyArgs {
     /// 可信密钥 file of public keys, one a line, perhaps with the last day on which it seals
     #[arg(long, value_name = "FILE")]
     pub trust: Option<PathBuf>,
+    /// 对照日志 compares with the hall's journal, too: what was signed and published, and whether it was corrected since
+    #[arg(long)]
+    pub with_journal: bool,
+}
+
+/// Flags of `audit`.
+#[derive(Debug, Clone, Args)]
+pub struct AuditArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: AuditAction,
+}
+
+/// What `audit` does.
+#[derive(Debug, Clone, Subcommand)]
+pub enum AuditAction {
+    /// 核验日志 checks the chain of every line, every signature, the root of every freeze, and every published file
+    #[command(
+        after_help = "例 examples:\n  zhoubao audit verify\n  zhoubao audit verify --json\n\n\
+        退出码 exit codes: 0 as it was written · 3 not, with the places. See docs/verify.md"
+    )]
+    Verify,
 }
 
 /// By what `stats` groups.

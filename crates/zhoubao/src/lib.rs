@@ -90,7 +90,8 @@ fn refused(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
 pub async fn run(cli: Cli, output: Output) -> Result<(), Failure> {
     // Explaining needs no settings, and E.780 is explained to those whose settings are wrong.
     let config = match &cli.command {
-        Command::Explain(_) | Command::Verify(_) => Config::default(),
+        Command::Explain(_) => Config::default(),
+        Command::Verify(args) if !args.with_journal => Config::default(),
         _ => {
             let flags = cli.global.settings();
             Config::load(&Sources::of_process(flags, cli.global.config.clone()))?
@@ -133,7 +134,8 @@ pub async fn dispatch(ctx: &Context, command: Command) -> Result<(), Failure> {
         Command::Stats(args) => commands::stats::run(ctx, args).await,
         Command::Trace(args) => commands::trace::run(ctx, args).await,
         Command::Seal(args) => commands::seal::run(ctx, args),
-        Command::Verify(args) => commands::verify::run(&ctx.output, &args),
+        Command::Verify(args) => commands::verify::run(ctx, &args).await,
+        Command::Audit(args) => commands::audit::run(ctx, args).await,
         Command::Rebuild(args) => commands::rebuild::run(ctx, args).await,
         Command::Archive(args) => commands::archive::run(ctx, args).await,
         Command::Backup(args) => commands::archive::backup(ctx, args).await,

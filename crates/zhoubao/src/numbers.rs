@@ -333,7 +333,14 @@ pub fn of_html(bytes: &[u8]) -> Result<Vec<String>, Unreadable> {
 /// What [`of_html`] reads, as the document has it.
 #[must_use]
 pub fn of_article(document: &Document) -> Vec<Passage> {
-    let mut passages = expected(document, Order::Parts);
+    // A new version says so before everything else.
+    let amendment = document.metadata.amendment.iter().map(|it| Passage {
+        place: "更正说明 note of the new version".to_owned(),
+        numbers: numbers(&format!("第{}版：{}", it.version, it.note)),
+        head: None,
+    });
+    let mut passages: Vec<_> = amendment.collect();
+    passages.extend(expected(document, Order::Parts));
     passages.extend(values(document, Order::Parts));
     passages
 }

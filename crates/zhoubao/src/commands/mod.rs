@@ -1,6 +1,7 @@
 //! One file a subcommand: `run(context, arguments)`.
 
 pub mod archive;
+pub mod audit;
 pub mod bench;
 pub mod compose;
 pub mod config;
