@@ -4,13 +4,22 @@ use serde_json::json;
 use zhoubao_application::audit::{Report, audit};
 use zhoubao_application::blobs::{BlobError, Blobs};
 use zhoubao_application::bundle::Broken;
+use zhoubao_application::journal::Journal;
 use zhoubao_application::known::Known;
 use zhoubao_application::package::files_of;
+use zhoubao_application::tree;
 use zhoubao_domain::code::Code;
 
+use crate::archive;
 use crate::cli::{AuditAction, AuditArgs};
 use crate::failure::Failure;
 use crate::wiring::Context;
+
+/// Messages of the archive that are read at once.
+const PAGE: usize = 1_000;
+
+/// Most messages that are named as not those of the archive.
+const FINDINGS_MAX: usize = 100;
 
 /// Runs the command.
 ///
@@ -23,13 +32,57 @@ pub async fn run(ctx: &Context, args: AuditArgs) -> Result<(), Failure> {
     let known = desk.known().await?;
     let exceptions = desk.store().exceptions(desk.hall(), false).await?;
     let mut report = audit(&**desk.journal(), desk.hall(), &exceptions).await?;
+    let archived = compare(ctx, &**desk.journal(), &mut report).await?;
     let files = files(&*ctx.open_blobs().await?, &known, &mut report).await?;
-    show(ctx, &report, files);
+    show(ctx, &report, archived, files);
     let Some(first) = report.findings.first() else { return Ok(()) };
     let more = report.findings.len() - 1;
     let more =
         if more > 0 { format!("，另有 {more} 处 and {more} more") } else { String::new() };
     Err(Failure::coded(Code::TreeDiffers, format!("{first}{more}")))
+}
+
+/// Holds each message against the archive, where the settings name one: it tells the very message that a root only tells
+/// to be among some. Answers with how many it has.
+async fn compare(
+    ctx: &Context,
+    journal: &dyn Journal,
+    report: &mut Report,
+) -> Result<Option<u64>, Failure> {
+    let Some(folder) = &ctx.config.archive else { return Ok(None) };
+    let Some(end) = archive::promised(folder)? else { return Ok(None) };
+    let state = journal.state().await?;
+    if end.incarnation != state.incarnation.0 {
+        let detail = format!("`{}` 是另一日志的存档 is of another journal", folder.display());
+        return Err(Failure::coded(Code::OtherJournal, detail));
+    }
+    let last = end.position.min(state.last);
+    let mut copy = archive::Copy::open(folder)?.until(last);
+    let (mut page, mut found) = (vec![].into_iter(), vec![]);
+    tree::read::<Failure>(journal, 1, last, |stored| {
+        if page.len() == 0 {
+            page = copy.page(PAGE)?.into_iter();
+        }
+        if page.next().as_ref() != Some(&stored) && found.len() < FINDINGS_MAX {
+            let place = format!("#{} {}", stored.position, stored.message.subject);
+            let detail = "与存档不同 is not what the archive has".to_owned();
+            found.push(Broken { place, detail });
+        }
+        Ok(())
+    })
+    .await?;
+    if end.position > state.last {
+        let place = format!("#{}", state.last + 1);
+        let detail = format!(
+            "存档至 the archive has messages up to #{}，日志已无 the journal not",
+            end.position
+        );
+        found.push(Broken { place, detail });
+    }
+    // The most exact ones first.
+    found.append(&mut report.findings);
+    report.findings = found;
+    Ok(Some(last))
 }
 
 /// Reads every published file; the store holds it against its digest. Answers with how many there are.
@@ -50,13 +103,13 @@ async fn files(blobs: &dyn Blobs, known: &Known, report: &mut Report) -> Result<
     Ok(count)
 }
 
-fn show(ctx: &Context, report: &Report, files: usize) {
+fn show(ctx: &Context, report: &Report, archived: Option<u64>, files: usize) {
     let Report { messages, lines, signed, freezes, rooted, excused, findings } = report;
     if ctx.output.is_json() {
         let findings = findings.iter().map(|it| json!({ "place": it.place, "detail": it.detail }));
         ctx.output.value(&json!({
             "messages": messages, "lines": lines, "signed": signed, "freezes": freezes,
-            "rooted": rooted, "excused": excused, "files": files,
+            "rooted": rooted, "excused": excused, "archived": archived, "files": files,
             "findings": findings.collect::<Vec<_>>(),
         }));
         return;
@@ -67,6 +120,9 @@ fn show(ctx: &Context, report: &Report, files: usize) {
     ctx.output.line(format!(
         "树根覆盖至 roots hold up to #{rooted}；其后由链与签名守护 what came later is held by chains and signatures"
     ));
+    if let Some(archived) = archived {
+        ctx.output.line(format!("{archived} 条与存档比对 compared with the archive"));
+    }
     if *excused > 0 {
         ctx.output.line(format!("{excused} 条未直接计入（见例外）set aside: `zhoubao doctor`"));
     }

@@ -18,6 +18,10 @@ use crate::wiring::Context;
 pub fn run(ctx: &Context, args: SealArgs) -> Result<(), Failure> {
     let path = ctx.folder().seal_key();
     if let SealAction::New { algorithm } = args.action {
+        if path.exists() {
+            let message = format!("`{}` 已有印章密钥 there is a key already", path.display());
+            return Err(Failure::configuration(message).with_next("zhoubao seal show"));
+        }
         let algorithm = match algorithm {
             SealAlgorithm::Ed25519 => Algorithm::Ed25519,
             SealAlgorithm::Sm2 => Algorithm::Sm2,

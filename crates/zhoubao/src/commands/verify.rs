@@ -197,7 +197,7 @@ fn of_package(
     }
     let (year, number, running) = it.number;
     let text = format!(
-        "{} {year}年第{number}期（总第{running}期）{} 第 {} 版 version，{} 个文件 files",
+        "{} {year}年第{number}期（总第{running}期） {} 第 {} 版 version，{} 个文件 files",
         it.hall, it.issue, it.version, it.files
     );
     let value = json!({
