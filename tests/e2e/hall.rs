@@ -62,6 +62,16 @@ impl Ran {
     }
 }
 
+impl Ran {
+    /// It failed with this exit code and says this on stderr, without a code.
+    #[track_caller]
+    pub(crate) fn fails_plainly(self, exit: i32, text: &str) -> Self {
+        assert_eq!(self.exit, exit, "{}\n{}", self.text(), self.err);
+        assert!(self.err.contains(text), "{text} is missing: {}", self.err);
+        self
+    }
+}
+
 /// A hall: where its journal and read models are.
 pub(crate) struct Hall {
     folder: TempDir,

@@ -28,4 +28,5 @@ mod terminal;
 mod terminal_clock;
 mod terminal_http;
 mod training;
+mod verify;
 mod web;

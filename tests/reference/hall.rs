@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use jiff::civil::Date;
 use sqlx::{Connection as _, Row as _, SqliteConnection};
 use tempfile::TempDir;
@@ -13,11 +14,14 @@ use zhoubao::play::Player;
 use zhoubao::projecting::LiveDesk;
 use zhoubao::sample::Sample;
 use zhoubao::wiring::Context;
+use zhoubao_application::bundle;
 use zhoubao_application::clock::SystemClock;
+use zhoubao_application::trace::trace;
 use zhoubao_application::weekly::{self, Weekly};
 use zhoubao_application::writer::{Unnumbered, Writer};
 use zhoubao_composer::{Document, csv, json, txt};
 use zhoubao_domain::event::{Event, Kind, Replacement};
+use zhoubao_domain::figure::{Partition, Span};
 use zhoubao_domain::id::{EventRef, Stream};
 use zhoubao_domain::time::{hall_day, hall_zone};
 use zhoubao_test_support::{NatsServer, Postgres};
@@ -99,6 +103,8 @@ pub(crate) struct Played {
     desk: LiveDesk,
     sample: Sample,
     folder: TempDir,
+    /// Whether bundles are manipulated, too.
+    planted: bool,
     _nats: Option<NatsServer>,
 }
 
@@ -124,7 +130,13 @@ impl Played {
         }
         let output = Output::to(Box::new(std::io::sink()), Box::new(std::io::sink()), false, true);
         let ctx = Context::new(config, Arc::new(SystemClock), output);
-        Ok(Self { desk: ctx.desk().await?, sample, folder, _nats: nats })
+        Ok(Self {
+            desk: ctx.desk().await?,
+            sample,
+            folder,
+            planted: pair == Pair::SqliteSqlite,
+            _nats: nats,
+        })
     }
 
     /// Plays all weeks.
@@ -209,6 +221,44 @@ impl Played {
         let open = self.desk.store().exceptions(self.desk.hall(), true).await?;
         anyhow::ensure!(open.is_empty(), "every change counts: {open:?}");
         Ok((moved, voided, true_acts))
+    }
+
+    /// Traces every total of an issue, the year in both ways, and some of the parts; answers with how many.
+    pub(crate) async fn trace_all(&self, issue: &str) -> anyhow::Result<usize> {
+        const PARTS_STEP: usize = 16;
+        let id = zhoubao::commands::issue::find(&self.desk.known().await?, issue)?;
+        let store = &**self.desk.store();
+        let weekly = weekly::compose(store, self.desk.hall(), &id, None).await?;
+        let keys = || weekly.material.figures.keys();
+        let totals = keys().filter(|it| it.partition == Partition::Total);
+        let parts = keys().filter(|it| it.partition != Partition::Total).step_by(PARTS_STEP);
+        let carried = totals.clone().filter(|it| it.span == Span::Year).map(|it| (it, true));
+        let asked: Vec<_> = totals.chain(parts).map(|it| (it, false)).chain(carried).collect();
+        for (key, carry) in &asked {
+            trace(store, self.desk.hall(), &id, &weekly, (*key).clone(), *carry)
+                .await
+                .with_context(|| format!("{key:?}"))?;
+        }
+        for (definition, span, carry) in [
+            ("accepted", Span::Week, false),
+            ("consulted", Span::Year, false),
+            ("consulted", Span::Year, true),
+        ] {
+            let key = keys().find(|it| {
+                it.definition == definition && it.span == span && it.partition == Partition::Total
+            });
+            let key = key.context("the figure is missing")?.clone();
+            let hall = self.desk.hall();
+            let found = trace(store, hall, &id, &weekly, key, carry).await?;
+            let files = bundle::make(&**self.desk.journal(), store, hall, &found, &weekly).await?;
+            let checked = bundle::check(&files)?;
+            anyhow::ensure!(checked.value == found.figure.amount, "{checked:?}");
+            if (definition, checked.value) == ("accepted", 94) && self.planted {
+                let count = crate::manipulations::all_are_found(&files)?;
+                anyhow::ensure!(count >= 30, "{count} manipulations");
+            }
+        }
+        Ok(asked.len())
     }
 
     /// The text of an issue as composed now.

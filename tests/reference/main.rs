@@ -6,6 +6,7 @@
 
 mod hall;
 mod input;
+mod manipulations;
 mod pages;
 
 use std::collections::BTreeMap;
@@ -53,6 +54,9 @@ async fn the_issue_comes_out(pair: Pair) -> anyhow::Result<()> {
             .await?
             .contains("今年以来，累计咨询671人次、受理946件、颁发828件、流转1841件。")
     );
+    // Every figure is the sum of the events that are named behind it.
+    let count = played.trace_all("2023-05").await?;
+    assert!(count > 35, "{count} figures");
     if let Some(reference) = input::reference()? {
         let played = Played::start(pair, reference.sample).await?;
         let issue = played.play().await?;
@@ -139,6 +143,7 @@ async fn the_changed_figures_come_out(pair: Pair) -> anyhow::Result<()> {
     );
     assert!(text.contains(&line), "{line}\n{text}");
     let moved = 459 - week.consulted;
+    played.trace_all("2023-05").await?;
     let adjustment = text.lines().find(|it| it.starts_with("调整")).expect("a line of adjustments");
     assert!(adjustment.contains(&moved.to_string()), "{adjustment}");
     Ok(())

@@ -39,6 +39,9 @@ pub(crate) fn lines(document: &Document) -> anyhow::Result<Vec<usize>> {
     for number in 1..=pages.pages.len() {
         read = read.replacen(&format!("—{number}—"), "", 1);
     }
+    // 核验 stands at the foot of the last page alone, and in no plain text.
+    let root = document.metadata.tree.as_ref().context("the issue names no root")?.line();
+    let read = read.strip_suffix(&squeezed(root.as_bytes())?).context("no root at the end")?;
     ensure!(read == squeezed(&txt::export(document))?, "the PDF reads otherwise: {read}");
     let count = |page: &zhoubao_typesetting::Page| {
         let places = page.runs.iter().map(|it| it.baseline_um).filter(|it| *it < FOOT_UM);

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use zhoubao_composer::{Template, submission};
 use zhoubao_domain::code::Code;
-use zhoubao_domain::event::{Event, Refusal, Right, SUBMISSION_BYTES_MAX, Setup};
+use zhoubao_domain::event::{Event, Refusal, Right, SUBMISSION_BYTES_MAX, Setup, TreeHash};
 use zhoubao_domain::figure::Definition;
 use zhoubao_domain::id::{HallCode, ObjectId, SetupTopic, Stream, UserId};
 use zhoubao_domain::issue::{self, Command};
@@ -72,6 +72,7 @@ pub struct Desk {
     store: Arc<dyn ReadModels>,
     hall: HallCode,
     clock: Arc<dyn Clock>,
+    tree_hash: TreeHash,
 }
 
 impl Desk {
@@ -83,7 +84,19 @@ impl Desk {
         hall: HallCode,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { journal, store, hall, clock }
+        Self { journal, store, hall, clock, tree_hash: TreeHash::default() }
+    }
+
+    /// The same desk, whose freezes name a tree that is hashed like this.
+    #[must_use]
+    pub fn with_tree_hash(self, tree_hash: TreeHash) -> Self {
+        Self { tree_hash, ..self }
+    }
+
+    /// How the tree of a freeze is hashed.
+    #[must_use]
+    pub fn tree_hash(&self) -> TreeHash {
+        self.tree_hash
     }
 
     /// Waits until the read models have reached what the journal held when this was called.

@@ -40,6 +40,8 @@ pub struct Round {
 /// Imported platform figures.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Import {
+    /// Its position.
+    pub position: u64,
     /// The platform.
     pub source: String,
     /// Level of government.
@@ -156,7 +158,8 @@ impl Known {
                 self.rounds.push(Round { day, results });
             }
             (Event::StatisticsImported { source, level, period, classes }, _) => {
-                self.imports.push(Import { source, level, period, classes });
+                let position = fact.position;
+                self.imports.push(Import { position, source, level, period, classes });
             }
             (Event::TableImported { source, period, columns, rows }, Stream::Desk(_, key)) => {
                 let (key, position) = (key.as_str().to_owned(), fact.position);

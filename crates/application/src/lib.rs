@@ -3,8 +3,10 @@
 //! Ports are traits with an in-memory adapter here and a conformance suite each (feature `conformance`);
 //! real adapters are crates of their own and never depend on each other.
 
+pub mod audit;
 pub mod blobs;
 pub mod board;
+pub mod bundle;
 pub mod clock;
 pub mod committer;
 pub mod desk;
@@ -17,8 +19,11 @@ pub mod package;
 pub mod projector;
 pub mod publication;
 pub mod receipts;
+pub mod seal;
 pub mod statistics;
 pub mod store;
+pub mod trace;
+pub mod tree;
 pub mod weekly;
 pub mod writer;
 

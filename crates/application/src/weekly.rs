@@ -21,6 +21,7 @@ use zhoubao_projections::recount;
 use crate::desk::{By, Desk, DeskError, facts};
 use crate::known::{Known, Version};
 use crate::store::{ReadModels, Snapshot, SnapshotQuery, StoreError};
+use crate::tree;
 use crate::writer::Receipt;
 
 /// Why an issue cannot be composed.
@@ -528,6 +529,8 @@ impl Gather<'_> {
             period,
             previous_last,
             position: *cut,
+            tree: issue.freeze.as_ref().and_then(|it| it.tree.clone()),
+            heads: issue.freeze.as_ref().map(|it| it.heads.clone()).unwrap_or_default(),
             definitions: definitions.to_vec(),
             definitions_digest: issue.figures,
             figures,
@@ -725,9 +728,10 @@ impl Desk {
     ///
     /// A refusal of the issue's rules.
     pub async fn freeze(&self, issue: ObjectId, by: By) -> Result<Option<Receipt>, DeskError> {
-        self.issue(by, async |_| {
+        self.issue(by, async |known| {
             let (cut, heads) = self.heads().await?;
-            Ok(Command::Freeze { issue: issue.clone(), cut, heads })
+            let tree = tree::tree(&**self.journal(), &known.book, self.tree_hash(), cut).await?;
+            Ok(Command::Freeze { issue: issue.clone(), cut, heads, tree: Some(tree) })
         })
         .await
     }

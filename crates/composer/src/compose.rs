@@ -14,8 +14,8 @@ use zhoubao_domain::reconcile;
 use crate::checks;
 use crate::dates;
 use crate::document::{
-    Block, BlockKind, Document, Field, FigureSource, Inline, Metadata, Origin, digit_runs,
-    unbound_numbers,
+    Block, BlockKind, Document, Field, FigureSource, Inline, LineHead, Metadata, Origin, TreeRoot,
+    digit_runs, unbound_numbers,
 };
 use crate::figures;
 use crate::language::evaluate::{Evaluator, Failed, Printed, Scope};
@@ -122,6 +122,18 @@ pub fn compose(material: &Material, template: &Template) -> Result<Composed, Com
         position: material.position,
         definitions: material.definitions_digest,
         template: template.digest(),
+        tree: material.tree.as_ref().map(|it| TreeRoot {
+            hash: it.hash.word().to_owned(),
+            size: it.size,
+            root: it.root,
+        }),
+        // Without a root there is nothing to hold them against.
+        heads: material
+            .heads
+            .iter()
+            .filter(|_| material.tree.is_some())
+            .map(|it| LineHead { terminal: it.terminal.to_string(), number: it.number })
+            .collect(),
     };
     let document = Document { metadata, blocks };
     warnings.extend(unbound_numbers(&document).into_iter().map(|it| Problem {

@@ -36,7 +36,8 @@ pub(crate) fn partition(partition: Partition) -> &'static str {
 }
 
 /// What a number is: `受理（本周）`.
-pub(crate) fn title(source: &FigureSource) -> String {
+#[must_use]
+pub fn title(source: &FigureSource) -> String {
     match source {
         FigureSource::Counted { title, span: of, partition: along, part, cause: why, .. } => {
             let mut qualifiers = vec![span(*of).to_owned()];

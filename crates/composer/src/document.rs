@@ -54,6 +54,44 @@ pub struct Metadata {
     /// Digest of the template's source.
     #[serde(with = "text")]
     pub template: Digest,
+    /// The Merkle tree over the messages that the figures rest on; with it every figure can be checked offline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<TreeRoot>,
+    /// How far each terminal had come, beside the tree; ascending by terminal.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub heads: Vec<LineHead>,
+}
+
+/// The root of a tree over the first messages of the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TreeRoot {
+    /// `sha-256` or `sm3`.
+    pub hash: String,
+    /// Number of messages.
+    pub size: u64,
+    /// The root.
+    #[serde(with = "text")]
+    pub root: Digest,
+}
+
+/// What the printed line of the root begins with.
+pub const ROOT_MARK: &str = "核验";
+
+/// How far a terminal had come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineHead {
+    /// The terminal.
+    pub terminal: String,
+    /// Number of its last event.
+    pub number: u64,
+}
+
+impl TreeRoot {
+    /// The line of print: `核验 4711 sha-256 6f0a…`.
+    #[must_use]
+    pub fn line(&self) -> String {
+        format!("{ROOT_MARK} {} {} {}", self.size, self.hash, self.root)
+    }
 }
 
 /// A new version of an issue that was signed before (更正).

@@ -136,6 +136,7 @@ impl Page<'_> {
         self.imprint(document)?;
         self.html.push_str("</article>\n");
         self.sources(document)?;
+        self.verification(document)?;
         self.html.push_str("</main>\n");
         Ok(())
     }
@@ -308,6 +309,24 @@ impl Page<'_> {
             self.element("p", class, block)?;
         }
         self.html.push_str("</footer>\n");
+        Ok(())
+    }
+
+    /// What the issue can be checked against, offline: not printed but for the root, which the pages have at their foot.
+    fn verification(&mut self, document: &Document) -> fmt::Result {
+        let metadata = &document.metadata;
+        let Some(tree) = &metadata.tree else { return Ok(()) };
+        self.html.push_str(
+            "<section class=\"sources\" aria-labelledby=\"verification\">\n<h2 id=\"verification\">核验</h2>\n",
+        );
+        let (size, hash, root) = (tree.size, Escaped(&tree.hash), tree.root);
+        writeln!(self.html, "<p>日志前{size}条的默克尔树根（{hash}）：<code>{root}</code></p>")?;
+        if !metadata.heads.is_empty() {
+            let heads = metadata.heads.iter().map(|it| format!("{} #{}", it.terminal, it.number));
+            let heads = heads.collect::<Vec<_>>().join("、");
+            writeln!(self.html, "<p>各终端至此的最后编号：{}</p>", Escaped(&heads))?;
+        }
+        self.html.push_str("</section>\n");
         Ok(())
     }
 

@@ -6,7 +6,7 @@
 //! | key | value |
 //! |--|--|
 //! | `schema` | [`SCHEMA`] |
-//! | `metadata` | `title`, `hall`, `training` (true, or left out), `publisher`, `year`, `number`, `running_number`, `amendment` (`version` from 2 and `note`, or left out), `proposed`, `issued_on` (date or null), `first_day`, `last_day`, `position`, `definitions` and `template` (SHA-256) |
+//! | `metadata` | `title`, `hall`, `training` (true, or left out), `publisher`, `year`, `number`, `running_number`, `amendment` (`version` from 2 and `note`, or left out), `proposed`, `issued_on` (date or null), `first_day`, `last_day`, `position`, `definitions` and `template` (SHA-256), `tree` (`hash`, `size`, `root`; left out where the freeze names none), `heads` (of `terminal` and `number`; left out with it) |
 //! | `blocks` | in order of print |
 //!
 //! A block has `kind` (`title`, `issue-number`, `publisher`, `issue-date`, `part-title`, `period`, `heading` with
@@ -66,9 +66,7 @@ pub fn export(document: &Document) -> Vec<u8> {
         Canonical { schema: SCHEMA, metadata: &document.metadata, blocks: &document.blocks };
     // Every key is a string and no value can fail to serialise, so this is never `Null`.
     let value = serde_json::to_value(&canonical).unwrap_or_default();
-    let mut text = String::new();
-    write(&value, &mut text);
-    text.into_bytes()
+    text(&value).into_bytes()
 }
 
 /// SHA-256 of the canonical bytes.
@@ -88,6 +86,14 @@ pub fn read(bytes: &[u8]) -> Result<Document, ReadError> {
         return Err(ReadError::Schema(stored.schema));
     }
     Ok(Document { metadata: stored.metadata, blocks: stored.blocks })
+}
+
+/// Any JSON in the form of the canonical issue: no white space, keys in ascending order.
+#[must_use]
+pub fn text(value: &Value) -> String {
+    let mut text = String::new();
+    write(value, &mut text);
+    text
 }
 
 /// Writes sorted keys whatever order the map keeps: a feature of `serde_json` elsewhere in the build changes that.

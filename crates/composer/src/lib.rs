@@ -44,7 +44,7 @@ pub mod docx;
 
 pub mod package;
 
-mod describe;
+pub mod describe;
 mod figures;
 mod language;
 

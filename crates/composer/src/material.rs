@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 use zhoubao_domain::calendar::Period;
-use zhoubao_domain::event::{ClassFigures, InspectionResult};
+use zhoubao_domain::event::{ClassFigures, InspectionResult, TerminalHead, Tree};
 use zhoubao_domain::figure::{Adjustment, Definition, Figure, FigureKey, Figures, Partition, Span};
 use zhoubao_domain::id::{Digest, ObjectId};
 
@@ -35,6 +35,10 @@ pub struct Material {
     pub previous_last: Option<Date>,
     /// The cut of the freeze: position in the journal up to which everything counts.
     pub position: u64,
+    /// The Merkle tree over everything up to the position, where the freeze names one.
+    pub tree: Option<Tree>,
+    /// Last number of each terminal at the position.
+    pub heads: Vec<TerminalHead>,
     /// Definitions of the figures, in order of print.
     pub definitions: Vec<Definition>,
     /// Digest of the definitions.

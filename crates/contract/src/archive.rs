@@ -113,6 +113,29 @@ fn json(line: &impl Serialize) -> String {
     serde_json::to_string(line).unwrap_or_default()
 }
 
+/// A message as one line of JSON, without chain and line end: what a leaf of the tree hashes ([`crate::merkle`]) and,
+/// but for its last brace, what an archive chains.
+#[must_use]
+pub fn leaf_line(stored: &Stored) -> String {
+    let Message { subject, attributes, body } = &stored.message;
+    let text = std::str::from_utf8(body).ok();
+    json(&MessageLine {
+        position: stored.position,
+        recorded_at: stored.recorded_at.to_string(),
+        subject: subject.clone(),
+        headers: attributes.to_block(),
+        body: text.map(ToOwned::to_owned),
+        body_base64: text.is_none().then(|| BASE64.encode(body)),
+    })
+}
+
+/// Reads [`leaf_line`] back; one spelling only.
+#[must_use]
+pub fn read_leaf_line(line: &[u8]) -> Option<Stored> {
+    let stored = serde_json::from_slice::<MessageLine>(line).ok()?.stored()?;
+    (leaf_line(&stored).as_bytes() == line).then_some(stored)
+}
+
 impl Chain {
     /// Before the first line of a journal's copy.
     #[must_use]
@@ -136,18 +159,8 @@ impl Chain {
     /// The line of the next message, with its line end.
     #[must_use]
     pub fn message_line(&mut self, stored: &Stored) -> String {
-        let Message { subject, attributes, body } = &stored.message;
-        let text = std::str::from_utf8(body).ok();
-        let line = MessageLine {
-            position: stored.position,
-            recorded_at: stored.recorded_at.to_string(),
-            subject: subject.clone(),
-            headers: attributes.to_block(),
-            body: text.map(ToOwned::to_owned),
-            body_base64: text.is_none().then(|| BASE64.encode(body)),
-        };
         self.position = stored.position;
-        self.seal(json(&line))
+        self.seal(leaf_line(stored))
     }
 
     fn seal(&mut self, mut line: String) -> String {

@@ -12,7 +12,7 @@ use zhoubao_domain::event::{
     Act, Attempt, AuthorizationChange, ClassFigures, Endorsement, Event, FILES_MAX,
     InspectionResult, IssueEvent, IssueFile, Kind, PARAMETERS_MAX, PEOPLE_MAX, Refusal,
     Replacement, Right, SUBMISSION_BYTES_MAX, Setup, TABLE_COLUMNS_MAX, TABLE_ROWS_MAX, Tally,
-    TerminalHead, TerminalKey,
+    TerminalHead, TerminalKey, Tree, TreeHash,
 };
 use zhoubao_domain::figure::Definition;
 use zhoubao_domain::id::{DeskTopic, Digest, EventRef, ParseIdError, SetupTopic, Stream};
@@ -533,7 +533,29 @@ fn issue_frozen(it: wire::IssueFrozen) -> Converted {
         issue: id(it.issue, "issue")?,
         cut: need(it.cut, "cut")?,
         heads: heads.collect::<Result<_, Fault>>()?,
+        tree: it.tree.map(tree).transpose()?,
     }))
+}
+
+fn tree(it: wire::issue_frozen::Tree) -> Result<Tree, Fault> {
+    let hash = words(it.hash, "hash")?;
+    let hash = TreeHash::from_word(&hash).ok_or_else(|| {
+        Fault::hold(format!("field `hash` is `{}`, which is not known", text::excerpt(&hash)))
+    })?;
+    let tree = Tree {
+        hash,
+        size: need(it.size, "size")?,
+        root: digest(it.root, "root")?,
+        peaks: digests(it.peaks, "peaks")?,
+    };
+    if tree.peaks.len() != tree.size.count_ones() as usize {
+        return Err(Fault::malformed(format!(
+            "field `peaks` has {} digests, which a tree of {} has not",
+            tree.peaks.len(),
+            tree.size
+        )));
+    }
+    Ok(tree)
 }
 
 fn issue_submitted(it: wire::IssueSubmitted) -> Converted {
@@ -1059,7 +1081,7 @@ fn issue_to_json(event: &IssueEvent) -> (&'static str, Vec<u8>) {
             };
             ("cn.zhoubao.IssueSubmissionAdopted.v1", json(&message))
         }
-        IssueEvent::Frozen { issue, cut, heads } => {
+        IssueEvent::Frozen { issue, cut, heads, tree } => {
             let head = |it: &TerminalHead| wire::issue_frozen::Head {
                 terminal: Some(it.terminal.to_string()),
                 number: Some(it.number),
@@ -1068,6 +1090,12 @@ fn issue_to_json(event: &IssueEvent) -> (&'static str, Vec<u8>) {
                 issue: Some(issue.to_string()),
                 cut: Some(*cut),
                 heads: heads.iter().map(head).collect(),
+                tree: tree.as_ref().map(|it| wire::issue_frozen::Tree {
+                    hash: Some(it.hash.word().to_owned()),
+                    size: Some(it.size),
+                    root: Some(hex(&it.root)),
+                    peaks: it.peaks.iter().map(hex).collect(),
+                }),
             };
             ("cn.zhoubao.IssueFrozen.v1", json(&message))
         }

@@ -18,6 +18,7 @@
 pub mod archive;
 pub mod body;
 pub mod codec;
+pub mod merkle;
 pub mod message;
 pub mod receipt;
 pub mod signature;

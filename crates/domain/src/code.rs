@@ -262,6 +262,22 @@ codes! {
         "A rebuild computes other figures than those that were signed. The signed ones are kept.",
         "Show both to the auditor; find the event that differs with `zhoubao stats --as-of`.",
         "signed 94, rebuilt 95";
+    NoFigure = "E.307", "没有这一数据 no such figure",
+        "The issue has no figure of that name: an unknown indicator, span or part.",
+        "`zhoubao trace 2023-05` lists the figures of an issue with their names.",
+        "zhoubao trace 2023-05#办结.本周";
+    Altered = "E.320", "文件被改动 altered after it was made",
+        "A file, event, figure, proof or signature of an issue or of the bundle behind a figure is not what it was when it was made. The place is named.",
+        "Do not rely on it: get the issue or the bundle again from the hall. In the hall: `zhoubao verify PATH --with-journal`, `zhoubao audit verify`.",
+        "2023-05.pdf: SHA-256 differs";
+    UntrustedSeal = "E.321", "印章不可信 the seal is not to be trusted",
+        "The signature is not that of the office's key, that key is not the one demanded, or there is no signature where one is demanded.",
+        "Compare the key with the one that the office has made known (`zhoubao seal show`), and get the file again.",
+        "signed by another key than --key";
+    TreeDiffers = "E.322", "日志与冻结时不同 the journal is not what was frozen",
+        "The tree over the journal has another root than a freeze names, or a terminal's chain is broken: a stored message was changed, removed or moved.",
+        "`zhoubao audit verify` names the places; restore the journal from its archive (`zhoubao restore`).",
+        "root of 2023-w06 over 5644 messages differs";
     MissingGlyph = "E.330", "缺字 no face has the character",
         "A character of the issue has no glyph in any face, or it is a control character, a mark of direction or a combining mark, which are not printed by themselves. No PDF and no OFD are made: a box would stand in its place.",
         "Install a font that has the character, or put its file into the folder of the setting `fonts`; or replace the character in the text.",

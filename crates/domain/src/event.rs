@@ -203,6 +203,31 @@ pub struct TerminalHead {
     pub number: u64,
 }
 
+/// How a Merkle tree over the journal is hashed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TreeHash {
+    /// SHA-256.
+    #[default]
+    Sha256,
+    /// SM3 (GB/T 32905).
+    Sm3,
+}
+
+words!(TreeHash { Sha256 => "sha-256", Sm3 => "sm3" });
+
+/// The Merkle tree over the first messages of a journal (RFC 6962 §2.1).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Tree {
+    /// How it is hashed.
+    pub hash: TreeHash,
+    /// Number of messages.
+    pub size: u64,
+    /// Its root.
+    pub root: Digest,
+    /// Roots of its whole subtrees from left to right, with which it goes on.
+    pub peaks: Vec<Digest>,
+}
+
 /// A published file of an issue.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct IssueFile {
@@ -274,6 +299,8 @@ pub enum IssueEvent {
         cut: u64,
         /// The last number of each terminal at the cut, ascending by terminal.
         heads: Vec<TerminalHead>,
+        /// The Merkle tree over everything at or before the cut; none in freezes of earlier versions.
+        tree: Option<Tree>,
     },
     /// The draft is handed to the leader.
     Submitted {

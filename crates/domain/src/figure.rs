@@ -325,3 +325,95 @@ pub fn opening_of_year(definition: &Definition, opening: Option<&Opening>, year:
 
 /// The part under which opening figures stand in every partition of the year.
 pub const OPENING_PART: &str = "opening";
+
+/// Part of what a span sums: the days, and only what took effect after a position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reach {
+    /// First day.
+    pub first: Date,
+    /// Last day.
+    pub last: Date,
+    /// Only entries after this position; 0 for all.
+    pub after: u64,
+}
+
+impl Reach {
+    /// Whether an entry of the record at `position` about `day` is summed.
+    #[must_use]
+    pub fn holds(&self, day: Date, position: u64) -> bool {
+        (self.first..=self.last).contains(&day) && position > self.after
+    }
+}
+
+/// Where the part of a span comes from that is not summed from the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Base {
+    /// Nowhere: there is none.
+    None,
+    /// The opening figures.
+    Opening,
+    /// The year's figure of the previous issue (上期累计).
+    Previous,
+}
+
+words!(Base { None => "none", Opening => "opening", Previous => "previous" });
+
+/// The periods that a figure stands between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Between {
+    /// The issue's period.
+    pub period: Period,
+    /// Last day of the opening figures.
+    pub opening_through: Option<Date>,
+    /// Last day of the previous period, and the cut of its freeze.
+    pub previous: Option<(Date, u64)>,
+}
+
+impl Between {
+    /// What of the record [`take`] sums for a span, and on what base; an entry counts once, even where two parts hold
+    /// it. With `carry` the year is the previous issue's and what was added since, where there is one of the year;
+    /// else every day of it.
+    #[must_use]
+    pub fn reaches(&self, span: Span, carry: bool) -> (Base, Vec<Reach>) {
+        let (first, last, year) = (self.period.first(), self.period.last(), self.period.year());
+        let after = |day: Date| day.tomorrow().unwrap_or(day);
+        let before = |day: Date| day.yesterday().unwrap_or(day);
+        let opening = self.opening_through.filter(|it| it.year() == year);
+        let new_year = Date::constant(year, 1, 1);
+        let counted_from = opening.map_or(new_year, after);
+        let previous = self.previous.filter(|(last, _)| last.year() == year);
+        let from_outside = self.previous.map(|(last, _)| last).or(self.opening_through).map(after);
+        let from_outside = from_outside.unwrap_or(first.first_of_year());
+        let all = |first, last| Reach { first, last, after: 0 };
+        let outside = all(from_outside.max(counted_from), before(first));
+        let week = all(first.max(counted_from), last);
+        let adjustment =
+            previous.map(|(last, cut)| Reach { first: counted_from, last, after: cut });
+        let base = if previous.is_some() {
+            Base::Previous
+        } else if opening.is_some() {
+            Base::Opening
+        } else {
+            Base::None
+        };
+        let (base, reaches) = match span {
+            Span::Week => (Base::None, vec![all(first, last)]),
+            Span::WeekOfYear => (Base::None, vec![week]),
+            Span::Outside => (Base::None, vec![outside]),
+            Span::OutsideEarlier => {
+                let until = before(first).min(before(counted_from));
+                (Base::None, vec![all(from_outside, until)])
+            }
+            Span::Adjustment => (Base::None, adjustment.into_iter().collect()),
+            Span::Carried => (base, vec![]),
+            Span::Year if carry && base == Base::Previous => {
+                (base, [outside, week].into_iter().chain(adjustment).collect())
+            }
+            Span::Year => {
+                let base = if opening.is_some() { Base::Opening } else { Base::None };
+                (base, vec![all(counted_from, last)])
+            }
+        };
+        (base, reaches.into_iter().filter(|it| it.first <= it.last).collect())
+    }
+}

@@ -12,6 +12,7 @@ use crate::calendar::Period;
 use crate::code::Code;
 use crate::event::{
     FILES_MAX, IssueEvent, IssueFile, Kind, PARAMETERS_MAX, Refusal, Right, Tally, TerminalHead,
+    Tree,
 };
 use crate::finding::{Acceptance, Finding, Standing};
 use crate::id::{Digest, ObjectId, UserId};
@@ -56,6 +57,8 @@ pub struct Freeze {
     pub cut: u64,
     /// Last number of each terminal at the cut.
     pub heads: Vec<TerminalHead>,
+    /// The tree over everything at or before the cut, where the freeze named one.
+    pub tree: Option<Tree>,
 }
 
 /// Number and digests given at sign-off.
@@ -190,6 +193,8 @@ pub enum Command {
         cut: u64,
         /// Heads at that position.
         heads: Vec<TerminalHead>,
+        /// The tree at that position.
+        tree: Option<Tree>,
     },
     /// Hand the draft to the leader.
     Submit {
@@ -368,7 +373,7 @@ pub fn decide(
             }
             Ok(vec![IssueEvent::SubmissionAdopted { issue, submission, order }])
         }
-        Command::Freeze { issue, cut, heads } => {
+        Command::Freeze { issue, cut, heads, tree } => {
             let it = book.find_live(&issue)?;
             if it.freeze.as_ref().is_some_and(|freeze| freeze.cut == cut && freeze.heads == heads) {
                 return Ok(vec![]);
@@ -391,7 +396,7 @@ pub fn decide(
                     format!("冻结位置 {cut} 早于已冻结的 {cut_min} lies before an earlier freeze");
                 return Err(Refusal::new(Code::HeadsDiffer, detail));
             }
-            Ok(vec![IssueEvent::Frozen { issue, cut, heads }])
+            Ok(vec![IssueEvent::Frozen { issue, cut, heads, tree }])
         }
         Command::Submit { issue, findings } => {
             let it = book.find_live(&issue)?;
@@ -802,10 +807,11 @@ impl IssueBook {
                     it.submissions.sort_by_key(|(order, _)| *order);
                 });
             }
-            IssueEvent::Frozen { issue, cut, heads } => {
+            IssueEvent::Frozen { issue, cut, heads, tree } => {
                 self.change(issue, drafter, &[Stage::Open, Stage::Frozen], |it| {
                     it.stage = Stage::Frozen;
-                    it.freeze = Some(Freeze { cut: *cut, heads: heads.clone() });
+                    it.freeze =
+                        Some(Freeze { cut: *cut, heads: heads.clone(), tree: tree.clone() });
                 });
             }
             IssueEvent::Submitted { issue } => {

@@ -12,8 +12,8 @@ use zhoubao_domain::calendar::Period;
 use zhoubao_domain::code::Code;
 use zhoubao_domain::event::{Kind, Tally};
 use zhoubao_domain::figure::{
-    Adjustment, Cause, Definition, Figure, FigureKey, Figures, OPENING_PART, Partition, Source,
-    Span, TallyCell, TallyValue, first_day, take,
+    Adjustment, Base, Between, Cause, Definition, Figure, FigureKey, Figures, OPENING_PART,
+    Partition, Source, Span, TallyCell, TallyValue, first_day, take,
 };
 use zhoubao_domain::issue::Opening;
 use zhoubao_domain::reconcile::{Mismatch, chain, partitions, same};
@@ -591,6 +591,41 @@ proptest! {
                         of(Span::Outside), count(&|day| outside(day) && day.year() == year)
                     );
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn every_span_is_its_base_and_what_its_reaches_hold(hall in any_hall()) {
+        for number in 1..=hall.issues.len() {
+            let it = &hall.issues[number - 1];
+            let before = number.checked_sub(2).map(|at| &hall.issues[at]);
+            let between = Between {
+                period: it.period,
+                opening_through: hall.opening.as_ref().map(|it| it.through),
+                previous: before.map(|it| (it.period.last(), it.cut)),
+            };
+            for (definition, span, carry) in hall.definitions.iter().flat_map(|it| {
+                Span::ALL.into_iter().flat_map(move |span| [(it, span, true), (it, span, false)])
+            }) {
+                let (base, reaches) = between.reaches(span, carry);
+                let base = match (base, &hall.opening) {
+                    (Base::Opening, Some(opening)) => {
+                        definition.kinds.iter().map(|kind| opening.year_to_date.get(*kind)).sum()
+                    }
+                    (Base::Previous, _) => {
+                        total(&before.unwrap().figures, &definition.key, Span::Year)
+                    }
+                    _ => 0,
+                };
+                let held: i64 = hall.effects.iter().filter(|effect| {
+                    effect.position <= it.cut
+                        && definition.kinds.contains(&effect.cell.kind)
+                        && reaches.iter().any(|it| it.holds(effect.cell.day, effect.position))
+                }).map(|it| it.value.amount).sum();
+                prop_assert_eq!(
+                    base + held, total(&it.figures, &definition.key, span), "{:?} {}", span, carry
+                );
             }
         }
     }

@@ -94,7 +94,7 @@ fn adopted(issue: &str, submission: &str, order: u32) -> Fact {
 }
 
 fn frozen(issue: &str, cut: u64) -> Fact {
-    (IssueEvent::Frozen { issue: id(issue), cut, heads: heads(cut) }, EDITOR)
+    (IssueEvent::Frozen { issue: id(issue), cut, heads: heads(cut), tree: None }, EDITOR)
 }
 
 fn submitted(issue: &str) -> Fact {
@@ -188,7 +188,7 @@ fn adopt(issue: &str, submission: &str, order: u32) -> Command {
 }
 
 fn freeze(issue: &str, cut: u64) -> Command {
-    Command::Freeze { issue: id(issue), cut, heads: heads(cut) }
+    Command::Freeze { issue: id(issue), cut, heads: heads(cut), tree: None }
 }
 
 fn sign(issue: &str) -> Command {

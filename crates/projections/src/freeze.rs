@@ -90,7 +90,7 @@ impl Model {
     ) -> Result<(), ParseEntryError> {
         let position = incoming.position;
         let (issue, cut, heads) = match incoming.outcome.as_ref().map(|it| &it.event) {
-            Ok(Event::Issue(IssueEvent::Frozen { issue, cut, heads })) => {
+            Ok(Event::Issue(IssueEvent::Frozen { issue, cut, heads, .. })) => {
                 (issue.clone(), *cut, heads.clone())
             }
             _ => {
@@ -246,13 +246,11 @@ impl Model {
     }
 }
 
-/// SHA-256 over the figures, one line each: `definition span partition part amount events`, tab-separated, in key
-/// order. This is what a sign-off carries.
+/// The figures as text, one line each: `definition span partition part amount events`, tab-separated, in key order.
 #[must_use]
-pub fn figures_digest(figures: &Figures) -> Digest {
-    let mut hasher = Sha256::new();
-    for (key, figure) in figures {
-        hasher.update(format!(
+pub fn figures_text(figures: &Figures) -> String {
+    let line = |(key, figure): (&figure::FigureKey, &figure::Figure)| {
+        format!(
             "{}\t{}\t{}\t{}\t{}\t{}\n",
             key.definition,
             key.span.word(),
@@ -260,7 +258,13 @@ pub fn figures_digest(figures: &Figures) -> Digest {
             key.part,
             figure.amount,
             figure.events,
-        ));
-    }
-    Digest::new(hasher.finalize().into())
+        )
+    };
+    figures.iter().map(line).collect()
+}
+
+/// SHA-256 of [`figures_text`]. This is what a sign-off carries.
+#[must_use]
+pub fn figures_digest(figures: &Figures) -> Digest {
+    Digest::new(Sha256::digest(figures_text(figures)).into())
 }

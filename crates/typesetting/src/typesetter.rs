@@ -14,7 +14,7 @@ use typst::visualize::{FixedStroke, Geometry, Paint, Shape};
 use typst::{Library, LibraryExt as _, World};
 use typst_layout::PagedDocument;
 use typst_pdf::{PdfOptions, PdfStandard, PdfStandards};
-use zhoubao_composer::document::{BlockKind, Document, Inline, Table};
+use zhoubao_composer::document::{BlockKind, Document, Inline, Table, TreeRoot};
 
 use crate::fonts::{Face, Fonts, LoadError, Role};
 use crate::glyphs::{self, Missing};
@@ -247,6 +247,7 @@ fn input(document: &Document, texts: &[String]) -> Value {
     });
     json!({
         "notice": document.metadata.notice(),
+        "root": document.metadata.tree.as_ref().map(TreeRoot::line),
         "name": of(BlockKind::Title).concat(),
         "number": of(BlockKind::IssueNumber).concat(),
         "publisher": of(BlockKind::Publisher).concat(),

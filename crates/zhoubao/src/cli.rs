@@ -157,6 +157,28 @@ pub enum Command {
     #[command(after_help = "例 examples:\n  zhoubao stats --week 2023-W06 --by window\n  \
         zhoubao stats --from 2023-01-01 --to 2023-02-10 --as-of 2023-02-10\n  zhoubao stats --as-of 48213 --by department")]
     Stats(StatsArgs),
+    /// 溯源 lists the events behind a printed figure
+    #[command(
+        after_help = "例 examples:\n  zhoubao trace 2023-05                     the issue's figures and their names\n  \
+        zhoubao trace '2023-05#受理.本周'\n  zhoubao trace '2023-05#受理.本周:window:w01'\n  \
+        zhoubao trace '2023-05#accepted.year' --carried --bundle accepted.zip"
+    )]
+    Trace(TraceArgs),
+    /// 核验 checks a figure's bundle or an issue's package offline
+    #[command(
+        after_help = "例 examples:\n  zhoubao verify accepted.zip\n  zhoubao verify 2023-05/ --key 3b6a27bc…\n  \
+        zhoubao verify 2023-05/2023-05.pdf --trust keys.txt\n  zhoubao verify 2023-05.zip --with-journal\n\n\
+        退出码 exit codes: 0 真实有效 genuine, or 此版已被更正 corrected since · 3 文件被改动 altered, with the place · 5 the seal is not to be trusted. See docs/verify.md"
+    )]
+    Verify(VerifyArgs),
+    /// 审计 checks the whole journal against what it says of itself
+    #[command(after_help = "例 example:\n  zhoubao audit verify")]
+    Audit(AuditArgs),
+    /// 印章 the office's key, which seals bundles and packages
+    #[command(
+        after_help = "例 examples:\n  zhoubao seal new --algorithm sm2\n  zhoubao seal show --json"
+    )]
+    Seal(SealArgs),
     /// 重建读模型 builds the read models anew from the journal and swaps them in
     #[command(
         after_help = "例 examples:\n  zhoubao rebuild --verify              compares every row with the live copy, then swaps\n  \
@@ -929,6 +951,88 @@ pub struct ComposeArgs {
     /// 输出目录 folder for the files; without it one form goes to standard output
     #[arg(long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
+}
+
+/// Flags of `trace`.
+#[derive(Debug, Clone, Args)]
+pub struct TraceArgs {
+    /// 期与数据 the issue and, after `#`, the figure: its name such as 受理.本周, or its number in the list of sources
+    #[arg(value_name = "ISSUE[#FIGURE]")]
+    pub figure: String,
+    /// 自上期累计 of a year's figure only what was added since the previous issue, beside that issue's figure
+    #[arg(long)]
+    pub carried: bool,
+    /// 溯源包 writes everything that is needed to recount the figure offline into one file
+    #[arg(long, value_name = "FILE.zip")]
+    pub bundle: Option<PathBuf>,
+}
+
+/// Flags of `seal`.
+#[derive(Debug, Clone, Args)]
+pub struct SealArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: SealAction,
+}
+
+/// What `seal` does.
+#[derive(Debug, Clone, Subcommand)]
+pub enum SealAction {
+    /// 生成 makes the key, once, and shows its public half
+    #[command(after_help = "例 examples:\n  zhoubao seal new\n  zhoubao seal new --algorithm sm2")]
+    New {
+        /// 算法 how it signs
+        #[arg(long, value_enum, default_value_t = SealAlgorithm::Ed25519)]
+        algorithm: SealAlgorithm,
+    },
+    /// 显示 shows the public half, to be made known
+    #[command(after_help = "例 example:\n  zhoubao seal show")]
+    Show,
+}
+
+/// How a seal is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SealAlgorithm {
+    /// Ed25519
+    Ed25519,
+    /// SM2 with SM3
+    Sm2,
+}
+
+/// Flags of `verify`.
+#[derive(Debug, Clone, Args)]
+pub struct VerifyArgs {
+    /// 文件 bundles, packages (folders or zips), or single files beside their manifest
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// 密钥 the seal must be of this public key; may be given again
+    #[arg(long, value_name = "HEX")]
+    pub key: Vec<String>,
+    /// 可信密钥 file of public keys, one a line, perhaps with the last day on which it seals
+    #[arg(long, value_name = "FILE")]
+    pub trust: Option<PathBuf>,
+    /// 对照日志 compares with the hall's journal, too: what was signed and published, and whether it was corrected since
+    #[arg(long)]
+    pub with_journal: bool,
+}
+
+/// Flags of `audit`.
+#[derive(Debug, Clone, Args)]
+pub struct AuditArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: AuditAction,
+}
+
+/// What `audit` does.
+#[derive(Debug, Clone, Subcommand)]
+pub enum AuditAction {
+    /// 核验日志 checks the chain of every line, every signature, the root of every freeze, and every published file
+    #[command(
+        after_help = "例 examples:\n  zhoubao audit verify\n  zhoubao audit verify --json\n\n\
+        退出码 exit codes: 0 as it was written · 3 not, with the places. See docs/verify.md"
+    )]
+    Verify,
 }
 
 /// By what `stats` groups.

@@ -14,13 +14,16 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::Instant;
 use zhoubao_application::blobs::Blobs;
+use zhoubao_application::bundle::{MANIFEST, SEAL};
 use zhoubao_application::known::Known;
-use zhoubao_application::package::{self, MANIFEST, Package};
+use zhoubao_application::package::{self, Package};
 use zhoubao_application::publication::{self, name};
+use zhoubao_application::seal::SealKey;
 use zhoubao_application::writer::Receipt;
 use zhoubao_domain::code::Code;
 use zhoubao_domain::id::{ObjectId, Stream, Subject};
 
+use crate::commands::seal;
 use crate::failure::{Exit, Failure};
 use crate::files;
 use crate::fonts::{self, Fonts};
@@ -108,7 +111,7 @@ struct Done {
     failures: Vec<Failure>,
 }
 
-/// Publishes what is signed off, and writes the packages that are not there.
+/// Publishes what is signed off, and writes the packages that are not there, or not sealed.
 async fn pass(ctx: &Context, fonts: &Fonts) -> Result<Done, Failure> {
     let desk = ctx.desk().await?;
     let blobs = ctx.open_blobs().await?;
@@ -125,6 +128,7 @@ async fn pass(ctx: &Context, fonts: &Fonts) -> Result<Done, Failure> {
         }
     }
     let known = desk.known().await?;
+    let key = seal::key(ctx)?;
     for (id, issue) in &known.book.issues {
         let Some((year, number, _)) = issue.numbers() else { continue };
         let before = issue.editions.iter().map(|it| &it.files);
@@ -132,8 +136,9 @@ async fn pass(ctx: &Context, fonts: &Fonts) -> Result<Done, Failure> {
         for (version, _) in versions.filter(|(_, files)| !files.is_empty()) {
             let name = name(issue.series.as_ref(), year, number, version);
             let folder = ctx.issues_folder().join(name);
-            if !folder.join(MANIFEST).exists() {
-                let kept = keep_package(ctx, &known, &*blobs, id, version).await;
+            let is_sealed = key.is_none() || folder.join(SEAL).exists();
+            if !is_sealed || !folder.join(MANIFEST).exists() {
+                let kept = keep_package(ctx, &known, &*blobs, id, version, key.as_ref()).await;
                 done.failures.extend(kept.err());
             }
         }
@@ -176,8 +181,9 @@ async fn keep_package(
     blobs: &dyn Blobs,
     id: &ObjectId,
     version: usize,
+    key: Option<&SealKey>,
 ) -> Result<(), Failure> {
-    let package = package::package(known, blobs, &ctx.hall()?, id, Some(version)).await?;
+    let package = package::package(known, blobs, &ctx.hall()?, id, Some(version), key).await?;
     write_package(&package, &ctx.issues_folder())
 }
 

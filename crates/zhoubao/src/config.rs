@@ -12,6 +12,7 @@ use std::str::FromStr;
 use figment::providers::{Format as _, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
+use zhoubao_domain::event::TreeHash;
 use zhoubao_domain::id::HallCode;
 
 use crate::failure::Failure;
@@ -83,6 +84,11 @@ pub const KEYS: &[(&str, &str, &str)] = &[
         "host by which people call the pages, where a proxy that encrypts stands in front of them",
     ),
     ("fonts", "", "字体目录 folder of the fonts for PDF and OFD, instead of the system's"),
+    (
+        "tree_hash",
+        "sha-256",
+        "树的哈希算法 hash of the journal's tree in freezes: `sha-256` or `sm3`",
+    ),
     (
         "log",
         "",
@@ -257,6 +263,8 @@ pub struct Config {
     pub public_host: Option<String>,
     /// Folder of the fonts, where not the system's are used.
     pub fonts: Option<PathBuf>,
+    /// How the tree that a freeze names is hashed.
+    pub tree_hash: TreeHash,
     /// The tracing filter, where one is set.
     pub log: Option<String>,
     /// The form of the log.
@@ -466,6 +474,18 @@ impl Values {
     }
 }
 
+/// A [`TreeHash`] as it is written in settings.
+struct Hashing(TreeHash);
+
+impl FromStr for Hashing {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let unknown = || format!("`{text}` is no hash, expected `sha-256` or `sm3`");
+        TreeHash::from_word(text).map(Self).ok_or_else(unknown)
+    }
+}
+
 impl FromStr for LogFormat {
     type Err = String;
 
@@ -549,6 +569,7 @@ impl Config {
             public_host: values.get("public_host")?,
             fonts: values.parse("fonts")?,
             log: values.get("log")?,
+            tree_hash: values.required::<Hashing>("tree_hash")?.0,
             log_format: values.required("log_format")?,
             sources: BTreeMap::new(),
         };
@@ -587,6 +608,7 @@ impl Default for Config {
             listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 8425))),
             public_host: None,
             fonts: None,
+            tree_hash: TreeHash::default(),
             log: None,
             log_format: LogFormat::Text,
             sources: BTreeMap::new(),

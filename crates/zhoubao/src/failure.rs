@@ -66,11 +66,14 @@ impl Exit {
             | Code::ChainBroken
             | Code::HeadsDiffer
             | Code::SignedFiguresDiffer
+            | Code::Altered
+            | Code::TreeDiffers
             | Code::FormsDiffer
             | Code::JournalGap
             | Code::OtherJournal
             | Code::JournalWentBack
             | Code::ArchiveDamaged => Self::Integrity,
+            Code::UntrustedSeal => Self::Trust,
             _ => Self::Refused,
         }
     }

@@ -16,6 +16,7 @@
 //!    terminal-w01.clerks  who may log in on it
 //!    receipts/        how far each terminal's line is counted, signed; may be deleted at any time
 //!    receipts.key     the secret key that signs them
+//!    seal.key         the office's secret key, which seals issues and bundles
 //!    projector.lock   locked by the process that writes read.db
 //!    projector.wanted locked by a rebuild that asks it to give way
 //! ```
@@ -119,6 +120,12 @@ impl Folder {
     #[must_use]
     pub fn receipts_key(&self) -> PathBuf {
         self.0.join("receipts.key")
+    }
+
+    /// The secret key with which the office seals its issues.
+    #[must_use]
+    pub fn seal_key(&self) -> PathBuf {
+        self.0.join("seal.key")
     }
 
     /// The receipts of the hall's terminals, where the journal is a file.

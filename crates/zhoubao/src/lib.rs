@@ -30,6 +30,7 @@ pub mod terminal;
 pub mod upto;
 pub mod web;
 pub mod wiring;
+pub mod zipped;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -92,6 +93,7 @@ pub async fn run(cli: Cli, output: Output) -> Result<(), Failure> {
     // Explaining needs no settings, and E.780 is explained to those whose settings are wrong.
     let config = match &cli.command {
         Command::Explain(_) => Config::default(),
+        Command::Verify(args) if !args.with_journal => Config::default(),
         _ => {
             let flags = cli.global.settings();
             Config::load(&Sources::of_process(flags, cli.global.config.clone()))?
@@ -133,6 +135,10 @@ pub async fn dispatch(ctx: &Context, command: Command) -> Result<(), Failure> {
         Command::Import(args) => commands::import::run(ctx, args).await,
         Command::Issue(args) => commands::issue::run(ctx, args).await,
         Command::Stats(args) => commands::stats::run(ctx, args).await,
+        Command::Trace(args) => commands::trace::run(ctx, args).await,
+        Command::Seal(args) => commands::seal::run(ctx, args),
+        Command::Verify(args) => commands::verify::run(ctx, &args).await,
+        Command::Audit(args) => commands::audit::run(ctx, args).await,
         Command::Rebuild(args) => commands::rebuild::run(ctx, args).await,
         Command::Archive(args) => commands::archive::run(ctx, args).await,
         Command::Backup(args) => commands::archive::backup(ctx, args).await,

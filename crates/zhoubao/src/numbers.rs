@@ -8,7 +8,8 @@ use std::io::{Cursor, Read as _};
 use roxmltree::{Document as Xml, Node};
 use serde_json::Value;
 use zhoubao_composer::Document;
-use zhoubao_composer::document::{Block, BlockKind, Cell, FigureSource, Inline, Table};
+use zhoubao_composer::document::{Block, BlockKind, Cell, FigureSource, Inline, ROOT_MARK, Table};
+use zhoubao_domain::id::Digest;
 
 /// Largest part of a package that is read: a form of an issue has a few hundred KB.
 const PART_BYTES_MAX: u64 = 64 << 20;
@@ -332,7 +333,14 @@ pub fn of_html(bytes: &[u8]) -> Result<Vec<String>, Unreadable> {
 /// What [`of_html`] reads, as the document has it.
 #[must_use]
 pub fn of_article(document: &Document) -> Vec<Passage> {
-    let mut passages = expected(document, Order::Parts);
+    // A new version says so before everything else.
+    let amendment = document.metadata.amendment.iter().map(|it| Passage {
+        place: "更正说明 note of the new version".to_owned(),
+        numbers: numbers(&format!("第{}版：{}", it.version, it.note)),
+        head: None,
+    });
+    let mut passages: Vec<_> = amendment.collect();
+    passages.extend(expected(document, Order::Parts));
     passages.extend(values(document, Order::Parts));
     passages
 }
@@ -471,7 +479,7 @@ fn read_page(xml: &Xml<'_>, text: &mut String) {
     }
 }
 
-/// The numbers of pages as `pdftotext -raw` reads them, without the page numbers.
+/// The numbers of pages as `pdftotext -raw` reads them, without the page numbers and the line of the tree's root.
 ///
 /// # Errors
 ///
@@ -486,9 +494,17 @@ pub fn of_pages(bytes: &[u8]) -> Result<Vec<String>, Unreadable> {
         if let Some(place) = lines.iter().rposition(is_number) {
             lines.remove(place);
         }
+        lines.retain(|it| !is_root(it));
         found.extend(numbers(&lines.join("\n")));
     }
     Ok(found)
+}
+
+/// Whether it is the line `核验 4711 sha-256 6f0a…` at the foot of the last page.
+fn is_root(line: &str) -> bool {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let [mark, size, _, root] = words.as_slice() else { return false };
+    *mark == ROOT_MARK && size.parse::<u64>().is_ok() && root.parse::<Digest>().is_ok()
 }
 
 /// A comparison as JSON.
@@ -561,6 +577,8 @@ mod tests {
     fn page_numbers_are_left_out_once_a_page() {
         let pages = "1\n— 1 —\n\u{C}2 — 2 — 3\n—2—\n\u{C}— 3 —\n— 4 —\n";
         assert_eq!(of_pages(pages.as_bytes()).unwrap(), ["1", "2", "2", "3", "4"]);
+        let root = format!("核验 4711 sha-256 {}", "6f".repeat(32));
+        assert_eq!(of_pages(format!("核验 5 件\n{root}\n—1—\n").as_bytes()).unwrap(), ["5"]);
     }
 
     #[test]

@@ -309,7 +309,8 @@ impl Context {
         if let Some(at) = store.checkpoint(&hall).await? {
             same_journal(&*journal, &at).await?;
         }
-        let desk = Desk::new(journal.clone(), store.clone(), hall.clone(), self.clock.clone());
+        let desk = Desk::new(journal.clone(), store.clone(), hall.clone(), self.clock.clone())
+            .with_tree_hash(self.config.tree_hash);
         let turn = match &self.config.store {
             StoreAt::Sqlite => self.folder().lock_projector()?.map(Turn::Locked),
             StoreAt::Postgres(_) => Some(Turn::Free),

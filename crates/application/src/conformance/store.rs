@@ -352,7 +352,7 @@ impl History {
                 _ => None,
             })
             .collect();
-        self.issue(IssueEvent::Frozen { issue: object(issue), cut, heads }, "editor");
+        self.issue(IssueEvent::Frozen { issue: object(issue), cut, heads, tree: None }, "editor");
     }
 
     fn desk(&mut self) {

@@ -253,3 +253,33 @@ fn an_issue_of_a_training_hall_says_so_whatever_the_template_is() {
     assert!(!text(json::export(&real)).contains("training"));
     assert_ne!(json::digest(&real), json::digest(document));
 }
+
+#[test]
+fn the_root_of_the_tree_is_named_where_the_freeze_has_one() {
+    let plain = compose(&material(), &weekly()).unwrap().document;
+    let root = zhoubao_domain::id::Digest::new([0xab; 32]);
+    let tree = zhoubao_domain::event::Tree {
+        hash: zhoubao_domain::event::TreeHash::Sm3,
+        size: 51_877,
+        root,
+        peaks: vec![],
+    };
+    let heads = vec![zhoubao_domain::event::TerminalHead {
+        terminal: "w01".parse().unwrap(),
+        number: 4_711,
+    }];
+    let rooted = Material { tree: Some(tree), heads, ..material() };
+    let rooted = compose(&rooted, &weekly()).unwrap().document;
+    assert_eq!(txt::export(&rooted), txt::export(&plain));
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let (with, without) = (text(json::export(&rooted)), text(json::export(&plain)));
+    assert!(!without.contains("\"tree\"") && !without.contains("\"heads\""), "as it was before");
+    assert!(with.contains("\"heads\":[{\"number\":4711,\"terminal\":\"w01\"}],"));
+    assert!(
+        with.contains(&format!("\"tree\":{{\"hash\":\"sm3\",\"root\":\"{root}\",\"size\":51877}}"))
+    );
+    assert_eq!(json::read(with.as_bytes()).unwrap(), rooted);
+    let page = text(html::export(&rooted));
+    assert!(page.contains(&root.to_string()) && page.contains("w01 #4711"), "{page}");
+    assert!(!text(html::export(&plain)).contains("核验"));
+}

@@ -131,6 +131,8 @@ pub(crate) fn material() -> Material {
         period: week,
         previous_last: Some(date(2023, 2, 5)),
         position: 51877,
+        tree: None,
+        heads: vec![],
         definitions: definitions(),
         definitions_digest: Digest::new([0xd1; 32]),
         figures: figures(week, Some((date(2023, 2, 5), &previous)), &days, &[]),

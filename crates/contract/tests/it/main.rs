@@ -6,5 +6,6 @@ mod archive;
 mod awkward;
 mod examples;
 mod hash;
+mod merkle;
 mod roundtrip;
 mod samples;

@@ -14,7 +14,8 @@ use zhoubao_domain::code::Code;
 use zhoubao_domain::counting::{Rules, Severity};
 use zhoubao_domain::event::{
     Act, Attempt, AuthorizationChange, ClassFigures, Event, InspectionResult, IssueEvent,
-    IssueFile, Kind, PEOPLE_MAX, Replacement, Right, Setup, Tally, TerminalHead, TerminalKey,
+    IssueFile, Kind, PEOPLE_MAX, Replacement, Right, Setup, Tally, TerminalHead, TerminalKey, Tree,
+    TreeHash,
 };
 use zhoubao_domain::figure::Definition;
 use zhoubao_domain::id::{
@@ -188,6 +189,7 @@ pub(crate) fn all() -> Vec<(&'static str, Draft)> {
                     TerminalHead { terminal: id("w01"), number: 18 },
                     TerminalHead { terminal: id("w02"), number: 0 },
                 ],
+                tree: None,
             }),
         ),
         ("issues", Event::Issue(IssueEvent::Submitted { issue: issue() })),
@@ -413,6 +415,20 @@ pub(crate) fn all() -> Vec<(&'static str, Draft)> {
                 place: "稿件 s5-3（生态环境厅）".to_owned(),
                 finding: digest(8),
                 reason: "已与该厅核对".to_owned(),
+            }),
+        ),
+        (
+            "issues",
+            Event::Issue(IssueEvent::Frozen {
+                issue: issue(),
+                cut: 5,
+                heads: vec![TerminalHead { terminal: id("w01"), number: 3 }],
+                tree: Some(Tree {
+                    hash: TreeHash::Sm3,
+                    size: 5,
+                    root: digest(1),
+                    peaks: vec![digest(2), digest(3)],
+                }),
             }),
         ),
     ]
@@ -680,8 +696,8 @@ fn issue_event() -> impl Strategy<Value = IssueEvent> {
         (object(), object(), any::<u32>()).prop_map(|(issue, submission, order)| {
             IssueEvent::SubmissionAdopted { issue, submission, order }
         }),
-        (object(), any::<u64>(), vec(head, 0..4))
-            .prop_map(|(issue, cut, heads)| IssueEvent::Frozen { issue, cut, heads }),
+        (object(), any::<u64>(), vec(head, 0..4), option::of(any_tree()))
+            .prop_map(|(issue, cut, heads, tree)| IssueEvent::Frozen { issue, cut, heads, tree }),
         object().prop_map(|issue| IssueEvent::Submitted { issue }),
         (object(), words()).prop_map(|(issue, reason)| IssueEvent::Returned { issue, reason }),
         (object(), prop::sample::select(Code::ALL), words(), any_digest(), words()).prop_map(
@@ -831,6 +847,16 @@ fn placed() -> impl Strategy<Value = (Stream, Event)> {
             }
         ),
     ]
+}
+
+fn any_tree() -> impl Strategy<Value = Tree> {
+    let hash = prop_oneof![Just(TreeHash::Sha256), Just(TreeHash::Sm3)];
+    (hash, any::<u64>(), any_digest()).prop_map(|(hash, size, root)| Tree {
+        hash,
+        size,
+        root,
+        peaks: vec![root; size.count_ones() as usize],
+    })
 }
 
 fn attempt() -> impl Strategy<Value = Attempt> {

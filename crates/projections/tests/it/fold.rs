@@ -345,7 +345,7 @@ fn freeze_naming(
         .into_iter()
         .map(|(terminal, number)| TerminalHead { terminal, number: named(number) })
         .collect();
-    let frozen = IssueEvent::Frozen { issue: "i5".parse().unwrap(), cut, heads };
+    let frozen = IssueEvent::Frozen { issue: "i5".parse().unwrap(), cut, heads, tree: None };
     journal.put("issues", "02-13T08:00", "office", Event::Issue(frozen));
     fold_freeze(journal, cut)
 }

@@ -78,6 +78,8 @@ pub(crate) fn document(text: Vec<Block>) -> Document {
         position: 5_000,
         definitions: Digest::new([1; 32]),
         template: Digest::new([2; 32]),
+        tree: None,
+        heads: vec![],
     };
     Document { metadata, blocks }
 }

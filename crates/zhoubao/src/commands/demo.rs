@@ -79,7 +79,8 @@ pub async fn run(ctx: &Context, args: DemoArgs) -> Result<(), Failure> {
             Ok(_) => {
                 let known = desk.known().await?;
                 let hall = desk.hall();
-                let package = package::package(&known, &*blobs, hall, &week.issue, None).await?;
+                let package =
+                    package::package(&known, &*blobs, hall, &week.issue, None, None).await?;
                 composing::write_package(&package, &ctx.issues_folder())?;
             }
             // The demo goes on without fonts: everything else is there, and the issue waits to be published.

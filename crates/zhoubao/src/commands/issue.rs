@@ -18,7 +18,7 @@ use zhoubao_domain::id::{ObjectId, UserId};
 use zhoubao_domain::issue::{self, Command, Issue, Opening, Stage};
 use zhoubao_domain::time::hall_day;
 
-use super::{archive, diff_formats};
+use super::{archive, diff_formats, seal};
 use crate::cli::{ByArgs, DecideArgs, IssueAction, IssueArgs};
 use crate::composing;
 use crate::failure::Failure;
@@ -141,7 +141,9 @@ pub async fn run(ctx: &Context, args: IssueArgs) -> Result<(), Failure> {
             let known = desk.known().await?;
             let id = find(&known, &issue)?;
             let blobs = ctx.open_blobs().await?;
-            let package = package::package(&known, &*blobs, desk.hall(), &id, edition).await?;
+            let key = seal::key(ctx)?;
+            let (hall, key) = (desk.hall(), key.as_ref());
+            let package = package::package(&known, &*blobs, hall, &id, edition, key).await?;
             composing::write_package(&package, &out)?;
             let folder = out.join(&package.name);
             if ctx.output.is_json() {

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod archive;
+pub mod audit;
 pub mod bench;
 pub mod compose;
 pub mod config;
@@ -20,7 +21,10 @@ pub mod project;
 pub mod rebuild;
 pub mod recover;
 pub mod restore;
+pub mod seal;
 pub mod serve;
 pub mod setup;
 pub mod stats;
 pub mod terminal;
+pub mod trace;
+pub mod verify;

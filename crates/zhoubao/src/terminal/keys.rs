@@ -133,6 +133,15 @@ fn no_key(path: &Path) -> Failure {
     )
 }
 
+/// The text of a file with a secret; none where there is no file.
+///
+/// # Errors
+///
+/// When it cannot be read, or others can read it.
+pub fn secret(path: &Path) -> Result<Option<String>, Failure> {
+    read(path)
+}
+
 fn read(path: &Path) -> Result<Option<String>, Failure> {
     let failed = |error: std::io::Error| Failure::file(path, &error);
     let mode = match std::fs::metadata(path) {
