@@ -385,6 +385,30 @@ async fn a_figure_is_traced_and_its_bundle_checked_without_the_hall() -> anyhow:
         let place = format!("#{}", position.context("no size")? + 21);
         ensure!(refused.err.contains(&place) && refused.err.contains(named), "{}", refused.err);
     }
+    // A second program, from the description alone.
+    let python = |path: &str| -> anyhow::Result<Option<i32>> {
+        let script =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/recount/verify_bundle.py");
+        let done = std::process::Command::new("python3").arg(script).arg(path).output();
+        Ok(done.context("python3 is missing: apt-get install python3")?.status.code())
+    };
+    std::fs::write(&bundle, pack(&sound)?)?;
+    assert_eq!(python(&bundle)?, Some(0));
+    // The issue was signed: without its sign-off anything could be its text. All digests are made to fit.
+    let mut files = sound.clone();
+    let issues = String::from_utf8_lossy(&files["issues.ndjson"]).into_owned();
+    let kept: Vec<_> = issues.lines().filter(|it| !it.contains("SignedOff")).collect();
+    ensure!(kept.len() < issues.lines().count(), "{issues}");
+    files.insert("issues.ndjson".to_owned(), (kept.join("\n") + "\n").into_bytes());
+    files.remove(SEAL);
+    let manifest = files.remove(MANIFEST).context("no manifest")?;
+    let mut manifest: Value = serde_json::from_slice(&manifest)?;
+    manifest["files"] = json!(files_json(&files));
+    files.insert(MANIFEST.to_owned(), format!("{manifest}\n").into_bytes());
+    std::fs::write(&bundle, pack(&files)?)?;
+    let refused = hall.run(&["verify", &bundle]).await?.fails(3, "E.320");
+    ensure!(refused.err.contains("issues.ndjson"), "{}", refused.err);
+    assert_eq!(python(&bundle)?, Some(3));
     // Another figure than the journal's, everything made to fit but the office's seal.
     let mut files = sound.clone();
     files.remove(SEAL);

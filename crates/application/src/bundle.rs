@@ -741,6 +741,10 @@ fn frozen(
     claims.same("/heads", &Value::Array(heads))?;
     let figures = file(files, "figures.txt")?;
     let document = file(files, "issue.json")?;
+    let printed: Value = serde_json::from_slice(document).unwrap_or_default();
+    if issue.sign_off.is_none() && printed["metadata"]["proposed"] != Value::Bool(true) {
+        return broken("issues.ndjson", "缺少签发 the sign-off of the issue is missing");
+    }
     if let Some(signed) = &issue.sign_off {
         if sha256(figures) != signed.figures {
             return broken(
