@@ -8,6 +8,7 @@ use zhoubao_domain::code::Code;
 use zhoubao_domain::event::{Event, IssueEvent, TerminalHead};
 use zhoubao_domain::figure::{self, Adjustment, Cause, Figures, Source, TallyCell, TallyValue};
 use zhoubao_domain::id::{Digest, ObjectId, Stream};
+use zhoubao_domain::planted;
 
 use crate::entry::ParseEntryError;
 use crate::model::{Incoming, Model};
@@ -115,7 +116,10 @@ impl Model {
             self.warn(recorded, Code::HeadsDiffer, detail);
         }
         let definitions = self.definitions(&it.figures).unwrap_or_default().to_vec();
-        let cells = recount::rewind(found.cells, &found.segments, cut)?;
+        let cells = match planted!(FreezeIncludesLater) {
+            true => found.cells,
+            false => recount::rewind(found.cells, &found.segments, cut)?,
+        };
         let previous = self
             .book
             .previous(it.series.as_ref(), it.period)
@@ -157,7 +161,7 @@ impl Model {
                 // the cause more exactly.
                 let is_known =
                     known.iter().any(|it| Adjustment { cause, ..it.clone() } == adjustment);
-                if !is_known {
+                if !is_known && !planted!(BetweenLost) {
                     let place = self.place_at(adjustment.position, &known);
                     self.changes.adjustments.push((place, adjustment));
                 }
