@@ -21,5 +21,6 @@ pub mod recover;
 pub mod restore;
 pub mod serve;
 pub mod setup;
+pub mod sim;
 pub mod stats;
 pub mod terminal;
