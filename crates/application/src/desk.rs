@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 use zhoubao_composer::{Template, submission};
+use zhoubao_contract::hash;
 use zhoubao_domain::code::Code;
 use zhoubao_domain::event::{Event, Refusal, Right, SUBMISSION_BYTES_MAX, Setup, TreeHash};
 use zhoubao_domain::figure::Definition;
@@ -13,9 +14,10 @@ use zhoubao_domain::id::{HallCode, ObjectId, SetupTopic, Stream, UserId};
 use zhoubao_domain::issue::{self, Command};
 use zhoubao_projections::cover::COVERED_MAX;
 use zhoubao_projections::model::{Incoming, Model};
+use zhoubao_projections::rows::Checkpoint;
 
 use crate::clock::Clock;
-use crate::journal::{AppendError, Journal, JournalError};
+use crate::journal::{AppendError, Journal, JournalError, JournalState};
 use crate::known::{self, Known};
 use crate::store::{ReadModels, SnapshotQuery, StoreError};
 use crate::writer::{Receipt, Unnumbered, WriteError, Writer};
@@ -103,25 +105,47 @@ impl Desk {
     ///
     /// # Errors
     ///
-    /// [`DeskError::Behind`] after 30 s.
+    /// [`DeskError::Behind`] after 30 s; [`JournalError::Unsafe`] where the read models were made of another journal,
+    /// or of messages that this one has lost: nothing may be decided by them.
     pub async fn catch_up(&self) -> Result<u64, DeskError> {
-        let goal = self.journal.state().await?.last;
+        let goal = self.journal.state().await?;
         let deadline = Instant::now() + CATCH_UP_MAX;
         let mut pause = Duration::from_millis(2);
         loop {
-            let at = self.store.checkpoint(&self.hall).await?.map_or(0, |it| it.sequence);
-            if at >= goal {
+            let checkpoint = self.store.checkpoint(&self.hall).await?;
+            let at = checkpoint.as_ref().map_or(0, |it| it.sequence);
+            let reached = at >= goal.last;
+            if reached && self.is_of_journal(checkpoint.as_ref(), &goal).await? {
                 return Ok(at);
             }
             if Instant::now() >= deadline {
-                return Err(DeskError::Behind { at, goal });
+                return Err(match reached {
+                    true => went_back(at, goal.last).into(),
+                    false => DeskError::Behind { at, goal: goal.last },
+                });
             }
             tokio::time::sleep(pause).await;
-            if pause == PAUSE_MAX && self.is_open(at, goal).await? {
+            if pause == PAUSE_MAX && !reached && self.is_open(at, goal.last).await? {
                 return Ok(at);
             }
             pause = (pause * 2).min(PAUSE_MAX);
         }
+    }
+
+    /// Whether the message of the checkpoint is in the journal. A replica that lags does not have it yet.
+    async fn is_of_journal(
+        &self,
+        checkpoint: Option<&Checkpoint>,
+        journal: &JournalState,
+    ) -> Result<bool, DeskError> {
+        let Some(checkpoint) = checkpoint else { return Ok(true) };
+        let Some(stored) = self.journal.get(checkpoint.sequence).await? else { return Ok(false) };
+        if checkpoint.incarnation == journal.incarnation.0
+            && hash(&stored.message) == checkpoint.hash
+        {
+            return Ok(true);
+        }
+        Err(went_back(checkpoint.sequence, journal.last).into())
     }
 
     /// Whether all that the projector has not folded are events that the next message of their terminal may cover: it
@@ -282,6 +306,13 @@ impl Desk {
     pub fn hall(&self) -> &HallCode {
         &self.hall
     }
+}
+
+fn went_back(at: u64, last: u64) -> JournalError {
+    let detail = format!(
+        "读模型到 {at}，日志到 {last}，其中没有读模型最后一条 the read models go to {at}, the journal to {last}, and does not hold their last message; `zhoubao rebuild`"
+    );
+    JournalError::Unsafe { code: Code::JournalWentBack, detail }
 }
 
 /// What the facts in the read models say.

@@ -78,6 +78,7 @@ struct Inner {
     reads_to_fail: usize,
     lose: Option<Lost>,
     batches_refused: bool,
+    full: bool,
 }
 
 impl Inner {
@@ -149,6 +150,7 @@ impl MemoryJournal {
             reads_to_fail: 0,
             lose: None,
             batches_refused: false,
+            full: false,
         };
         Self {
             hall,
@@ -168,12 +170,96 @@ impl MemoryJournal {
         answer
     }
 
+    fn append_by(
+        &self,
+        messages: &[Message],
+        expected: &[Expectation],
+        resolve: bool,
+    ) -> Result<Vec<u64>, AppendError> {
+        check_append(&self.hall, messages, expected)?;
+        let now = self.clock.now();
+        self.change(|inner| {
+            let lost = |why| Err(AppendError::Unavailable(Box::new(Planted(why))));
+            if inner.down {
+                return lost("the journal is down");
+            }
+            if inner.full {
+                return lost("the disk is full");
+            }
+            if messages.len() > 1 && inner.batches_refused {
+                return Err(AppendError::BatchRefused);
+            }
+            let lose = inner.lose.take();
+            if lose == Some(Lost::BeforeStoring) {
+                return lost("the append was lost");
+            }
+            let sequences =
+                if expected.iter().all(|it| inner.head(&it.subject.to_string()) == it.last) {
+                    inner.store(messages, now)
+                } else if !resolve {
+                    return Err(AppendError::Conflict);
+                } else {
+                    inner.repeat(messages, expected).ok_or(AppendError::Conflict)?
+                };
+            if lose == Some(Lost::AfterStoring) {
+                return lost("the acknowledgement was lost");
+            }
+            Ok(sequences)
+        })
+    }
+
+    /// Appends as the broker itself does, and as a window's device meets it: a repeat is a conflict.
+    ///
+    /// # Errors
+    ///
+    /// As [`crate::journal::Line::append`].
+    pub fn append_once(
+        &self,
+        messages: &[Message],
+        expected: &[Expectation],
+    ) -> Result<Vec<u64>, AppendError> {
+        self.append_by(messages, expected, false)
+    }
+
+    /// Fault: the disk is full, or has room again. Appends are not answered, as the broker does it.
+    pub fn fill(&self, full: bool) {
+        self.change(|inner| inner.full = full);
+    }
+
     /// Fault: the journal loses one message and keeps the sequences of the others.
     pub fn drop_sequence(&self, sequence: u64) {
         self.change(|inner| {
             inner.messages.remove(&sequence);
             inner.lines.values_mut().for_each(|line| line.retain(|it| *it != sequence));
         });
+    }
+
+    /// Ends [`Self::drop_sequence`]: the message is there again.
+    pub fn put_back(&self, stored: Stored) {
+        self.change(|inner| {
+            let line = inner.lines.entry(stored.message.subject.clone()).or_default();
+            line.insert(line.partition_point(|it| *it < stored.position), stored.position);
+            inner.messages.insert(stored.position, stored);
+        });
+    }
+
+    /// Looks at the messages from a sequence on, whatever faults are planted.
+    #[must_use]
+    pub fn look(&self, from: u64) -> Vec<Stored> {
+        self.lock().messages.range(from..).map(|(_, it)| it.clone()).collect()
+    }
+
+    /// Its last sequence, whatever faults are planted.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.lock().last
+    }
+
+    /// Looks at the last message of a subject, whatever faults are planted.
+    #[must_use]
+    pub fn look_at_head(&self, subject: &str) -> Option<Stored> {
+        let inner = self.lock();
+        inner.messages.get(&inner.head(subject)).cloned()
     }
 
     /// Fault: another journal, with its own incarnation, takes this one's place. Readers are cut off.
@@ -204,6 +290,29 @@ impl MemoryJournal {
     /// Fault: the next `count` reads of any kind fail as unavailable.
     pub fn fail_reads(&self, count: usize) {
         self.change(|inner| inner.reads_to_fail = count);
+    }
+
+    /// Whether it is down.
+    #[must_use]
+    pub fn is_down(&self) -> bool {
+        self.lock().down
+    }
+
+    /// Whether its disk is full.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.lock().full
+    }
+
+    /// Ends all faults that a call may still meet.
+    pub fn heal(&self) {
+        self.change(|inner| {
+            inner.down = false;
+            inner.reads_to_fail = 0;
+            inner.lose = None;
+            inner.batches_refused = false;
+            inner.full = false;
+        });
     }
 
     /// Fault: the next append does not come back.
@@ -248,31 +357,7 @@ impl Journal for MemoryJournal {
         messages: &[Message],
         expected: &[Expectation],
     ) -> Result<Vec<u64>, AppendError> {
-        check_append(&self.hall, messages, expected)?;
-        let now = self.clock.now();
-        self.change(|inner| {
-            let lost = |why| Err(AppendError::Unavailable(Box::new(Planted(why))));
-            if inner.down {
-                return lost("the journal is down");
-            }
-            if messages.len() > 1 && inner.batches_refused {
-                return Err(AppendError::BatchRefused);
-            }
-            let lose = inner.lose.take();
-            if lose == Some(Lost::BeforeStoring) {
-                return lost("the append was lost");
-            }
-            let sequences =
-                if expected.iter().all(|it| inner.head(&it.subject.to_string()) == it.last) {
-                    inner.store(messages, now)
-                } else {
-                    inner.repeat(messages, expected).ok_or(AppendError::Conflict)?
-                };
-            if lose == Some(Lost::AfterStoring) {
-                return lost("the acknowledgement was lost");
-            }
-            Ok(sequences)
-        })
+        self.append_by(messages, expected, true)
     }
 
     async fn head(&self, subject: &Subject) -> Result<Option<Stored>, JournalError> {

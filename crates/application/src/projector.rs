@@ -19,6 +19,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tracing::Instrument as _;
 use zhoubao_contract::Stored;
@@ -32,7 +33,7 @@ use zhoubao_projections::rows::{Checkpoint, ExceptionRow, Found, Needs, Standing
 
 use crate::follow::{self, FollowError, Follower, PAGE_MESSAGES_MAX};
 use crate::journal::{Incarnation, Journal, JournalError};
-use crate::store::{Commit, Epoch, Page, ReadModels, SnapshotQuery, StoreError};
+use crate::store::{Commit, Epoch, Page, ReadModels, Seed, SnapshotQuery, StoreError};
 
 /// Longest time that a live event waits for others to share its transaction.
 const LIVE_WAIT: Duration = Duration::from_millis(20);
@@ -89,6 +90,12 @@ pub enum Goal {
     Live,
 }
 
+/// How often an idle projector looks whether the store is where it left it.
+const LOOK_AFTER: Duration = Duration::from_secs(5);
+
+/// How often a message is asked for that must be there.
+const MISSING_TRIES: u32 = 6;
+
 struct DecodedPage {
     messages: Vec<Incoming>,
     incarnation: Option<Incarnation>,
@@ -116,6 +123,7 @@ pub async fn project(
         sequence: it.sequence,
         hash: it.hash,
     });
+    let recorded_at = last_taken_at(&*journal, &seed).await?;
     let mut model = Model::seed(hall.clone(), seed.checkpoint, &seed.facts, seed.heads)?;
     let open = retry(|| store.exceptions(&hall, true)).await?;
     model.hold(open.into_iter().filter_map(held));
@@ -125,7 +133,8 @@ pub async fn project(
         return Ok(progress);
     }
     let (sender, mut pages) = mpsc::channel(PAGES_AHEAD);
-    let reader = tokio::spawn(read(Follower::new(journal.clone(), from), hall.clone(), sender));
+    let follower = Follower::new(journal.clone(), from).with_recorded_at(recorded_at);
+    let reader = tokio::spawn(read(follower, hall.clone(), sender));
     let _reader = AbortOnDrop(reader);
     let mut fold = Fold {
         journal,
@@ -137,6 +146,7 @@ pub async fn project(
         caught_up: false,
         flying: None,
         waiting: Vec::new(),
+        looked_at: tokio::time::Instant::now(),
     };
     loop {
         let waited = Instant::now();
@@ -149,7 +159,14 @@ pub async fn project(
             page = pages.recv() => {
                 fold.progress.reading += waited.elapsed();
                 match page {
-                    Some(page) => fold.page(page?).await?,
+                    Some(page) => {
+                        let page = page?;
+                        let is_idle = page.messages.is_empty();
+                        fold.page(page).await?;
+                        if is_idle {
+                            fold.look_after_store().await?;
+                        }
+                    }
                     // The reader sends its error before it ends.
                     None => return Err(ProjectError::Fenced),
                 }
@@ -162,6 +179,26 @@ pub async fn project(
             return Ok(fold.progress);
         }
     }
+}
+
+/// When the journal took the message of the checkpoint, if a line ends there. Where none does, the last line's end must
+/// be in the journal as it was.
+async fn last_taken_at(
+    journal: &dyn Journal,
+    seed: &Seed,
+) -> Result<Option<Timestamp>, ProjectError> {
+    let Some(checkpoint) = &seed.checkpoint else { return Ok(None) };
+    let latest = seed.heads.iter().map(|(_, head)| head).max_by_key(|it| it.position);
+    let Some(latest) = latest else { return Ok(None) };
+    if latest.position == checkpoint.sequence {
+        return Ok(Some(latest.recorded_at));
+    }
+    let Some(stored) = message_at(journal, latest.position).await? else { return Ok(None) };
+    if stored.recorded_at.as_microsecond() == latest.recorded_at.as_microsecond() {
+        return Ok(None);
+    }
+    let last = journal.state().await.map_or(latest.position, |it| it.last);
+    Err(FollowError::WentBack { checkpoint: checkpoint.sequence, last }.into())
 }
 
 struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
@@ -210,6 +247,8 @@ struct Fold {
     /// Messages at the end of the journal that a later one may still cover by its signature: they are not folded before
     /// that is known, so what they come to does not depend on when they were read.
     waiting: Vec<Incoming>,
+    /// When the store was last asked whether it is where this projector left it.
+    looked_at: tokio::time::Instant,
 }
 
 /// A commit on its way.
@@ -320,6 +359,25 @@ impl Fold {
         }
     }
 
+    /// Notices, while there is nothing to write, that the store is not where it was left: an older copy took its place.
+    async fn look_after_store(&mut self) -> Result<(), ProjectError> {
+        if self.flying.is_some() || self.looked_at.elapsed() < LOOK_AFTER {
+            return Ok(());
+        }
+        self.looked_at = tokio::time::Instant::now();
+        match self.store.checkpoint(&self.hall).await {
+            Ok(it) if it.as_ref().map_or(0, |it| it.sequence) != self.progress.sequence => {
+                Err(ProjectError::Fenced)
+            }
+            Ok(_) => Ok(()),
+            // The next look or the next commit tells.
+            Err(error) => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "store not answering");
+                Ok(())
+            }
+        }
+    }
+
     /// Sends the changes off, after the commit before.
     async fn commit(&mut self) -> Result<(), ProjectError> {
         let (changes, to) = self.model.take();
@@ -407,7 +465,12 @@ pub(crate) async fn look_up(
         positions.sort_unstable();
         positions.dedup();
         for position in positions {
-            let stored = message_at(journal, position).await?;
+            // What a person names need not be there; what was folded must be.
+            let folded = model.checkpoint().is_some_and(|it| position <= it.sequence);
+            let stored = match folded {
+                true => Some(folded_message_at(journal, position).await?),
+                false => message_at(journal, position).await?,
+            };
             found.messages.extend(stored.map(|it| Incoming::read(it, hall)));
         }
         if !needs.named.is_empty() {
@@ -458,16 +521,15 @@ async fn first_hashes(
             // Nothing was ever taken under the number: it was given up.
             continue;
         }
-        let own = message_at(journal, position).await?.map(|it| Incoming::read(it, hall));
-        if let Some(own) = own.filter(|it| it.identity() == Some(&event)) {
+        let own = Incoming::read(folded_message_at(journal, position).await?, hall);
+        if own.identity() == Some(&event) {
             hashes.push((event, own.hash));
             continue;
         }
         // It counts from the position of what let it in: the message itself came before, and was an exception then.
         for row in of_event.iter().filter(|it| it.settled == Some(position)) {
-            if let Some(stored) = message_at(journal, row.position).await? {
-                hashes.push((event.clone(), zhoubao_contract::hash(&stored.message)));
-            }
+            let stored = folded_message_at(journal, row.position).await?;
+            hashes.push((event.clone(), zhoubao_contract::hash(&stored.message)));
         }
     }
     Ok(hashes)
@@ -495,6 +557,21 @@ async fn message_at(journal: &dyn Journal, position: u64) -> Result<Option<Store
             }
         }
     }
+}
+
+/// A message that was folded before: where it is missing now the journal has a gap behind the checkpoint, and what
+/// hangs on it would come to something else. A replica that lags is asked again for a while.
+async fn folded_message_at(journal: &dyn Journal, position: u64) -> Result<Stored, ProjectError> {
+    let mut pause = Duration::from_millis(20);
+    for _ in 0..MISSING_TRIES {
+        if let Some(stored) = message_at(journal, position).await? {
+            return Ok(stored);
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+    }
+    let found = journal.state().await.map_or(position, |it| it.last);
+    Err(FollowError::Gap { expected: position, found }.into())
 }
 
 /// Asks the store until it answers.

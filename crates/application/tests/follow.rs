@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use zhoubao_application::clock::SystemClock;
+use zhoubao_application::clock::{FixedClock, SystemClock};
 use zhoubao_application::conformance::journal::{fresh_incarnation, hall, line, terminal};
 use zhoubao_application::follow::{Checkpoint, FollowError, Follower, Page, Report};
 use zhoubao_application::journal::{
@@ -338,4 +338,28 @@ async fn a_lost_acknowledgement_is_found_by_appending_again() {
         assert_eq!(appended.sequences, [1, 2, 3]);
         assert_eq!(journal.state().await.unwrap().last, 3);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_event_at_the_same_sequence_behind_others_is_a_journal_that_went_back() {
+    let clock = Arc::new(FixedClock::new("2023-02-06T09:00:00+08:00".parse().unwrap()));
+    let journal = MemoryJournal::new(hall(), fresh_incarnation(), clock.clone());
+    let append = async |name: &str, last: u64, place: usize| {
+        let subject = terminal(name);
+        let message = line(&subject, 1, 2, None)[place].clone();
+        clock.advance(jiff::SignedDuration::from_secs(1));
+        journal.append(&[message], &[Expectation { subject, last }]).await.unwrap();
+    };
+    append("w01", 0, 0).await;
+    append("w02", 0, 0).await;
+    append("w01", 1, 1).await;
+    let mut follower = follow(&journal, None);
+    assert_eq!(positions(&follower.next_page(10, SOON).await.unwrap()), [1, 2, 3]);
+    // The tail is lost, another terminal is faster, and the last event is sent again to where it was.
+    journal.truncate(1);
+    append("w03", 0, 0).await;
+    append("w01", 1, 1).await;
+    append("w02", 0, 0).await;
+    let refused = follower.next_page(10, SOON).await.unwrap_err();
+    assert_eq!(refused, FollowError::WentBack { checkpoint: 3, last: 4 });
 }

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use zhoubao_domain::code::Code;
 use zhoubao_domain::event::{Event, Recorded};
 use zhoubao_domain::id::{Digest, EventRef, HallCode, Stream, Subject, UserId};
+use zhoubao_domain::planted;
 use zhoubao_domain::time::rfc3339;
 
 use crate::body::{self, Fault};
@@ -152,6 +153,7 @@ struct Fields {
 
 /// A time of a clock that was ahead by `offset`.
 fn right(time: Timestamp, offset: SignedDuration) -> Result<Timestamp, Fault> {
+    let offset = if planted!(ClockSign) { -offset } else { offset };
     let right = time.saturating_sub(offset);
     right.map_err(|_| Fault::malformed(format!("`clockoffset` leads beyond all times from {time}")))
 }

@@ -7,6 +7,7 @@ use jiff::civil::Date;
 use crate::calendar::Period;
 use crate::event::AuthorizationChange;
 use crate::id::{DepartmentId, MatterId};
+use crate::planted;
 
 /// One change in the register.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +53,11 @@ impl Register {
             .rev()
             .find_map(|it| match it.change {
                 AuthorizationChange::DepartmentAuthorised => Some(true),
+                AuthorizationChange::DepartmentWithdrawn
+                    if planted!(WithdrawnTooLate) && it.effective == day =>
+                {
+                    None
+                }
                 AuthorizationChange::DepartmentWithdrawn => Some(false),
                 _ => None,
             })

@@ -8,6 +8,7 @@ use crate::calendar::{Period, days_outside};
 use crate::event::{Kind, Tally};
 use crate::id::words;
 use crate::issue::Opening;
+use crate::planted;
 
 /// The definition of a printed figure. Definitions are data of the hall, versioned by digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -273,14 +274,14 @@ pub fn take(source: Source<'_>) -> Figures {
                 let value = TallyValue { amount, events };
                 add(Span::Carried, Partition::Total, String::new(), value);
             };
-            if is_new(definition, carried) {
+            if is_new(definition, carried) || planted!(CarriedAnew) {
                 for (_, value) in cells.iter().filter(|(cell, _)| {
                     definition.kinds.contains(&cell.kind)
                         && (counted_from..=last).contains(&cell.day)
                 }) {
                     carry(value.amount, value.events);
                 }
-                for it in later {
+                for it in later.into_iter().filter(|_| !planted!(CarriedAnew)) {
                     carry(it.amount.saturating_neg(), it.events.saturating_neg());
                 }
                 if let Some(opening) = opening {

@@ -21,6 +21,7 @@ pub mod figure;
 pub mod finding;
 pub mod id;
 pub mod issue;
+pub mod planted;
 pub mod reconcile;
 pub mod registry;
 pub mod time;

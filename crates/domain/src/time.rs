@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::{self, TimeZone};
 
+use crate::planted;
+
 /// China has kept one zone without summer time since 1992 (TZDB `Asia/Shanghai`); the fixed offset is
 /// exact for every year the product records and needs no zone database.
 const OFFSET: tz::Offset = tz::offset(8);
@@ -11,7 +13,8 @@ const OFFSET: tz::Offset = tz::offset(8);
 /// The civil day of the hall on which `at` falls.
 #[must_use]
 pub fn hall_day(at: Timestamp) -> Date {
-    OFFSET.to_datetime(at).date()
+    let offset = if planted!(DayOfGreenwich) { tz::offset(0) } else { OFFSET };
+    offset.to_datetime(at).date()
 }
 
 /// The time zone of every hall.

@@ -33,6 +33,7 @@ pub mod receipt;
 use jiff::{SignedDuration, Timestamp};
 use zhoubao_domain::code::Code;
 use zhoubao_domain::id::Digest;
+use zhoubao_domain::planted;
 
 /// Most events in flight: what the journal takes in one atomic batch.
 pub const BATCH_EVENTS_MAX: u64 = 200;
@@ -297,6 +298,8 @@ impl Outbox {
         let Work::Sending { upto, .. } = self.work else { return Vec::new() };
         let single = upto == self.number() + 1;
         match refusal {
+            Refusal::NoAnswer if planted!(StoredWithoutAnswer) => self.believe(upto, now),
+            Refusal::Conflict if planted!(ConflictIsDuplicate) => self.believe(upto, now),
             Refusal::NoAnswer => self.rest(now, jitter),
             // The first time the line tells at once what is there; after that somebody else is at work on it.
             Refusal::Conflict if self.failures == 0 => {
@@ -314,17 +317,28 @@ impl Outbox {
         }
     }
 
+    /// What two of the planted bugs do: the events are taken for stored, though nobody said so.
+    fn believe(&mut self, upto: u64, now: Timestamp) -> Vec<Effect> {
+        let before = self.stored.map_or(0, |it| it.position);
+        self.stored_at((self.number() + 1..=upto).map(|it| before + it).collect(), now)
+    }
+
     fn head(&mut self, head: Option<Head>, now: Timestamp) -> Vec<Effect> {
         let Work::Asking = self.work else { return Vec::new() };
         let number = head.map_or(0, |it| it.number);
         if let Some(head) = head {
             match head.own {
                 Some(own) if own == head.hash => {}
+                Some(_) if planted!(ForkUnnoticed) => {}
+                None if planted!(NumbersReused) => {}
                 Some(_) => return self.stop(Code::Fork, number),
                 None => return self.stop(Code::LedgerBehind, number),
             }
         }
         let before = self.number();
+        if planted!(NotRewound) && number < before {
+            return self.go_on(now);
+        }
         self.stored = head.map(|it| Mark { number: it.number, position: it.position });
         if number > before {
             self.failures = 0;

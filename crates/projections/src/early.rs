@@ -12,6 +12,7 @@ use zhoubao_domain::code::Code;
 use zhoubao_domain::event::{Event, Recorded};
 use zhoubao_domain::figure::Cause;
 use zhoubao_domain::id::{Digest, EventRef, Stream};
+use zhoubao_domain::planted;
 
 use crate::model::{Incoming, Model};
 use crate::rows::Standing;
@@ -90,20 +91,19 @@ impl Early {
         }
     }
 
-    /// The held messages of a line from a number on that follow each other, by the first content of each that is at
-    /// hand.
-    fn following(&self, stream: &Stream, number: u64) -> Vec<Incoming> {
+    /// The held messages of a line from a number on, of which each follows the one before, the first of them `hash`; of
+    /// several contents of a number the first that does.
+    fn following(&self, stream: &Stream, number: u64, mut hash: Digest) -> Vec<Incoming> {
         let Some(line) = self.held.get(stream) else { return Vec::new() };
         let numbers = (number..).map_while(|it| line.get(&it));
-        let mut before: Option<Incoming> = None;
         numbers
             .map_while(|positions| {
-                let known = positions.iter().filter_map(|it| self.messages.get(it));
-                let mut known = known.filter(|it| {
-                    before.as_ref().is_none_or(|before| it.previous() == Some(before.hash))
-                });
-                before = known.next().cloned();
-                before.clone()
+                let mut known = positions.iter().filter_map(|it| self.messages.get(it));
+                let next = known.find(|it| {
+                    !it.is_altered() && it.previous().is_none_or(|before| before == hash)
+                })?;
+                hash = next.hash;
+                Some(next.clone())
             })
             .collect()
     }
@@ -112,7 +112,7 @@ impl Early {
 impl Model {
     /// Takes what was held and follows the line's head now, from position `at` on.
     pub(crate) fn drain(&mut self, stream: &Stream, at: u64) {
-        if !self.early.is_held(stream) {
+        if !self.early.is_held(stream) || planted!(HeldForgotten) {
             return;
         }
         let Some(head) = self.head(stream) else { return };
@@ -123,7 +123,7 @@ impl Model {
             self.early.forget(&taken, position);
             self.settle_message(&taken, Some(position), at);
         }
-        let run = self.early.following(stream, number + 1);
+        let run = self.early.following(stream, number + 1, hash);
         let mut covered = 0;
         for (place, incoming) in run.iter().enumerate() {
             if place >= covered {
@@ -132,13 +132,6 @@ impl Model {
                 covered = place + count;
             }
             let Some(identity) = incoming.identity().cloned() else { return };
-            let chained = match (incoming.previous(), self.head(stream)) {
-                (Some(previous), Some(head)) => previous == head.hash,
-                _ => true,
-            };
-            if !chained {
-                return;
-            }
             self.take_early(incoming, &identity, at, Cause::Late);
         }
     }

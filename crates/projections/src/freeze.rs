@@ -9,6 +9,7 @@ use zhoubao_domain::event::{Event, IssueEvent, TerminalHead};
 use zhoubao_domain::figure::{self, Adjustment, Cause, Figures, Source, TallyCell, TallyValue};
 use zhoubao_domain::id::{Digest, ObjectId, Stream};
 use zhoubao_domain::issue::Stage;
+use zhoubao_domain::planted;
 
 use crate::entry::ParseEntryError;
 use crate::model::{Incoming, Model};
@@ -118,7 +119,10 @@ impl Model {
             self.warn(recorded, Code::HeadsDiffer, detail);
         }
         let definitions = self.definitions(&it.figures).unwrap_or_default().to_vec();
-        let cells = recount::rewind(found.cells, &found.segments, cut)?;
+        let cells = match planted!(FreezeIncludesLater) {
+            true => found.cells,
+            false => recount::rewind(found.cells, &found.segments, cut)?,
+        };
         let previous = self
             .book
             .previous(it.series.as_ref(), it.period)
@@ -160,7 +164,7 @@ impl Model {
                 // the cause more exactly.
                 let is_known =
                     known.iter().any(|it| Adjustment { cause, ..it.clone() } == adjustment);
-                if !is_known {
+                if !is_known && !planted!(BetweenLost) {
                     let place = self.place_at(adjustment.position, &known);
                     self.changes.adjustments.push((place, adjustment));
                 }

@@ -16,6 +16,10 @@ const CLIPPY: Step = ("clippy", || {
     run(cargo_test(&targets).args(["--", "-D", "warnings"]))
 });
 const TEST: Step = ("test", || run(&mut cargo_test(&["test", "--workspace", "--locked"])));
+const BUGS: Step = ("bugs", || {
+    let planted = ["test", "-p", "zhoubao-sim", "--features", "planted-bugs", "--test", "bugs"];
+    run(cargo_test(&planted).args(["--locked", "--", "--nocapture"]))
+});
 const DOC: Step = ("doc", || {
     let mut doc = cargo_test(&["doc", "--workspace", "--no-deps", "--locked"]);
     run(doc.arg("--document-private-items").env("RUSTDOCFLAGS", "-D warnings"))
@@ -24,12 +28,17 @@ const SQLX: Step = ("sqlx", sqlx::check);
 
 /// Runs everything and prints how long each step took.
 pub(crate) fn all() -> Result<()> {
-    steps(&[SETUP, FORMAT, CLIPPY, TEST, DOC, SQLX])
+    steps(&[SETUP, FORMAT, CLIPPY, TEST, BUGS, DOC, SQLX])
 }
 
 /// Runs the tests only; a server that is missing fails the test that needs it.
 pub(crate) fn fast() -> Result<()> {
     steps(&[TEST])
+}
+
+/// Compiles bugs in on purpose; the simulator must find each.
+pub(crate) fn bugs() -> Result<()> {
+    steps(&[BUGS])
 }
 
 /// Checks formatting and lints.

@@ -251,6 +251,11 @@ pub enum Command {
         zhoubao bench drain --journal nats\n  zhoubao bench ingest --journal nats\n  zhoubao bench live --journal nats\n\n\
         见 docs/benchmarks.md; halls 990000 and 990001, schemas zhoubao_bench and zhoubao_bench_raw are made and removed")]
     Bench(BenchArgs),
+    /// 模拟故障 runs whole halls under seeded faults in memory, and checks every promise after every step
+    #[command(after_help = "例 examples:\n  zhoubao sim --seeds 1000\n  \
+        zhoubao sim --seed 4711 --weeks 3 --faults network,crash,tail --trace\n\n\
+        同一种子结果相同 the same seed is the same run; reads and writes nothing. See docs/reliability.md")]
+    Sim(SimArgs),
 }
 
 /// Flags of `serve`.
@@ -766,6 +771,26 @@ pub enum ConfigAction {
 pub struct ExplainArgs {
     /// 代码 the code, such as E.103; none lists every code
     pub code: Option<String>,
+}
+
+/// Flags of `sim`.
+#[derive(Debug, Clone, Args)]
+pub struct SimArgs {
+    /// 种子 the first seed
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// 种子数 how many seeds, one after the other
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub seeds: u64,
+    /// 周数 weeks that each hall works, each with an issue
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=52))]
+    pub weeks: u32,
+    /// 故障 kinds of faults of which each seed draws some; all where absent
+    #[arg(long, value_delimiter = ',', value_name = "KIND")]
+    pub faults: Vec<String>,
+    /// 打印过程 prints every step
+    #[arg(long)]
+    pub trace: bool,
 }
 
 /// Flags of `demo`.

@@ -151,5 +151,6 @@ pub async fn dispatch(ctx: &Context, command: Command) -> Result<(), Failure> {
         Command::Config(args) => commands::config::run(ctx, args).await,
         Command::Explain(args) => commands::explain::run(ctx, args).await,
         Command::Bench(args) => commands::bench::run(ctx, args).await,
+        Command::Sim(args) => commands::sim::run(ctx, args).await,
     }
 }

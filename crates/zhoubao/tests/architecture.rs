@@ -28,6 +28,17 @@ const MAY: &[(&str, &[&str])] = &[
             "zhoubao-composer",
         ],
     ),
+    (
+        // It drives the product's own loops on models of what they stand on.
+        "zhoubao-sim",
+        &[
+            "zhoubao-domain",
+            "zhoubao-contract",
+            "zhoubao-outbox",
+            "zhoubao-projections",
+            "zhoubao-application",
+        ],
+    ),
     ("zhoubao-nats", ADAPTER),
     ("zhoubao-store-sqlite", ADAPTER),
     ("zhoubao-store-postgres", ADAPTER),
@@ -45,6 +56,7 @@ const KEPT_AWAY: &[(&str, &[&str])] = &[
     ("sqlx", &["zhoubao-store-sqlite", "zhoubao-store-postgres"]),
     ("clap", &["zhoubao"]),
     ("num-rational", &["zhoubao-composer"]),
+    ("rand_chacha", &["zhoubao-sim"]),
     ("typst", &["zhoubao-typesetting"]),
     (
         "tokio",
@@ -55,6 +67,8 @@ const KEPT_AWAY: &[(&str, &[&str])] = &[
             "zhoubao-store-sqlite",
             "zhoubao-store-postgres",
             "zhoubao-test-support",
+            // Only for its time, which moves when everybody waits.
+            "zhoubao-sim",
             "zhoubao",
         ],
     ),

@@ -5,9 +5,11 @@ use zhoubao_contract::signature::SigningKey;
 use zhoubao_domain::code::Code;
 use zhoubao_domain::event::{Event, Kind, Setup, TerminalKey};
 use zhoubao_domain::id::{EventRef, SetupTopic};
-use zhoubao_projections::rows::{Changes, Counts};
+use zhoubao_projections::Model;
+use zhoubao_projections::model::Incoming;
+use zhoubao_projections::rows::{Changes, Counts, Found};
 
-use crate::journal::Journal;
+use crate::journal::{Journal, hall};
 
 fn event(text: &str) -> EventRef {
     text.parse().unwrap()
@@ -81,6 +83,59 @@ fn what_was_held_counts_as_soon_as_the_gap_closes() {
         [[1, first], [2, closing], [3, closing], [4, closing], [5, first + 4]].map(Vec::from);
     assert_eq!(positions, expected);
     assert_eq!(changes.heads["terminal.w01"].number, 5);
+}
+
+#[test]
+fn an_event_that_was_altered_on_its_way_leaves_its_number_to_the_true_one_also_when_it_came_early()
+{
+    let mut journal = Journal::new();
+    journal.in_order(&[1, 2, 3]);
+    let rest = journal.messages.split_off(journal.messages.len() - 2);
+    let (second, third) = (rest[0].message.clone(), rest[1].message.clone());
+    let mut altered = third.clone();
+    altered.body.push(b' ');
+    for message in [altered, second, third] {
+        journal.store(message);
+    }
+    let (consulted, _, counts, changes) = outcome(&journal);
+    assert_eq!((consulted, counts.held, counts.quarantined), (3, 1, 0));
+    assert_eq!(changes.heads["terminal.w01"].number, 3);
+}
+
+#[test]
+fn what_was_held_on_an_earlier_page_and_comes_again_behind_what_closes_the_gap_is_a_repeat() {
+    let mut journal = Journal::new();
+    journal.in_order(&[1, 3, 4, 2, 3, 5]);
+    let page: Vec<_> =
+        journal.messages.iter().map(|it| Incoming::read(it.clone(), &hall())).collect();
+    let mut model = Model::seed(hall(), None, &[], vec![]).unwrap();
+    let second = page.len() - 3;
+    for page in [&page[..second], &page[second..]] {
+        let needs = model.needs(page);
+        let at = |it: &u64| journal.messages[usize::try_from(it - 1).unwrap()].clone();
+        let messages = needs.messages.iter().map(|it| Incoming::read(at(it), &hall())).collect();
+        model.supply(Found { messages, ..Found::default() });
+        model.fold_run(page.to_vec(), "incarnation");
+    }
+    let counts = model.checkpoint().unwrap().counts;
+    assert_eq!((counts.held, counts.repeated, counts.quarantined), (2, 1, 0));
+}
+
+#[test]
+fn of_two_held_contents_the_one_that_follows_is_taken() {
+    let mut journal = Journal::new();
+    journal.in_order(&[1, 2, 3]);
+    let rest = journal.messages.split_off(journal.messages.len() - 2);
+    let (second, third) = (rest[0].message.clone(), rest[1].message.clone());
+    let mut stray = third.clone();
+    stray.attributes.prevhash = Some("ab".repeat(32));
+    stray.attributes.hash = Some(zhoubao_contract::hash(&stray).to_string());
+    for message in [stray, third, second] {
+        journal.store(message);
+    }
+    let (consulted, _, counts, changes) = outcome(&journal);
+    assert_eq!((consulted, counts.held), (3, 2));
+    assert_eq!(changes.heads["terminal.w01"].number, 3);
 }
 
 #[test]

@@ -24,6 +24,7 @@ pub mod restore;
 pub mod seal;
 pub mod serve;
 pub mod setup;
+pub mod sim;
 pub mod stats;
 pub mod terminal;
 pub mod trace;
