@@ -232,7 +232,7 @@ async fn nothing_but_the_way_in_is_shown_to_strangers() -> anyhow::Result<()> {
         let name = format!("{} {path}: {answer:?}", route.method);
         match route.access {
             Access::Open => assert!(![401, 403].contains(&answer.status), "{name}"),
-            Access::Person | Access::Right(_) => {
+            Access::Screen | Access::Person | Access::Right(_) => {
                 assert_eq!(
                     (answer.status, answer.json()?["code"].as_str()),
                     (401, Some("E.150")),

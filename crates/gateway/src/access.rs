@@ -27,7 +27,9 @@ use crate::{Gateway, pages};
 pub enum Access {
     /// Everybody who reaches the port: logging in, health, styles.
     Open,
-    /// Everybody who is logged in: published issues, boards.
+    /// Everybody who is logged in, and the wall screens: boards.
+    Screen,
+    /// Everybody who is logged in: published issues.
     Person,
     /// Whoever holds one of these rights.
     Right(&'static [Right]),
@@ -44,6 +46,8 @@ pub struct Who {
     pub csrf: String,
     /// The token of his session.
     pub token: String,
+    /// The wall screen, where it is one.
+    pub screen: Option<String>,
 }
 
 impl Who {
@@ -73,10 +77,22 @@ pub(crate) fn cookie(token: &str) -> HeaderValue {
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
 }
 
-fn token(headers: &HeaderMap) -> Option<&str> {
+/// The name of the cookie of a wall screen.
+const SCREEN_NAME: &str = "__Host-zhoubao-screen";
+
+/// The cookie by which a wall screen is known; browsers keep it for 400 days after each visit.
+#[must_use]
+pub(crate) fn screen_cookie(token: &str) -> HeaderValue {
+    let age = 400 * 24 * 60 * 60;
+    let text =
+        format!("{SCREEN_NAME}={token}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age={age}");
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
+}
+
+fn cookie_of<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
     let cookies = headers.get_all(COOKIE).iter().filter_map(|it| it.to_str().ok());
     let mut pairs = cookies.flat_map(|it| it.split(';')).filter_map(|it| it.trim().split_once('='));
-    pairs.find(|(name, _)| *name == COOKIE_NAME).map(|(_, value)| value)
+    pairs.find(|(name, _)| *name == wanted).map(|(_, value)| value).filter(|it| !it.is_empty())
 }
 
 /// The outermost layer: from whom requests are taken, and what every answer says.
@@ -145,8 +161,9 @@ pub(crate) async fn check(
     };
     let allowed = match access {
         Access::Open => Ok(()),
+        Access::Screen if who.screen.is_some() => Ok(()),
         _ if who.user.is_none() => Err(Problem::coded(Code::NotLoggedIn, "请登录 log in first")),
-        Access::Person => Ok(()),
+        Access::Screen | Access::Person => Ok(()),
         Access::Right(any) if any.iter().any(|it| who.may(*it)) => Ok(()),
         Access::Right(_) => Err(Problem::coded(Code::NoRight, "无此权限 you may not do this")),
     };
@@ -192,15 +209,18 @@ async fn own(request: Request, csrf: &str) -> Result<Request, Problem> {
 
 impl Gateway {
     /// Who made a request.
-    async fn who(&self, headers: &HeaderMap, active: bool) -> Result<Who, Problem> {
-        let Some(token) = token(headers).filter(|it| !it.is_empty()) else {
-            return Ok(Who::default());
+    pub(crate) async fn who(&self, headers: &HeaderMap, active: bool) -> Result<Who, Problem> {
+        let screen = match cookie_of(headers, SCREEN_NAME) {
+            Some(token) => self.accounts.of_screen(token)?,
+            None => None,
         };
+        let nobody = || Who { screen: screen.clone(), ..Who::default() };
+        let Some(token) = cookie_of(headers, COOKIE_NAME) else { return Ok(nobody()) };
         // A page that only watches, such as a board, does not keep the session alive.
         let watches = headers.get("accept").is_some_and(|it| it == "text/event-stream");
         let active = active || (wants_page(headers) && !watches);
         let Some(session) = self.sessions.pass(token, active, self.clock.now()) else {
-            return Ok(Who::default());
+            return Ok(nobody());
         };
         let password = self
             .accounts
@@ -208,11 +228,17 @@ impl Gateway {
             .map_err(|error| Problem::of(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
         if !session.is_of(password.as_deref()) {
             self.sessions.close(token);
-            return Ok(Who::default());
+            return Ok(nobody());
         }
         let user = self.user(&session.user).await?;
-        let Some(rights) = user else { return Ok(Who::default()) };
-        Ok(Who { user: Some(session.user), rights, csrf: session.csrf, token: token.to_owned() })
+        let Some(rights) = user else { return Ok(nobody()) };
+        Ok(Who {
+            user: Some(session.user),
+            rights,
+            csrf: session.csrf,
+            token: token.to_owned(),
+            screen,
+        })
     }
 
     /// What the facts say, as of half a second ago at most.

@@ -67,6 +67,9 @@ struct File {
     accounts: BTreeMap<UserIdText, Account>,
     /// By the hash of what the link holds.
     links: BTreeMap<String, Link>,
+    /// Names of wall screens, by the hash of what their link holds.
+    #[serde(default)]
+    screens: BTreeMap<String, String>,
 }
 
 /// What a file looked like when it was read: it is read anew when that differs.
@@ -190,6 +193,56 @@ impl Accounts {
         file.accounts.insert(user.to_string(), Account { password: password_hash });
         self.write(&file)?;
         Ok(Some(user))
+    }
+
+    /// Makes a link for a wall screen, which shows boards until it is taken back; an earlier one of this name ends.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or written.
+    pub fn screen(&self, name: &str, secret: &[u8; 32]) -> Result<String, AccountsError> {
+        let mut file = self.changed()?;
+        let token = hex(secret);
+        file.screens.retain(|_, it| it != name);
+        file.screens.insert(hash(&token), name.to_owned());
+        self.write(&file)?;
+        Ok(token)
+    }
+
+    /// The name of the screen of a link, if it is not taken back.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn of_screen(&self, token: &str) -> Result<Option<String>, AccountsError> {
+        Ok(self.read()?.screens.get(&hash(token)).cloned())
+    }
+
+    /// The names of all screens.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn screens(&self) -> Result<Vec<String>, AccountsError> {
+        let mut names: Vec<_> = self.read()?.screens.values().cloned().collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// Takes a screen's link back. Answers whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or written.
+    pub fn remove_screen(&self, name: &str) -> Result<bool, AccountsError> {
+        let mut file = self.changed()?;
+        let before = file.screens.len();
+        file.screens.retain(|_, it| it != name);
+        let removed = file.screens.len() < before;
+        if removed {
+            self.write(&file)?;
+        }
+        Ok(removed)
     }
 
     /// The hash of a person's password.
@@ -379,6 +432,22 @@ mod tests {
         assert_eq!(accounts.password(&user("u100")).unwrap().as_deref(), Some("hash"));
         let text = std::fs::read_to_string(folder.path().join("accounts.json")).unwrap();
         assert!(!text.contains(&second), "only its hash is kept");
+    }
+
+    #[test]
+    fn a_screen_is_known_until_it_is_taken_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let accounts = Accounts::new(folder.path().join("accounts.json"));
+        let first = accounts.screen("一楼", &[1; 32]).unwrap();
+        let second = accounts.screen("二楼", &[2; 32]).unwrap();
+        assert_eq!(accounts.of_screen(&first).unwrap().as_deref(), Some("一楼"));
+        let again = accounts.screen("一楼", &[3; 32]).unwrap();
+        assert_eq!(accounts.of_screen(&first).unwrap(), None, "a later link replaces it");
+        assert_eq!(accounts.screens().unwrap(), ["一楼", "二楼"]);
+        assert!(accounts.remove_screen("一楼").unwrap());
+        assert!(!accounts.remove_screen("一楼").unwrap());
+        assert_eq!(accounts.of_screen(&again).unwrap(), None);
+        assert_eq!(accounts.of_screen(&second).unwrap().as_deref(), Some("二楼"));
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub struct Route {
 /// The table.
 #[must_use]
 pub fn routes() -> Vec<Route> {
-    use Access::{Open, Person};
+    use Access::{Open, Person, Screen};
     let row = |method: Method, path, access, handler| Route { method, path, access, handler };
     let shown = |path, access, handler| row(Method::GET, path, access, handler);
     let done = |path, access, handler| row(Method::POST, path, access, handler);
@@ -44,12 +44,13 @@ pub fn routes() -> Vec<Route> {
         shown("/welcome", Open, get(login::welcome)),
         done("/welcome", Open, post(login::set_password)),
         shown("/", Person, get(issues::home)),
-        shown("/board", Person, get(board::page)),
-        shown("/board/curve.svg", Person, get(board::curve)),
-        shown("/v1/board", Person, get(board::snapshot)),
+        shown("/screen", Open, get(login::screen)),
+        shown("/board", Screen, get(board::page)),
+        shown("/board/curve.svg", Screen, get(board::curve)),
+        shown("/v1/board", Screen, get(board::snapshot)),
         shown("/v1/lines/{terminal}", Access::Right(&[Right::Record]), get(lines::head)),
         done("/v1/lines/{terminal}", Access::Right(&[Right::Record]), post(lines::append)),
-        shown("/v1/board/live", Person, get(board::live)),
+        shown("/v1/board/live", Screen, get(board::live)),
         shown("/issues", Person, get(issues::list)),
         shown("/v1/issues", Person, get(issues::data)),
         shown("/issues/{name}", Person, get(issues::reader)),

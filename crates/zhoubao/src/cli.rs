@@ -282,6 +282,19 @@ pub enum AccountAction {
         #[arg(long, value_name = "URL")]
         url: Option<String>,
     },
+    /// 大屏 makes a link for a wall screen, which needs no login; an earlier link of this name ends
+    #[command(after_help = "例 examples:\n  zhoubao account screen 一楼大屏\n  \
+        zhoubao account screen 一楼大屏 --remove\n  zhoubao account screen        lists them")]
+    Screen {
+        /// 名称 its name; none: lists all
+        name: Option<String>,
+        /// 收回 takes the link back: within a minute the screen shows nothing any more
+        #[arg(long, requires = "name")]
+        remove: bool,
+        /// 页面网址 address of the pages, as the screen calls it [default: that of the settings]
+        #[arg(long, value_name = "URL")]
+        url: Option<String>,
+    },
 }
 
 /// Flags of `project`.

@@ -130,6 +130,18 @@ pub fn link(ctx: &Context, user: &UserId, url: &str) -> Result<String, Failure> 
     Ok(format!("{url}/welcome?link={token}"))
 }
 
+/// A link for a wall screen.
+///
+/// # Errors
+///
+/// When the file of accounts cannot be written.
+pub fn screen(ctx: &Context, name: &str, url: &str) -> Result<String, Failure> {
+    std::fs::create_dir_all(&ctx.config.dir)
+        .map_err(|error| Failure::file(&ctx.config.dir, &error))?;
+    let token = accounts(ctx).screen(name, &Context::secret()?)?;
+    Ok(format!("{url}/screen?device={token}"))
+}
+
 /// Before anybody has a password: who may have the first, with a link to set it.
 ///
 /// # Errors

@@ -1,6 +1,7 @@
 //! The hall's wall screen (大屏).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use askama::Template;
 use axum::Json;
@@ -14,6 +15,7 @@ use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan as _};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use zhoubao_application::board::{Board, CURVE_MINUTES, Tile, board_at};
 use zhoubao_application::statistics::position_at;
 use zhoubao_domain::code::Code;
@@ -25,6 +27,9 @@ use crate::Gateway;
 use crate::access::Who;
 use crate::live::{self, RETRY_SECONDS};
 use crate::problem::Problem;
+
+/// How often it is looked whether a reader may still watch (guarantees §6).
+const CHECK_EVERY: Duration = Duration::from_secs(60);
 
 /// Steps of a whole day.
 const STEPS: u16 = 24 * 60 / CURVE_MINUTES;
@@ -251,7 +256,20 @@ pub(crate) async fn live(
         problem.retry_after = Some(RETRY_SECONDS);
         return Err(problem);
     };
-    tracing::debug!(user = ?who.user, "a reader of the board");
+    tracing::debug!(user = ?who.user, screen = who.screen, "a reader of the board");
+    // Who may not watch any more is cut off within a minute, and refused when he comes back.
+    let mut check_at = Instant::now() + CHECK_EVERY;
+    let events = events.take_while(move |_| {
+        let due = Instant::now() >= check_at;
+        if due {
+            check_at = Instant::now() + CHECK_EVERY;
+        }
+        let (gateway, headers) = (gateway.clone(), headers.clone());
+        async move {
+            let who = if due { gateway.who(&headers, false).await } else { return true };
+            who.is_ok_and(|it| it.user.is_some() || it.screen.is_some())
+        }
+    });
     let body = Body::from_stream(events.map(Ok::<_, std::convert::Infallible>));
     let headers = [
         (CONTENT_TYPE, "text/event-stream; charset=utf-8"),

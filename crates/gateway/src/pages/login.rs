@@ -13,7 +13,7 @@ use zhoubao_domain::id::UserId;
 
 use super::{Frame, page as shown};
 use crate::Gateway;
-use crate::access::{Who, cookie};
+use crate::access::{Who, cookie, screen_cookie};
 use crate::people::{AccountsError, hash_password, is_password, weakness};
 use crate::problem::Problem;
 
@@ -48,6 +48,12 @@ pub(crate) struct NextQuery {
 pub(crate) struct LinkQuery {
     #[serde(default)]
     link: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct DeviceQuery {
+    #[serde(default)]
+    device: String,
 }
 
 #[derive(Deserialize)]
@@ -157,6 +163,20 @@ pub(crate) async fn logout(
     let mut response = to("/login");
     response.headers_mut().insert(SET_COOKIE, cookie(""));
     response
+}
+
+/// `GET /screen?device=…`: what a wall screen opens first, and never has to again.
+pub(crate) async fn screen(
+    State(gateway): State<Arc<Gateway>>,
+    Query(DeviceQuery { device }): Query<DeviceQuery>,
+) -> Result<Response, Problem> {
+    if gateway.accounts.of_screen(&device)?.is_none() {
+        let detail = "大屏未授权，请管理员运行 zhoubao account screen the screen is not known";
+        return Err(Problem::of(StatusCode::FORBIDDEN, detail));
+    }
+    let mut response = to("/board");
+    response.headers_mut().insert(SET_COOKIE, screen_cookie(&device));
+    Ok(response)
 }
 
 /// `GET /welcome?link=…`: where a one-time link leads.

@@ -181,6 +181,8 @@ pub async fn run(ctx: &Context, args: DemoArgs) -> Result<(), Failure> {
             let link = web::link(&ctx, user, &url)?;
             ctx.output.note(format!("  {title} {user}: {link}"));
         }
+        let link = web::screen(&ctx, "演示大屏", &url)?;
+        ctx.output.note(format!("  大屏 wall screen: {link}"));
         port.answer(&ctx, desk.clone()).await
     };
     let windows = windows_live(&desk, &sample, args.seed, ACT_EVERY, &*ctx.clock);

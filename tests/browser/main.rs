@@ -1,0 +1,7 @@
+//! The pages as people see them: a real browser, driven by key and link, over a real service.
+//!
+//! Start with `machine`, which runs browser, service and the cable between them.
+
+mod machine;
+mod pages;
+mod wall;

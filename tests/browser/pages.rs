@@ -1,0 +1,47 @@
+//! Every page: nobody is kept out by how it is made, and nothing is loaded from elsewhere.
+
+use anyhow::ensure;
+
+use crate::machine::{Browser, Cable, Hall, Service};
+
+/// The pages, by name.
+const PAGES: [(&str, &str); 5] = [
+    ("issues", "/issues"),
+    ("reader", "/issues/2023-05"),
+    ("board", "/board"),
+    ("replay", "/board?day=2023-02-10"),
+    ("nothing", "/nothing-here"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_page_has_a_barrier_and_all_are_pictured() -> anyhow::Result<()> {
+    let hall = Hall::played().await?;
+    let cable = Cable::lay().await?;
+    let service = Service::start(&hall, 0, &cable.address.to_string()).await?;
+    cable.plug(Some(service.address));
+    let browser = Browser::start().await?;
+    browser.client.goto(&cable.url("/login")).await?;
+    let mut wrong = vec![];
+    for it in browser.barriers().await? {
+        wrong.push(format!("login: {it}"));
+    }
+    browser.picture("login-1920").await?;
+    let made = hall.run(&["account", "link", "e01", "--url", &cable.url("")]).await?;
+    browser.client.goto(made.trim()).await?;
+    for it in browser.barriers().await? {
+        wrong.push(format!("welcome: {it}"));
+    }
+    browser.welcome(made.trim()).await?;
+    for (size, (width, height)) in [("1920", (1920, 1080)), ("390", (390, 844))] {
+        browser.size(width, height).await?;
+        for (name, path) in PAGES {
+            browser.client.goto(&cable.url(path)).await?;
+            browser.picture(&format!("{name}-{size}")).await?;
+            for it in browser.barriers().await? {
+                wrong.push(format!("{name} at {size}: {it}"));
+            }
+        }
+    }
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
+}
