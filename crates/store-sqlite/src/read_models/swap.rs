@@ -11,6 +11,7 @@ use zhoubao_application::store::StoreError;
 
 use super::fault::fault;
 use super::{Settings, SqliteReadModels};
+use crate::busy::{Patience, is_busy};
 
 /// Longest wait for whoever still has one of the files open.
 const BUSY_MAX: Duration = Duration::from_secs(5);
@@ -80,8 +81,27 @@ enum Check {
     Whole,
 }
 
-/// Moves the log into the file and removes it. Fails while anybody else has the file open.
+/// Moves the log into the file and removes it. Waits for whoever has the file open, and fails when he stays.
 async fn to_one_file(path: &Path, check: Check) -> Result<(), StoreError> {
+    let held = |error: &StoreError| match error {
+        StoreError::Unavailable(it) => {
+            it.downcast_ref().is_some_and(is_busy)
+                || it
+                    .downcast_ref::<io::Error>()
+                    .is_some_and(|it| it.kind() == io::ErrorKind::ResourceBusy)
+        }
+        _ => false,
+    };
+    let patience = Patience::new(BUSY_MAX);
+    loop {
+        let moved = try_to_one_file(path, check).await;
+        if !moved.as_ref().is_err_and(held) || !patience.pause().await {
+            return moved;
+        }
+    }
+}
+
+async fn try_to_one_file(path: &Path, check: Check) -> Result<(), StoreError> {
     let mut connection = SqliteConnectOptions::new()
         .filename(path)
         .busy_timeout(BUSY_MAX)

@@ -119,8 +119,13 @@ async fn given_an_open_live_copy_when_it_would_be_replaced_then_it_stays() {
     let refused = SqliteReadModels::replace(&live, new.path()).await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
     assert_eq!(dump(&store, &hall(), 1_000).await, rows);
-    store.close().await;
-    SqliteReadModels::replace(&live, new.path()).await.unwrap();
+    // Who is about to let go of it is waited for.
+    let letting_go = async {
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        store.close().await;
+    };
+    let (replaced, ()) = tokio::join!(SqliteReadModels::replace(&live, new.path()), letting_go);
+    replaced.unwrap();
     assert!(rows_of(&live).await.is_empty());
 }
 
