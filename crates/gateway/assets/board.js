@@ -83,7 +83,10 @@ setInterval(() => {
   if (curve.dataset.position === position || performance.now() - curveAt < CURVE_MS) return;
   curveAt = performance.now();
   curve.dataset.position = position;
-  curve.src = `/board/curve.svg?p=${position}`;
+  // The old picture stays until the new one is there.
+  const next = new Image();
+  next.addEventListener("load", () => { curve.src = next.src; });
+  next.src = `/board/curve.svg?p=${position}`;
 }, 1_000);
 
 function connect() {
