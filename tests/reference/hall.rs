@@ -213,7 +213,7 @@ impl Played {
     /// The text of an issue as composed now.
     pub(crate) async fn compose(&self, number: &str) -> anyhow::Result<String> {
         let known = self.desk.known().await?;
-        let id = zhoubao::commands::issue::find(&known, number)?;
+        let id = known.find_issue(number)?;
         let weekly = weekly::compose(&**self.desk.store(), self.desk.hall(), &id, None)
             .await
             .map_err(|it| anyhow::anyhow!("{}", Failure::from(it)))?;
