@@ -12,6 +12,7 @@ mod checks;
 mod composing;
 mod copies;
 mod demo;
+mod desk;
 mod doctor;
 mod flood;
 mod forms;

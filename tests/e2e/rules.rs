@@ -144,7 +144,7 @@ async fn who_drafted_an_issue_does_not_sign_it() -> anyhow::Result<()> {
         player.week(week).await?;
         // He has every right, and still may not.
         let rights = vec![Right::Edit, Right::Submit, Right::Sign];
-        let by = By { actor: Some(sample.people.administrator.clone()), at: None, command: None };
+        let by = By { actor: Some(sample.people.administrator.clone()), ..By::default() };
         let stream = Stream::Setup(SetupTopic::User, editor.parse()?);
         desk.record(stream, Event::Setup(Setup::User { rights, active: true }), by).await?;
         desk.catch_up().await?;

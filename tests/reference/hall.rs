@@ -226,7 +226,7 @@ impl Played {
     /// Traces every total of an issue, the year in both ways, and some of the parts; answers with how many.
     pub(crate) async fn trace_all(&self, issue: &str) -> anyhow::Result<usize> {
         const PARTS_STEP: usize = 16;
-        let id = zhoubao::commands::issue::find(&self.desk.known().await?, issue)?;
+        let id = self.desk.known().await?.find_issue(issue)?;
         let store = &**self.desk.store();
         let weekly = weekly::compose(store, self.desk.hall(), &id, None).await?;
         let keys = || weekly.material.figures.keys();
@@ -264,7 +264,7 @@ impl Played {
     /// The text of an issue as composed now.
     pub(crate) async fn compose(&self, number: &str) -> anyhow::Result<String> {
         let known = self.desk.known().await?;
-        let id = zhoubao::commands::issue::find(&known, number)?;
+        let id = known.find_issue(number)?;
         let weekly = weekly::compose(&**self.desk.store(), self.desk.hall(), &id, None)
             .await
             .map_err(|it| anyhow::anyhow!("{}", Failure::from(it)))?;

@@ -11,14 +11,14 @@ use zhoubao_domain::code::Code;
 use zhoubao_domain::event::{Event, Refusal, Right, SUBMISSION_BYTES_MAX, Setup, TreeHash};
 use zhoubao_domain::figure::Definition;
 use zhoubao_domain::id::{HallCode, ObjectId, SetupTopic, Stream, UserId};
-use zhoubao_domain::issue::{self, Command};
+use zhoubao_domain::issue::{self, Command, Stage};
 use zhoubao_projections::cover::COVERED_MAX;
 use zhoubao_projections::model::{Incoming, Model};
 use zhoubao_projections::rows::Checkpoint;
 
 use crate::clock::Clock;
-use crate::journal::{AppendError, Journal, JournalError, JournalState};
-use crate::known::{self, Known};
+use crate::journal::{AppendError, BATCH_MESSAGES_MAX, Journal, JournalError, JournalState};
+use crate::known::{self, Filed, Known};
 use crate::store::{ReadModels, SnapshotQuery, StoreError};
 use crate::writer::{Receipt, Unnumbered, WriteError, Writer};
 
@@ -57,7 +57,7 @@ pub enum DeskError {
 }
 
 /// Who does something, when, and under which key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct By {
     /// Work number.
     pub actor: Option<UserId>,
@@ -65,6 +65,8 @@ pub struct By {
     pub at: Option<Timestamp>,
     /// Idempotency key: the same key again answers with the first position.
     pub command: Option<String>,
+    /// Position of the last event of the issue that he had before him; none: whatever it is.
+    pub seen: Option<u64>,
 }
 
 /// The desk of one hall.
@@ -109,7 +111,21 @@ impl Desk {
     /// or of messages that this one has lost: nothing may be decided by them.
     pub async fn catch_up(&self) -> Result<u64, DeskError> {
         let goal = self.journal.state().await?;
-        let deadline = Instant::now() + CATCH_UP_MAX;
+        self.reach_state(goal, CATCH_UP_MAX).await
+    }
+
+    /// Waits until the read models have reached a position.
+    ///
+    /// # Errors
+    ///
+    /// As [`Desk::catch_up`], after `wait_max`.
+    pub async fn reach(&self, goal: u64, wait_max: Duration) -> Result<u64, DeskError> {
+        let journal = self.journal.state().await?;
+        self.reach_state(JournalState { last: goal, ..journal }, wait_max).await
+    }
+
+    async fn reach_state(&self, goal: JournalState, wait_max: Duration) -> Result<u64, DeskError> {
+        let deadline = Instant::now() + wait_max;
         let mut pause = Duration::from_millis(2);
         loop {
             let checkpoint = self.store.checkpoint(&self.hall).await?;
@@ -194,39 +210,48 @@ impl Desk {
         events: Vec<(Stream, Event)>,
         by: By,
     ) -> Result<Vec<Receipt>, DeskError> {
-        let mut known = self.known().await?;
-        if let Some(receipt) =
-            self.done_before(&by, events.first().map(|(stream, _)| stream)).await?
-        {
-            return Ok(vec![receipt]);
-        }
-        for (stream, event) in &events {
-            check(&known, stream, event, by.actor.as_ref())?;
-            if let (Event::Setup(setup), Stream::Setup(topic, id)) = (event, stream) {
-                known.foresee(*topic, id, setup);
+        let mut tries = 0;
+        loop {
+            let mut writer = Writer::new(self.journal.clone(), self.hall.clone());
+            // The ends are read first: if anybody appends after it, the append below conflicts, so that a command that
+            // is sent twice at once is stored once.
+            for (stream, _) in &events {
+                writer.end(stream).await?;
             }
-        }
-        let at = by.at.unwrap_or_else(|| self.clock.now());
-        let events: Vec<_> = events
-            .into_iter()
-            .map(|(stream, event)| Unnumbered {
-                stream,
-                occurred_at: at,
-                entered_at: None,
-                actor: by.actor.clone(),
-                command: by.command.clone(),
-                event,
-            })
-            .collect();
-        let mut writer = Writer::new(self.journal.clone(), self.hall.clone());
-        for _ in 1..TRIES_MAX {
-            match writer.write(events.clone()).await {
+            let mut known = self.known().await?;
+            if let Some(receipt) =
+                self.done_before(&by, events.first().map(|(stream, _)| stream)).await?
+            {
+                return Ok(vec![receipt]);
+            }
+            for (stream, event) in &events {
+                check(&known, stream, event, by.actor.as_ref())?;
+                if let (Event::Setup(setup), Stream::Setup(topic, id)) = (event, stream) {
+                    known.foresee(*topic, id, setup);
+                }
+            }
+            let at = by.at.unwrap_or_else(|| self.clock.now());
+            let unnumbered = events
+                .iter()
+                .map(|(stream, event)| Unnumbered {
+                    stream: stream.clone(),
+                    occurred_at: at,
+                    entered_at: None,
+                    actor: by.actor.clone(),
+                    command: by.command.clone(),
+                    event: event.clone(),
+                })
+                .collect();
+            match writer.write(unnumbered).await {
                 // Several chunks: what a first chunk stored must not be stored again.
-                Err(WriteError::Append(AppendError::Conflict)) if events.len() <= 200 => {}
+                Err(WriteError::Append(AppendError::Conflict))
+                    if events.len() <= BATCH_MESSAGES_MAX && tries < TRIES_MAX =>
+                {
+                    tries += 1;
+                }
                 done => return Ok(done?),
             }
         }
-        Ok(writer.write(events).await?)
     }
 
     /// Decides a command on the hall's issues and appends what follows from it.
@@ -252,6 +277,10 @@ impl Desk {
                 return Ok(Some(receipt));
             }
             let command = prepare(&known).await?;
+            known.unchanged(&command, by.seen)?;
+            if let Command::Adopt { submission, .. } = &command {
+                adoptable(&known, submission)?;
+            }
             let decided = issue::decide(&known.book, &known.registry, command, by.actor.as_ref())?;
             if decided.is_empty() {
                 return Ok(None);
@@ -340,12 +369,12 @@ pub fn check(
         Event::Setup(_) => Some(Right::Administer),
         Event::AuthorizationChanged { .. } => Some(Right::Authorize),
         Event::SubmissionFiled { .. } => Some(Right::Submit),
-        Event::SubmissionReturned { .. }
-        | Event::StatisticsImported { .. }
-        | Event::TableImported { .. } => Some(Right::Edit),
+        Event::StatisticsImported { .. } | Event::TableImported { .. } => Some(Right::Edit),
         Event::InspectionHeld { .. } => Some(Right::Inspect),
         Event::Released { .. } | Event::Rejected { .. } => Some(Right::Release),
-        Event::Issue(_)
+        // By the editor, or by whoever filed it; see below.
+        Event::SubmissionReturned { .. }
+        | Event::Issue(_)
         | Event::Act(_)
         | Event::DayClosed { .. }
         | Event::Corrected { .. }
@@ -371,6 +400,12 @@ pub fn check(
                     format!("稿件 {} 字节 bytes, at most {SUBMISSION_BYTES_MAX}", text.len());
                 return Err(Refusal::new(Code::TooLarge, detail));
             }
+            if text.chars().any(|it| it.is_control() && !matches!(it, '\n' | '\r' | '\t')) {
+                return Err(Refusal::new(
+                    Code::Malformed,
+                    "稿件含控制字符 the text holds control characters",
+                ));
+            }
             if section.trim().is_empty() || text.trim().is_empty() {
                 return Err(Refusal::new(
                     Code::Malformed,
@@ -387,6 +422,7 @@ pub fn check(
         ) if reason.trim().is_empty() => {
             Err(Refusal::new(Code::NoReason, "须填写原因 a reason is required"))
         }
+        (Event::SubmissionReturned { .. }, Stream::Desk(_, id)) => returnable(known, id, actor),
         (Event::InspectionHeld { checklist, results, .. }, _) => {
             let Some(version) = known.with_digest(SetupTopic::Checklist, checklist) else {
                 return Err(Refusal::new(
@@ -404,6 +440,52 @@ pub fn check(
             }
         }
         _ => Ok(()),
+    }
+}
+
+fn filed<'a>(known: &'a Known, id: &ObjectId) -> Result<&'a Filed, Refusal> {
+    known.submissions.get(id).ok_or_else(|| {
+        Refusal::new(Code::NotFound, format!("没有稿件 {id} there is no such submission"))
+    })
+}
+
+/// The editor returns what is not handed to the leader yet; whoever filed it takes it back before it is adopted.
+fn returnable(known: &Known, id: &ObjectId, actor: Option<&UserId>) -> Result<(), Refusal> {
+    let it = filed(known, id)?;
+    if let Some(reason) = &it.returned {
+        let detail = format!("稿件 {id} 已退回 is returned already: {reason}");
+        return Err(Refusal::new(Code::IssueState, detail));
+    }
+    let adopted = known.adopted_by(id);
+    if known.registry.may(actor, Right::Edit) {
+        return match adopted {
+            Some((issue, it)) if !matches!(it.stage, Stage::Open | Stage::Frozen) => {
+                let detail = format!("稿件 {id} 已在期 {issue} 中送审 is in an issue handed on");
+                Err(Refusal::new(Code::IssueState, detail))
+            }
+            _ => Ok(()),
+        };
+    }
+    if !known.registry.may(actor, Right::Submit) || it.by.as_ref() != actor {
+        let detail = format!("稿件 {id} 不是本人报送 was filed by somebody else");
+        return Err(Refusal::new(Code::NoRight, detail));
+    }
+    match adopted {
+        Some((issue, _)) => {
+            let detail = format!("稿件 {id} 已被期 {issue} 采用 is adopted, ask the editor");
+            Err(Refusal::new(Code::IssueState, detail))
+        }
+        None => Ok(()),
+    }
+}
+
+fn adoptable(known: &Known, id: &ObjectId) -> Result<(), Refusal> {
+    match &filed(known, id)?.returned {
+        Some(reason) => {
+            let detail = format!("稿件 {id} 已退回 was returned: {reason}");
+            Err(Refusal::new(Code::IssueState, detail))
+        }
+        None => Ok(()),
     }
 }
 

@@ -7,9 +7,10 @@ use jiff::civil::Date;
 use zhoubao_composer::material::ImportedTable;
 use zhoubao_domain::authorization::{self, Register};
 use zhoubao_domain::calendar::{Calendar, Period, Schedule};
+use zhoubao_domain::code::Code;
 use zhoubao_domain::event::{ClassFigures, Event, InspectionResult, IssueEvent, Refusal, Setup};
-use zhoubao_domain::id::{DepartmentId, DeskTopic, Digest, ObjectId, SetupTopic, Stream};
-use zhoubao_domain::issue::{IssueBook, Stage};
+use zhoubao_domain::id::{DepartmentId, DeskTopic, Digest, ObjectId, SetupTopic, Stream, UserId};
+use zhoubao_domain::issue::{Command, Issue, IssueBook, Stage};
 use zhoubao_domain::registry::Registry;
 use zhoubao_projections::rows::FactRow;
 
@@ -24,6 +25,8 @@ pub struct Filed {
     pub text: String,
     /// When it was filed.
     pub filed_at: Timestamp,
+    /// By whom.
+    pub by: Option<UserId>,
     /// Why it was returned, if it was.
     pub returned: Option<String>,
 }
@@ -81,6 +84,8 @@ pub struct Known {
     pub register: Register,
     /// Issues.
     pub book: IssueBook,
+    /// Position of each issue's last event.
+    pub touched: BTreeMap<ObjectId, u64>,
     /// When the versions of an issue were signed off, in order.
     pub signed: BTreeMap<ObjectId, Vec<Signed>>,
     /// Every version of every set-up entry, ascending.
@@ -136,6 +141,9 @@ impl Known {
                     _ => None,
                 };
                 self.book.evolve(&event, actor.as_ref());
+                if let Some(issue) = event.issue() {
+                    self.touched.insert(issue.clone(), fact.position);
+                }
                 if let Some(issue) = signed.filter(|it| of(&self.book, it)) {
                     let signed = Signed { position: fact.position, at: fact.occurred_at };
                     self.signed.entry(issue.clone()).or_default().push(signed);
@@ -146,7 +154,8 @@ impl Known {
                 Stream::Desk(DeskTopic::Submission, id),
             ) => {
                 let filed_at = fact.occurred_at;
-                let filed = Filed { section, department, text, filed_at, returned: None };
+                let by = fact.actor.as_deref().and_then(|it| it.parse().ok());
+                let filed = Filed { section, department, text, filed_at, by, returned: None };
                 self.submissions.insert(id.clone(), filed);
             }
             (Event::SubmissionReturned { reason }, Stream::Desk(_, id)) => {
@@ -175,6 +184,64 @@ impl Known {
         let version =
             Version { position: u64::MAX, digest: Digest::new([0; 32]), setup: setup.clone() };
         self.setup.entry((topic, id.clone())).or_default().push(version);
+    }
+
+    /// The issue of an id, of a year and number (`2023-05`, `2023-5`), or of a running number (`总425`); in another
+    /// series than the main one with the series before them (`monthly/2023-02`).
+    ///
+    /// # Errors
+    ///
+    /// E.500 with what there is.
+    pub fn find_issue(&self, text: &str) -> Result<ObjectId, Refusal> {
+        if let Ok(id) = text.parse::<ObjectId>()
+            && self.book.issues.contains_key(&id)
+        {
+            return Ok(id);
+        }
+        let (series, text) = match text.split_once('/') {
+            Some((series, text)) => (Some(series), text),
+            None => (None, text),
+        };
+        let by_number = |it: &Issue| {
+            if it.series.as_ref().map(ObjectId::as_str) != series {
+                return false;
+            }
+            let (year, number, running) = self.book.proposed_numbers(it);
+            let same = text
+                .split_once('-')
+                .is_some_and(|(y, n)| y.parse() == Ok(year) && n.parse() == Ok(number));
+            same || text.strip_prefix('总').is_some_and(|it| it.parse() == Ok(running))
+        };
+        if let Some((id, _)) = self.book.live().find(|(_, it)| by_number(it)) {
+            return Ok(id.clone());
+        }
+        let ids: Vec<_> = self.book.issues.keys().map(ObjectId::as_str).collect();
+        let there =
+            if ids.is_empty() { "没有任何期 there is none".to_owned() } else { ids.join(" ") };
+        Err(Refusal::new(Code::IssueState, format!("没有期 no issue `{text}`; {there}")))
+    }
+
+    /// The live issue that adopted a submission.
+    #[must_use]
+    pub fn adopted_by(&self, submission: &ObjectId) -> Option<(&ObjectId, &Issue)> {
+        let has = |it: &Issue| it.submissions.iter().any(|(_, taken)| taken == submission);
+        self.book.live().find(|(_, it)| has(it))
+    }
+
+    /// Whether the issue of a command still is as somebody had it before him.
+    ///
+    /// # Errors
+    ///
+    /// E.503 where something happened to it since.
+    pub(crate) fn unchanged(&self, command: &Command, seen: Option<u64>) -> Result<(), Refusal> {
+        let (Some(seen), Some(issue)) = (seen, command.issue()) else { return Ok(()) };
+        match self.touched.get(issue) {
+            Some(last) if *last != seen => {
+                let detail = format!("期 {issue} 已变至 #{last} has changed since #{seen}");
+                Err(Refusal::new(Code::IssueChanged, detail))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The latest version of a topic's only or given entry.

@@ -113,7 +113,7 @@ pub async fn publish<E>(
     files.sort();
     // A version is published once.
     let key = format!("publish {issue} {}", found.version());
-    let by = By { actor: None, at: None, command: Some(key) };
+    let by = By { command: Some(key), ..By::default() };
     let command = Command::Publish { issue: issue.clone(), files };
     let stored = desk
         .issue(by, async |known| {

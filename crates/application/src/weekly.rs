@@ -9,10 +9,12 @@ use zhoubao_composer::material::{
 };
 use zhoubao_composer::{ComposeError, Composed, Material, Problem, Template};
 use zhoubao_domain::code::Code;
-use zhoubao_domain::event::{AuthorizationChange, InspectionResult, Refusal, Setup, TerminalHead};
+use zhoubao_domain::event::{
+    AuthorizationChange, Event, InspectionResult, Refusal, Setup, TerminalHead,
+};
 use zhoubao_domain::figure::{self, Adjustment, Figures, Partition, Source, TallyCell, TallyValue};
 use zhoubao_domain::finding::Finding;
-use zhoubao_domain::id::{Digest, HallCode, ObjectId, SetupTopic, Stream};
+use zhoubao_domain::id::{DepartmentId, DeskTopic, Digest, HallCode, ObjectId, SetupTopic, Stream};
 use zhoubao_domain::issue::{Command, Issue};
 use zhoubao_domain::reconcile::{self, Mismatch};
 use zhoubao_projections::freeze::figures_digest;
@@ -112,6 +114,8 @@ pub enum Which {
     Only,
     /// Those whose place contains these words, such as the id of a submission.
     At(String),
+    /// The one with this digest.
+    Finding(Digest),
     /// All of them.
     All,
 }
@@ -126,6 +130,7 @@ impl Which {
         let all = || findings.iter().filter(|it| it.code == code);
         let chosen: Vec<_> = match self {
             Self::At(words) => all().filter(|it| it.place.contains(words)).cloned().collect(),
+            Self::Finding(digest) => all().filter(|it| it.digest == *digest).cloned().collect(),
             Self::Only | Self::All => all().cloned().collect(),
         };
         let places = |of: &mut dyn Iterator<Item = &Finding>| {
@@ -654,7 +659,7 @@ impl Gather<'_> {
 
     fn adopted(&self, issue: &Issue) -> impl Iterator<Item = Submission> {
         issue.submissions.iter().filter_map(|(_, id)| {
-            let filed = self.now.submissions.get(id)?;
+            let filed = self.now.submissions.get(id).filter(|it| it.returned.is_none())?;
             Some(Submission {
                 id: id.clone(),
                 section: filed.section.clone(),
@@ -762,20 +767,27 @@ impl Desk {
     ///
     /// # Errors
     ///
-    /// Whatever keeps the issue from being composed, or a refusal of the issue's rules.
+    /// Whatever keeps the issue from being composed, or a refusal of the issue's rules; E.503 where the text is not the
+    /// one with the digest `read`.
     pub async fn sign_off(
         &self,
         issue: ObjectId,
         issued_on: Date,
+        read: Option<Digest>,
         by: By,
     ) -> Result<Option<Receipt>, DeskError> {
         self.issue(by, async |_| {
             let weekly = compose(&**self.store(), self.hall(), &issue, Some(issued_on)).await?;
+            let document = zhoubao_composer::json::digest(&weekly.composed.document);
+            if let Some(read) = read.filter(|it| *it != document) {
+                let detail = format!("所阅正文 read {read} ≠ 现 now {document}");
+                return Err(Refusal::new(Code::IssueChanged, detail).into());
+            }
             Ok(Command::SignOff {
                 issue: issue.clone(),
                 issued_on,
                 figures: weekly.figures,
-                document: zhoubao_composer::json::digest(&weekly.composed.document),
+                document,
                 findings: weekly.findings(),
             })
         })
@@ -799,6 +811,19 @@ impl Desk {
     pub async fn submission(&self, issue: &ObjectId) -> Result<Command, DeskError> {
         let weekly = compose(&**self.store(), self.hall(), issue, None).await?;
         Ok(Command::Submit { issue: issue.clone(), findings: weekly.findings() })
+    }
+
+    /// What the checks find in an issue, also where it keeps the issue from being composed.
+    ///
+    /// # Errors
+    ///
+    /// What else keeps it from being composed: it is not frozen, or its sums do not come out.
+    pub async fn findings(&self, issue: &ObjectId) -> Result<Vec<Finding>, WeeklyError> {
+        match compose(&**self.store(), self.hall(), issue, None).await {
+            Ok(weekly) => Ok(weekly.findings()),
+            Err(WeeklyError::Compose(error)) => Ok(error.findings()),
+            Err(error) => Err(error),
+        }
     }
 
     /// The command by which somebody accepts what the checks find in an issue now.
@@ -856,6 +881,55 @@ impl Desk {
         .await
     }
 
+    /// Files news of a department for a section, named by key or heading.
+    ///
+    /// # Errors
+    ///
+    /// E.101 where no template has such a section; a refusal of the desk, such as E.122.
+    pub async fn file(
+        &self,
+        id: ObjectId,
+        section: &str,
+        department: DepartmentId,
+        text: String,
+        by: By,
+    ) -> Result<Receipt, DeskError> {
+        let sections = sections(&self.known().await?);
+        let found = sections.iter().find(|(key, heading)| key == section || heading == section);
+        let Some((section, _)) = found.cloned() else {
+            let there: Vec<_> = sections.iter().map(|(key, _)| key.as_str()).collect();
+            let there = there.join(", ");
+            let detail = format!("没有栏目 there is no section `{section}`, only: {there}");
+            return Err(Refusal::new(Code::UnknownReference, detail).into());
+        };
+        let event = Event::SubmissionFiled { section, department, text, attachments: vec![] };
+        self.record(Stream::Desk(DeskTopic::Submission, id), event, by).await
+    }
+
+    /// Records an inspection round over the checklist in force.
+    ///
+    /// # Errors
+    ///
+    /// E.102 where an item has no result or two; a refusal of the desk.
+    pub async fn inspect(
+        &self,
+        id: ObjectId,
+        day: Date,
+        results: Vec<InspectionResult>,
+        by: By,
+    ) -> Result<Receipt, DeskError> {
+        let known = self.known().await?;
+        let (checklist, items) = checklist(&known)?;
+        for item in items {
+            if results.iter().filter(|it| it.item == *item).count() != 1 {
+                let detail = format!("“{item}”须有一个结果 needs one result");
+                return Err(Refusal::new(Code::Malformed, detail).into());
+            }
+        }
+        let event = Event::InspectionHeld { day, checklist, results };
+        self.record(Stream::Desk(DeskTopic::Inspection, id), event, by).await
+    }
+
     /// The facts without waiting for the journal's end.
     ///
     /// # Errors
@@ -864,6 +938,61 @@ impl Desk {
     pub async fn known_so_far(&self) -> Result<Known, DeskError> {
         facts(&**self.store(), self.hall()).await
     }
+}
+
+/// The checklist in force: its digest and items.
+///
+/// # Errors
+///
+/// E.221 where there is none.
+pub fn checklist(known: &Known) -> Result<(Digest, &[String]), Refusal> {
+    match known.latest(SetupTopic::Checklist, None).map(|it| (it.digest, &it.setup)) {
+        Some((digest, Setup::Checklist { items, .. })) => Ok((digest, items)),
+        _ => Err(Refusal::new(Code::Setup, "检查表不存在 the checklist is missing")),
+    }
+}
+
+/// Keys and headings of the sections that take news, over the latest version of every template; the main one first.
+#[must_use]
+pub fn sections(known: &Known) -> Vec<(String, String)> {
+    let mut sections: Vec<(String, String)> = vec![];
+    let main = template_of(known, None).ok();
+    let all = known.setup.iter().filter(|((topic, _), _)| *topic == SetupTopic::Template);
+    for version in main.into_iter().chain(all.filter_map(|(_, versions)| versions.last())) {
+        let Setup::Template { source } = &version.setup else { continue };
+        let Ok(template) = Template::parse(source) else { continue };
+        for (key, heading) in template.submission_sections() {
+            if !sections.iter().any(|(it, _)| it == key) {
+                sections.push((key.to_owned(), heading.to_owned()));
+            }
+        }
+    }
+    sections
+}
+
+/// The id and the period that the next issue of a series is opened with where nobody says otherwise.
+///
+/// # Errors
+///
+/// As [`proposed_period`].
+pub fn proposal(
+    known: &Known,
+    series: Option<&ObjectId>,
+) -> Result<(ObjectId, zhoubao_domain::calendar::Period), Refusal> {
+    let period = proposed_period(known, series)?;
+    let year = period.year();
+    let of_year = known.book.of_series(series).map(|(_, it)| known.book.proposed_numbers(it));
+    let last = of_year.filter(|(it, ..)| *it == year).map(|(_, number, _)| number).max();
+    let (next, _) = known.book.next_numbers(series, year);
+    let number = last.map_or(next, |it| it.saturating_add(1).max(next));
+    let name = crate::publication::name(series, year, number, 1);
+    // An issue that was voided before it had a number keeps its id.
+    let ids = (1_u32..).map(|nth| if nth == 1 { name.clone() } else { format!("{name}-{nth}") });
+    let id = ids
+        .filter_map(|it| it.parse::<ObjectId>().ok())
+        .find(|it| !known.book.issues.contains_key(it));
+    let id = id.ok_or_else(|| Refusal::new(Code::NumberCollision, name))?;
+    Ok((id, period))
 }
 
 /// Id of the main series' template in a hall that has several and no issue yet.

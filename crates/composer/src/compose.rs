@@ -67,6 +67,14 @@ pub struct ComposeError {
     pub problems: Vec<Problem>,
 }
 
+impl ComposeError {
+    /// The same as findings.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Finding> {
+        self.problems.iter().map(Problem::finding).collect()
+    }
+}
+
 fn list(problems: &[Problem]) -> String {
     let texts: Vec<_> =
         problems.iter().map(|it| format!("{}: {} ({})", it.place, it.text, it.code)).collect();

@@ -314,6 +314,10 @@ codes! {
         "A check found something in the issue. What begins with `E.` has to be put right; what begins with `W.` a named person accepts with a reason, and E.401 and E.305 likewise where the issue says so itself. What changes is a new finding.",
         "See them with `zhoubao issue check ISSUE`; put right what is wrong, and accept the rest: `zhoubao issue accept ISSUE W.310 --all --reason …`.",
         "W.310 稿件 s5-1（生态环境厅）: 部门自报数字";
+    IssueChanged = "E.503", "该期已有变化 the issue has changed since",
+        "The page or program that sent the command had seen the issue as it was before another command, or another text than the one that would be signed now. Nothing is done.",
+        "Load the page again, see what is different, and repeat the command if it still is what you want.",
+        "sign off what was read at 10:41, a submission was filed anew at 10:42";
     NumberCollision = "E.601", "期号冲突 number or issue collision",
         "Another command was decided first, or the period overlaps another issue's.",
         "Look at the issues again and repeat the command.",

@@ -367,6 +367,27 @@ pub enum IssueEvent {
     },
 }
 
+impl IssueEvent {
+    /// The issue that it is about; none of the opening figures.
+    #[must_use]
+    pub fn issue(&self) -> Option<&ObjectId> {
+        match self {
+            Self::OpeningFigures { .. } => None,
+            Self::Opened { issue, .. }
+            | Self::PeriodSet { issue, .. }
+            | Self::SubmissionAdopted { issue, .. }
+            | Self::Frozen { issue, .. }
+            | Self::Submitted { issue }
+            | Self::Returned { issue, .. }
+            | Self::WarningAccepted { issue, .. }
+            | Self::SignedOff { issue, .. }
+            | Self::Published { issue, .. }
+            | Self::Amended { issue, .. }
+            | Self::Voided { issue, .. } => Some(issue),
+        }
+    }
+}
+
 /// The public keys of a device: what it signs its events with, and what it connects to the broker with. Two keys,
 /// because a broker chooses what the second one signs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -515,6 +536,22 @@ pub enum Right {
     Administer,
     /// Release or reject what was flagged, held or quarantined.
     Release,
+}
+
+impl Right {
+    /// All rights.
+    pub const ALL: [Self; 10] = [
+        Self::Record,
+        Self::Correct,
+        Self::LateEntry,
+        Self::Authorize,
+        Self::Submit,
+        Self::Inspect,
+        Self::Edit,
+        Self::Sign,
+        Self::Administer,
+        Self::Release,
+    ];
 }
 
 words!(Right {

@@ -240,6 +240,27 @@ pub enum Command {
     Void(ObjectId, String),
 }
 
+impl Command {
+    /// The issue that it is about; none for the opening figures.
+    #[must_use]
+    pub fn issue(&self) -> Option<&ObjectId> {
+        match self {
+            Self::EnterOpening(_) => None,
+            Self::SetPeriod(issue, _)
+            | Self::Return(issue, _)
+            | Self::Amend(issue, _)
+            | Self::Void(issue, _)
+            | Self::Open { issue, .. }
+            | Self::Adopt { issue, .. }
+            | Self::Freeze { issue, .. }
+            | Self::Submit { issue, .. }
+            | Self::Accept { issue, .. }
+            | Self::SignOff { issue, .. }
+            | Self::Publish { issue, .. } => Some(issue),
+        }
+    }
+}
+
 /// Largest number that opening figures may name as the year's last: periods do not overlap and have a day at
 /// least, so a year has no more issues than days.
 pub const LAST_NUMBER_MAX: u32 = 366;

@@ -6,6 +6,7 @@
 
 pub mod access;
 mod assets;
+mod commands;
 mod lines;
 pub mod live;
 mod pages;
@@ -17,6 +18,7 @@ pub mod server;
 use std::sync::Arc;
 
 use axum::Router;
+use futures_util::future::BoxFuture;
 use zhoubao_application::blobs::Blobs;
 use zhoubao_application::clock::Clock;
 use zhoubao_application::desk::Desk;
@@ -27,6 +29,9 @@ pub use problem::Problem;
 
 /// Random bytes of the system.
 pub type Random = fn() -> Option<[u8; 32]>;
+
+/// Waits until a second copy has a position.
+pub type Copied = Box<dyn Fn(u64) -> BoxFuture<'static, Result<(), Problem>> + Send + Sync>;
 
 /// What the handlers work with.
 pub struct Gateway {
@@ -50,6 +55,8 @@ pub struct Gateway {
     pub names: Vec<String>,
     /// One password is looked at at a time: each takes 19 MiB.
     pub looking: tokio::sync::Mutex<()>,
+    /// Waits until the second copy of the journal, where one is kept, has a position.
+    pub copied: Copied,
 }
 
 /// The routes of a hall.

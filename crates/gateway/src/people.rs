@@ -289,7 +289,7 @@ fn hash(token: &str) -> String {
     hex(&Sha256::digest(token.as_bytes()))
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         let _infallible = write!(text, "{byte:02x}");
         text
@@ -348,6 +348,11 @@ impl Sessions {
         seconds.unsigned_abs()
     }
 
+    /// Forgets a person's wrong passwords after a right one.
+    pub fn forgive(&self, account: &str) {
+        self.misses().remove(account);
+    }
+
     /// Lets a person in; answers with the token of the session.
     pub fn open(
         &self,
@@ -356,7 +361,7 @@ impl Sessions {
         secrets: [[u8; 32]; 2],
         now: Timestamp,
     ) -> String {
-        self.misses().remove(user.as_str());
+        self.forgive(user.as_str());
         let token = hex(&secrets[0]);
         let session =
             Session { user, csrf: hex(&secrets[1]), password_hash, since: now, used: now };

@@ -63,6 +63,7 @@ fn status_of(code: Code) -> StatusCode {
         Code::NotFound => StatusCode::NOT_FOUND,
         Code::Malformed | Code::UnknownHall | Code::TrainingHall => StatusCode::BAD_REQUEST,
         Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::IssueChanged => StatusCode::PRECONDITION_FAILED,
         Code::IssueState
         | Code::IssueOrder
         | Code::NumberCollision

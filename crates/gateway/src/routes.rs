@@ -11,7 +11,11 @@ use axum::routing::{MethodRouter, get, post};
 use zhoubao_domain::event::Right;
 
 use crate::access::{Access, BODY_BYTES_MAX, check, guard};
-use crate::pages::{board, health, issues, login};
+use crate::commands::{
+    Accept, Adopt, Amend, File, Freeze, Inspect, OpenIssue, Return, ReturnSubmission, SetPeriod,
+    Sign, Submit, Void, Withdraw, form, json,
+};
+use crate::pages::{board, desk, health, inspection, issues, login, submissions};
 use crate::problem::Problem;
 use crate::{Gateway, assets, lines};
 
@@ -25,6 +29,15 @@ pub struct Route {
     pub access: Access,
     handler: MethodRouter<Arc<Gateway>>,
 }
+
+const EDIT: Access = Access::Right(&[Right::Edit]);
+const SIGN: Access = Access::Right(&[Right::Sign]);
+const SUBMIT: Access = Access::Right(&[Right::Submit]);
+const INSPECT: Access = Access::Right(&[Right::Inspect]);
+/// Drafting and signing look at the same pages.
+const DESK: Access = Access::Right(&[Right::Edit, Right::Sign]);
+/// Whoever files news, and whoever makes an issue of them.
+const NEWS: Access = Access::Right(&[Right::Submit, Right::Edit]);
 
 /// The table.
 #[must_use]
@@ -55,6 +68,45 @@ pub fn routes() -> Vec<Route> {
         shown("/v1/issues", Person, get(issues::data)),
         shown("/issues/{name}", Person, get(issues::reader)),
         shown("/issues/{name}/{file}", Person, get(issues::file)),
+        shown("/v1/me", Person, get(desk::me)),
+        // The desk.
+        shown("/desk", DESK, get(desk::list)),
+        done("/desk", EDIT, post(form::<OpenIssue>)),
+        shown("/desk/{issue}", DESK, get(desk::issue)),
+        done("/desk/{issue}/period", EDIT, post(form::<SetPeriod>)),
+        done("/desk/{issue}/adopt", EDIT, post(form::<Adopt>)),
+        done("/desk/{issue}/freeze", EDIT, post(form::<Freeze>)),
+        done("/desk/{issue}/accept", DESK, post(form::<Accept>)),
+        done("/desk/{issue}/submit", EDIT, post(form::<Submit>)),
+        done("/desk/{issue}/return", SIGN, post(form::<Return>)),
+        shown("/desk/{issue}/sign", SIGN, get(desk::sign)),
+        done("/desk/{issue}/sign", SIGN, post(form::<Sign>)),
+        done("/desk/{issue}/amend", EDIT, post(form::<Amend>)),
+        done("/desk/{issue}/void", SIGN, post(form::<Void>)),
+        shown("/submissions", NEWS, get(submissions::list)),
+        done("/submissions", SUBMIT, post(form::<File>)),
+        done("/submissions/{submission}/withdraw", SUBMIT, post(form::<Withdraw>)),
+        done("/submissions/{submission}/return", EDIT, post(form::<ReturnSubmission>)),
+        shown("/inspection", INSPECT, get(inspection::form)),
+        done("/inspection", INSPECT, post(form::<Inspect>)),
+        // The same for programs.
+        shown("/v1/desk", DESK, get(desk::data)),
+        done("/v1/desk", EDIT, post(json::<OpenIssue>)),
+        shown("/v1/desk/{issue}", DESK, get(desk::draft)),
+        done("/v1/desk/{issue}/period", EDIT, post(json::<SetPeriod>)),
+        done("/v1/desk/{issue}/adopt", EDIT, post(json::<Adopt>)),
+        done("/v1/desk/{issue}/freeze", EDIT, post(json::<Freeze>)),
+        done("/v1/desk/{issue}/accept", DESK, post(json::<Accept>)),
+        done("/v1/desk/{issue}/submit", EDIT, post(json::<Submit>)),
+        done("/v1/desk/{issue}/return", SIGN, post(json::<Return>)),
+        done("/v1/desk/{issue}/sign", SIGN, post(json::<Sign>)),
+        done("/v1/desk/{issue}/amend", EDIT, post(json::<Amend>)),
+        done("/v1/desk/{issue}/void", SIGN, post(json::<Void>)),
+        shown("/v1/submissions", NEWS, get(submissions::data)),
+        done("/v1/submissions", SUBMIT, post(json::<File>)),
+        done("/v1/submissions/{submission}/withdraw", SUBMIT, post(json::<Withdraw>)),
+        done("/v1/submissions/{submission}/return", EDIT, post(json::<ReturnSubmission>)),
+        done("/v1/inspections", INSPECT, post(json::<Inspect>)),
     ]
 }
 

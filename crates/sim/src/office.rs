@@ -29,7 +29,7 @@ const STEPS: u32 = 4;
 const HOUR: Micros = 3_600_000_000;
 
 fn by(actor: &str, command: String) -> By {
-    By { actor: actor.parse().ok(), at: None, command: Some(command) }
+    By { actor: actor.parse().ok(), command: Some(command), ..By::default() }
 }
 
 fn date_of(day: i64) -> Date {

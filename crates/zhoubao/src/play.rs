@@ -169,7 +169,7 @@ impl<'a> Player<'a> {
         }
         self.desk.submit(week.issue.clone(), editor).await?;
         let leader = by(&people.leader, at(week.issued_on, 10)?);
-        self.desk.sign_off(week.issue.clone(), week.issued_on, leader).await?;
+        self.desk.sign_off(week.issue.clone(), week.issued_on, None, leader).await?;
         let weekly = self.compose(&week.issue).await?;
         self.spent.issues += started.elapsed();
         Ok(weekly)
@@ -234,7 +234,7 @@ pub async fn windows_live(
 }
 
 fn by(actor: &UserId, at: Timestamp) -> By {
-    By { actor: Some(actor.clone()), at: Some(at), command: None }
+    By { actor: Some(actor.clone()), at: Some(at), ..By::default() }
 }
 
 fn at(day: Date, hour: i8) -> Result<Timestamp, Failure> {

@@ -7,12 +7,14 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use zhoubao_application::committer::Committer;
 use zhoubao_application::desk::Desk;
+use zhoubao_domain::code::Code;
 use zhoubao_domain::event::Right;
 use zhoubao_domain::id::UserId;
 use zhoubao_gateway::live::{Live, READERS_MAX};
 use zhoubao_gateway::people::{Accounts, AccountsError, Sessions};
-use zhoubao_gateway::{Gateway, router, server};
+use zhoubao_gateway::{Gateway, Problem, router, server};
 
+use crate::commands::archive;
 use crate::failure::Failure;
 use crate::giving_way::GivingWay;
 use crate::projecting::patiently;
@@ -100,6 +102,16 @@ impl Port {
             port: self.address.port(),
             names: ctx.config.public_host.iter().cloned().collect(),
             looking: tokio::sync::Mutex::default(),
+            copied: {
+                let ctx = ctx.clone();
+                Box::new(move |position| {
+                    let ctx = ctx.clone();
+                    Box::pin(async move {
+                        let reached = archive::reaches(&ctx, position).await;
+                        reached.map_err(|it| Problem::coded(Code::ArchiveLags, it.message))
+                    })
+                })
+            },
         };
         let routes = router(Arc::new(gateway));
         // Kept, so that it never says stop.

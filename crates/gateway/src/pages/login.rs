@@ -5,13 +5,13 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::{Extension, Form, Query, State};
 use axum::http::StatusCode;
-use axum::http::header::{LOCATION, SET_COOKIE};
+use axum::http::header::SET_COOKIE;
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use zhoubao_domain::code::Code;
 use zhoubao_domain::id::UserId;
 
-use super::{Frame, page as shown};
+use super::{Frame, page as shown, to};
 use crate::Gateway;
 use crate::access::{Who, cookie, screen_cookie};
 use crate::people::{AccountsError, hash_password, is_password, weakness};
@@ -84,10 +84,6 @@ fn own_path(next: &str) -> &str {
     if own && plain { next } else { "/" }
 }
 
-fn to(path: &str) -> Response {
-    (StatusCode::SEE_OTHER, [(LOCATION, path.to_owned())]).into_response()
-}
-
 /// `GET /login`.
 pub(crate) async fn page(
     Query(NextQuery { next }): Query<NextQuery>,
@@ -112,36 +108,66 @@ pub(crate) async fn login(
         *response.status_mut() = status;
         response
     };
-    let _one_at_a_time = gateway.looking.lock().await;
     let user: Option<UserId> = form.user.trim().parse().ok();
-    let hash = user.as_ref().map(|it| gateway.accounts.password(it)).transpose()?.flatten();
-    let place = user.as_ref().filter(|_| hash.is_some()).map_or(STRANGER, |it| it.as_str());
-    if let Some(seconds) = gateway.sessions.pause(place, gateway.clock.now()) {
-        let error = format!("请等 {seconds} 秒再试（{}）", Code::WrongPin);
-        return Ok(refused(StatusCode::TOO_MANY_REQUESTS, error));
-    }
-    // For somebody without an account it takes as long.
-    let (password, against) = (form.password.clone(), hash.clone());
-    let right = tokio::task::spawn_blocking(move || match against {
-        Some(hash) => is_password(&password, &hash),
-        None => {
-            let _as_long = hash_password(&password, &[0; 16]);
-            false
+    let (user, hash) = match gateway.proven(user.as_ref(), form.password.clone()).await {
+        Ok(proven) => proven,
+        Err(problem) if problem.code == Some(Code::WrongPin) => {
+            return Ok(refused(
+                problem.status,
+                format!("{}（{}）", problem.detail, Code::WrongPin),
+            ));
         }
-    });
-    let right = right.await.unwrap_or(false);
-    let now = gateway.clock.now();
-    let (true, Some(user), Some(hash)) = (right, user.clone(), hash) else {
-        let seconds = gateway.sessions.miss(place, now);
-        tracing::warn!(user = place, "a wrong password");
-        let error = format!("工号或口令不对，{seconds} 秒后可再试（{}）", Code::WrongPin);
-        return Ok(refused(StatusCode::UNAUTHORIZED, error));
+        Err(problem) => return Err(problem),
     };
     if gateway.user(&user).await?.is_none() {
         let error = format!("此工号已停用（{}）", Code::NoRight);
         return Ok(refused(StatusCode::FORBIDDEN, error));
     }
     Ok(opened(&gateway, user, hash, own_path(&form.next)))
+}
+
+impl Gateway {
+    /// Whether it is this person: answers with him and the hash of his password.
+    ///
+    /// # Errors
+    ///
+    /// E.151: 401, or 429 while he has to wait after a wrong password.
+    pub(crate) async fn proven(
+        &self,
+        user: Option<&UserId>,
+        password: String,
+    ) -> Result<(UserId, String), Problem> {
+        let _one_at_a_time = self.looking.lock().await;
+        let hash = user.map(|it| self.accounts.password(it)).transpose()?.flatten();
+        let place = user.filter(|_| hash.is_some()).map_or(STRANGER, |it| it.as_str());
+        if let Some(seconds) = self.sessions.pause(place, self.clock.now()) {
+            let detail = format!("请等 {seconds} 秒再试");
+            let status = StatusCode::TOO_MANY_REQUESTS;
+            return Err(Problem { status, ..Problem::coded(Code::WrongPin, detail) });
+        }
+        // For somebody without an account it takes as long.
+        let against = hash.clone();
+        let right = tokio::task::spawn_blocking(move || match against {
+            Some(hash) => is_password(&password, &hash),
+            None => {
+                let _as_long = hash_password(&password, &[0; 16]);
+                false
+            }
+        });
+        let right = right.await.unwrap_or(false);
+        match (right, user, hash) {
+            (true, Some(user), Some(hash)) => {
+                self.sessions.forgive(user.as_str());
+                Ok((user.clone(), hash))
+            }
+            _ => {
+                let seconds = self.sessions.miss(place, self.clock.now());
+                tracing::warn!(user = place, "a wrong password");
+                let detail = format!("工号或口令不对，{seconds} 秒后可再试");
+                Err(Problem::coded(Code::WrongPin, detail))
+            }
+        }
+    }
 }
 
 fn opened(gateway: &Gateway, user: UserId, hash: String, next: &str) -> Response {

@@ -2,15 +2,25 @@
 
 pub(crate) mod board;
 mod chart;
+pub(crate) mod desk;
 pub(crate) mod health;
+pub(crate) mod inspection;
 pub(crate) mod issues;
 pub(crate) mod login;
+pub(crate) mod submissions;
 
 use askama::Template;
 use axum::http::StatusCode;
+use axum::http::header::LOCATION;
 use axum::response::{Html, IntoResponse as _, Response};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use zhoubao_domain::code::Code;
+use zhoubao_domain::event::Right;
 
+use crate::Gateway;
 use crate::access::Who;
+use crate::commands::{Fields, field};
+use crate::people::hex;
 use crate::problem::Problem;
 
 /// What every page has around its own part.
@@ -33,6 +43,15 @@ impl Frame {
         if who.user.is_some() {
             places.extend([("/board", "大屏"), ("/issues", "期刊")]);
         }
+        if who.may(Right::Edit) || who.may(Right::Sign) {
+            places.push(("/desk", "编辑台"));
+        }
+        if who.may(Right::Submit) || who.may(Right::Edit) {
+            places.push(("/submissions", "稿件"));
+        }
+        if who.may(Right::Inspect) {
+            places.push(("/inspection", "巡查"));
+        }
         Self {
             hall: hall.to_owned(),
             user: who.user.as_ref().map(ToString::to_string).unwrap_or_default(),
@@ -40,6 +59,94 @@ impl Frame {
             places,
         }
     }
+}
+
+/// Where a command's form stands, and so where it leads when it is done or refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The list of issues in work.
+    Desk,
+    /// One of them.
+    Issue,
+    /// Its sign-off.
+    Sign,
+    /// News.
+    Submissions,
+    /// Inspection rounds.
+    Inspection,
+}
+
+impl Place {
+    /// The path of the page that follows.
+    #[must_use]
+    pub(crate) fn path(self, target: &str) -> String {
+        match self {
+            Self::Desk => "/desk".to_owned(),
+            Self::Issue | Self::Sign => {
+                format!("/desk/{}", utf8_percent_encode(target, PATH))
+            }
+            Self::Submissions => "/submissions".to_owned(),
+            Self::Inspection => "/inspection".to_owned(),
+        }
+    }
+}
+
+/// What stands for itself in a path.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
+
+/// Leads to another page.
+pub(crate) fn to(path: &str) -> Response {
+    (StatusCode::SEE_OTHER, [(LOCATION, path.to_owned())]).into_response()
+}
+
+/// The page of a form whose command was refused, with why, and with what was filled in.
+pub(crate) async fn refused(
+    place: Place,
+    gateway: &Gateway,
+    who: &Who,
+    target: &str,
+    fields: &Fields,
+    problem: Problem,
+) -> Result<Response, Problem> {
+    let status = problem.status;
+    let error = Told::of(&problem);
+    let mut response = match place {
+        Place::Desk => desk::list_page(gateway, who, Some(error)).await,
+        Place::Issue => desk::issue_page(gateway, who, target, Some(error)).await,
+        Place::Sign => {
+            desk::sign_page(gateway, who, target, field(fields, "issued_on"), Some(error)).await
+        }
+        Place::Submissions => submissions::list_page(gateway, who, fields, Some(error)).await,
+        Place::Inspection => inspection::form_page(gateway, who, fields, Some(error)).await,
+    }?;
+    *response.status_mut() = status;
+    Ok(response)
+}
+
+/// What a person is told of a problem.
+pub(crate) struct Told {
+    pub(crate) detail: String,
+    pub(crate) code: &'static str,
+    pub(crate) title: String,
+    pub(crate) next: &'static str,
+}
+
+impl Told {
+    fn of(problem: &Problem) -> Self {
+        Self {
+            detail: problem.detail.clone(),
+            code: problem.code.map_or("", Code::text),
+            title: problem.title(),
+            next: problem.code.map_or("", Code::fix),
+        }
+    }
+}
+
+/// A new idempotency key, so that a form that is sent twice does what it says once.
+pub(crate) fn new_key(gateway: &Gateway) -> Result<String, Problem> {
+    let random = (gateway.random)();
+    let random = random.ok_or_else(|| Problem::coded(Code::Unavailable, "no random bytes"))?;
+    Ok(hex(&random[..16]))
 }
 
 /// A page as an answer.

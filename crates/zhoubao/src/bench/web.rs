@@ -110,6 +110,7 @@ impl Web {
             port: address.port(),
             names: vec![],
             looking: tokio::sync::Mutex::default(),
+            copied: Box::new(|_| Box::pin(async { Ok(()) })),
         };
         let routes = router(Arc::new(gateway));
         let (going, stop) = watch::channel(false);

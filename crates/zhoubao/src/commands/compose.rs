@@ -5,7 +5,6 @@ use zhoubao_application::weekly::{self, Trial};
 use zhoubao_composer::{Template, json as canonical};
 
 use crate::cli::{ComposeArgs, Format};
-use crate::commands::issue::find;
 use crate::composing;
 use crate::failure::Failure;
 use crate::fonts;
@@ -21,7 +20,7 @@ use crate::wiring::Context;
 pub async fn run(ctx: &Context, args: ComposeArgs) -> Result<(), Failure> {
     let Some(issue) = &args.issue else { return composing::run(ctx, args.once).await };
     let desk = ctx.desk_to_read().await?;
-    let id = find(&desk.known().await?, issue)?;
+    let id = desk.known().await?.find_issue(issue)?;
     let weekly = match (&args.template, args.edition) {
         (Some(path), _) => {
             let source = std::fs::read_to_string(path).map_err(|it| Failure::file(path, &it))?;

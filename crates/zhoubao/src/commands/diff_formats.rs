@@ -11,7 +11,6 @@ use zhoubao_application::desk::Desk;
 use zhoubao_application::weekly;
 use zhoubao_domain::code::Code;
 
-use super::issue::find;
 use crate::cli::Format;
 use crate::failure::Failure;
 use crate::fonts;
@@ -47,7 +46,7 @@ pub(crate) async fn run(
     issue: &str,
     from: Option<&Path>,
 ) -> Result<(), Failure> {
-    let id = find(&desk.known().await?, issue)?;
+    let id = desk.known().await?.find_issue(issue)?;
     let weekly = weekly::compose(&**desk.store(), desk.hall(), &id, None).await?;
     let fonts = fonts::of(&ctx.config);
     let issue = Issue::new(&weekly, &fonts, &ctx.output);

@@ -221,8 +221,7 @@ async fn of_the_desk(
         let receipt = Receipt { stream, number: 0, position: 0 };
         return done(&ctx.output, &receipt, None, false);
     }
-    let by =
-        By { actor: args.by.by.clone(), at: Some(at.unwrap_or(now)), command: args.by.key.clone() };
+    let by = By { at: Some(at.unwrap_or(now)), ..super::issue::by(&args.by) };
     let before = desk.journal().state().await?.last;
     let receipt = desk.record(stream, event, by).await?;
     let repeated = receipt.position <= before;

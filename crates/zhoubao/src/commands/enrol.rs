@@ -9,7 +9,6 @@
 use jiff::ToSpan as _;
 use jiff::civil::Date;
 use sha2::{Digest as _, Sha256};
-use zhoubao_application::desk::By;
 use zhoubao_contract::event_to_json;
 use zhoubao_domain::code::Code;
 use zhoubao_domain::event::{Event, Setup, TerminalKey};
@@ -96,7 +95,7 @@ pub async fn revoke(ctx: &Context, terminal: &TerminalId, by: &ByArgs) -> Result
         ctx.output.note("将录入 would record 1");
         return Ok(());
     }
-    let by = By { actor: by.by.clone(), at: None, command: by.key.clone() };
+    let by = super::issue::by(by);
     let receipt = desk.record(stream, event, by).await?;
     ctx.output.line(format!("{terminal} 已吊销 revoked，序号 position {}", receipt.position));
     Ok(())

@@ -6,10 +6,10 @@ use zhoubao_application::desk::{By, Desk, DeskError};
 use zhoubao_application::known::Known;
 use zhoubao_application::package;
 use zhoubao_application::publication;
-use zhoubao_application::weekly::{self, NewIssue, WeeklyError, Which};
+use zhoubao_application::weekly::{self, NewIssue, Which};
 use zhoubao_application::writer::Receipt;
+use zhoubao_composer::Document;
 use zhoubao_composer::changes::{self, Changes};
-use zhoubao_composer::{Document, Problem};
 use zhoubao_domain::calendar::Period;
 use zhoubao_domain::code::Code;
 use zhoubao_domain::event::{Refusal, Tally};
@@ -68,7 +68,7 @@ pub async fn run(ctx: &Context, args: IssueArgs) -> Result<(), Failure> {
             .await
         }
         IssueAction::Freeze { issue, decide } => {
-            let id = find(&desk.known().await?, &issue)?;
+            let id = desk.known().await?.find_issue(&issue)?;
             if decide.by.dry_run {
                 let cut = desk.catch_up().await?;
                 ctx.output
@@ -98,7 +98,7 @@ pub async fn run(ctx: &Context, args: IssueArgs) -> Result<(), Failure> {
             command(ctx, &desk, &issue, &decide, |id| Command::Return(id, reason.clone())).await
         }
         IssueAction::Sign { issue, on, decide } => {
-            let id = find(&desk.known().await?, &issue)?;
+            let id = desk.known().await?.find_issue(&issue)?;
             let on = on.unwrap_or_else(|| hall_day(ctx.clock.now()));
             let composed = weekly::compose(&**desk.store(), desk.hall(), &id, Some(on)).await;
             let composed = composed.map_err(Failure::from)?;
@@ -119,7 +119,7 @@ pub async fn run(ctx: &Context, args: IssueArgs) -> Result<(), Failure> {
                 return Ok(());
             }
             confirmed(&decide, "签发 signing off")?;
-            let receipt = desk.sign_off(id, on, by(&decide.by)).await?;
+            let receipt = desk.sign_off(id, on, None, by(&decide.by)).await?;
             // A number is given once for ever: whoever hears of it, hears of what two disks hold.
             let position = match &receipt {
                 Some(receipt) => receipt.position,
@@ -129,7 +129,7 @@ pub async fn run(ctx: &Context, args: IssueArgs) -> Result<(), Failure> {
             done(ctx, receipt)
         }
         IssueAction::Publish { issue } => {
-            let id = find(&desk.known().await?, &issue)?;
+            let id = desk.known().await?.find_issue(&issue)?;
             let blobs = ctx.open_blobs().await?;
             let fonts = fonts::of(&ctx.config);
             done(ctx, composing::publish(ctx, &desk, &*blobs, &fonts, &id).await?)
@@ -139,7 +139,7 @@ pub async fn run(ctx: &Context, args: IssueArgs) -> Result<(), Failure> {
         }
         IssueAction::Package { issue, edition, out } => {
             let known = desk.known().await?;
-            let id = find(&known, &issue)?;
+            let id = known.find_issue(&issue)?;
             let blobs = ctx.open_blobs().await?;
             let key = seal::key(ctx)?;
             let (hall, key) = (desk.hall(), key.as_ref());
@@ -191,7 +191,7 @@ async fn diff(
     to: Option<usize>,
 ) -> Result<(), Failure> {
     let known = desk.known().await?;
-    let id = find(&known, issue)?;
+    let id = known.find_issue(issue)?;
     let present = known.book.issues.get(&id).map_or(1, Issue::version);
     let to = to.unwrap_or(present);
     let from = from.unwrap_or(to.saturating_sub(1));
@@ -251,7 +251,7 @@ async fn version_of(
 
 /// Who, and under which key.
 pub(crate) fn by(args: &ByArgs) -> By {
-    By { actor: args.by.clone(), at: None, command: args.key.clone() }
+    By { actor: args.by.clone(), command: args.key.clone(), ..By::default() }
 }
 
 fn period(first: Date, last: Date) -> Result<Period, Failure> {
@@ -274,7 +274,7 @@ async fn command(
     decide: &DecideArgs,
     command: impl Fn(ObjectId) -> Command,
 ) -> Result<(), Failure> {
-    decided(ctx, desk, decide, |known| Ok(command(find(known, issue)?))).await
+    decided(ctx, desk, decide, |known| Ok(command(known.find_issue(issue)?))).await
 }
 
 /// A command that is made from the composed issue.
@@ -286,7 +286,7 @@ async fn prepared(
     command: impl AsyncFn(&ObjectId) -> Result<Command, DeskError>,
 ) -> Result<(), Failure> {
     let known = desk.known().await?;
-    let id = find(&known, issue)?;
+    let id = known.find_issue(issue)?;
     if decide.by.dry_run {
         let command = command(&id).await?;
         return would_write(ctx, &known, command, decide);
@@ -323,13 +323,8 @@ async fn decided(
 /// Lists what the checks find, also where it keeps the issue from being composed.
 async fn check(ctx: &Context, desk: &Desk, text: &str) -> Result<(), Failure> {
     let known = desk.known().await?;
-    let id = find(&known, text)?;
-    let composed = weekly::compose(&**desk.store(), desk.hall(), &id, None).await;
-    let findings = match composed {
-        Ok(weekly) => weekly.findings(),
-        Err(WeeklyError::Compose(error)) => error.problems.iter().map(Problem::finding).collect(),
-        Err(error) => return Err(error.into()),
-    };
+    let id = known.find_issue(text)?;
+    let findings = desk.findings(&id).await?;
     // Composing has read the issue; it never goes away.
     let Some(it) = known.book.issues.get(&id) else { return Ok(()) };
     let open = findings.iter().filter(|found| it.is_open(found)).count();
@@ -391,41 +386,6 @@ fn done(ctx: &Context, receipt: Option<Receipt>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The issue of an id, of a year and number (`2023-05`, `2023-5`), or of a running number (`总425`); in another series
-/// than the main one with the series before them (`monthly/2023-02`).
-///
-/// # Errors
-///
-/// E.500 with what there is.
-pub fn find(known: &Known, text: &str) -> Result<ObjectId, Refusal> {
-    if let Ok(id) = text.parse::<ObjectId>()
-        && known.book.issues.contains_key(&id)
-    {
-        return Ok(id);
-    }
-    let (series, text) = match text.split_once('/') {
-        Some((series, text)) => (Some(series), text),
-        None => (None, text),
-    };
-    let by_number = |it: &Issue| {
-        if it.series.as_ref().map(ObjectId::as_str) != series {
-            return false;
-        }
-        let (year, number, running) = known.book.proposed_numbers(it);
-        let same = text
-            .split_once('-')
-            .is_some_and(|(y, n)| y.parse() == Ok(year) && n.parse() == Ok(number));
-        same || text.strip_prefix('总').is_some_and(|it| it.parse() == Ok(running))
-    };
-    if let Some((id, _)) = known.book.live().find(|(_, it)| by_number(it)) {
-        return Ok(id.clone());
-    }
-    let ids: Vec<_> = known.book.issues.keys().map(ObjectId::as_str).collect();
-    let there =
-        if ids.is_empty() { "没有任何期 there is none".to_owned() } else { ids.join(" ") };
-    Err(Refusal::new(Code::IssueState, format!("没有期 no issue `{text}`; {there}")))
-}
-
 fn numbers(known: &Known, it: &Issue) -> (i16, u32, u32, bool) {
     let (year, number, running) = known.book.proposed_numbers(it);
     (year, number, running, it.sign_off.is_none())
@@ -479,7 +439,7 @@ fn value(known: &Known, id: &ObjectId, it: &Issue) -> serde_json::Value {
 
 async fn show(ctx: &Context, desk: &Desk, text: &str) -> Result<(), Failure> {
     let known = desk.known().await?;
-    let id = find(&known, text)?;
+    let id = known.find_issue(text)?;
     let Some(it) = known.book.issues.get(&id) else { return Ok(()) };
     if ctx.output.is_json() {
         ctx.output.value(&value(&known, &id, it));

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use zhoubao_application::desk::By;
 use zhoubao_application::known::Known;
 use zhoubao_contract::{event_from_json, event_to_json};
 use zhoubao_domain::code::Code;
@@ -133,7 +132,7 @@ async fn record(ctx: &Context, mut entries: Vec<Entry>, by: &ByArgs) -> Result<(
     } else if !changed.is_empty() {
         let events =
             changed.into_iter().map(|it| (Stream::Setup(it.topic, it.id), it.event)).collect();
-        let by = By { actor: by.by.clone(), at: None, command: by.key.clone() };
+        let by = super::issue::by(by);
         let receipts = desk.record_all(events, by).await?;
         for (position, receipt) in positions.iter_mut().zip(&receipts) {
             *position = Some(receipt.position);

@@ -11,7 +11,6 @@ use zhoubao_domain::figure::{Base, FigureKey};
 use zhoubao_domain::time::rfc3339;
 
 use crate::cli::TraceArgs;
-use crate::commands::issue::find;
 use crate::commands::seal;
 use crate::failure::Failure;
 use crate::files;
@@ -31,7 +30,7 @@ pub async fn run(ctx: &Context, args: TraceArgs) -> Result<(), Failure> {
         None => (args.figure.as_str(), None),
     };
     let known = desk.known().await?;
-    let id = find(&known, issue)?;
+    let id = known.find_issue(issue)?;
     let weekly = weekly::compose(&**desk.store(), desk.hall(), &id, None).await?;
     let sources = sources(&weekly);
     let Some(figure) = figure else {

@@ -1,0 +1,167 @@
+//! News of the departments (稿件): filing them, and what became of them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Json;
+use axum::extract::{Extension, Query, State};
+use axum::response::Response;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use zhoubao_application::known::{Filed, Known};
+use zhoubao_application::weekly;
+use zhoubao_domain::event::{Right, SUBMISSION_BYTES_MAX};
+use zhoubao_domain::id::{ObjectId, UserId};
+use zhoubao_domain::time::hall_zone;
+
+use super::{Frame, Told, new_key, page as shown};
+use crate::Gateway;
+use crate::access::Who;
+use crate::commands::{After, Fields, field};
+use crate::problem::Problem;
+
+struct Row {
+    id: String,
+    department: String,
+    section: String,
+    text: String,
+    filed: String,
+    by: String,
+    state: &'static str,
+    why: String,
+    may_withdraw: bool,
+    may_return: bool,
+    key: String,
+}
+
+#[derive(Template)]
+#[template(path = "submissions.html")]
+struct ListPage {
+    frame: Frame,
+    error: Option<Told>,
+    may_file: bool,
+    key: String,
+    kilobytes_max: usize,
+    sections: Vec<(String, String, bool)>,
+    departments: Vec<(String, String, bool)>,
+    text: String,
+    rows: Vec<Row>,
+}
+
+/// A moment as people of the hall write it.
+#[must_use]
+pub(crate) fn moment(at: Timestamp) -> String {
+    let it = hall_zone().to_datetime(at);
+    let (month, day, hour, minute) = (it.month(), it.day(), it.hour(), it.minute());
+    format!("{}年{month}月{day}日 {hour:02}:{minute:02}", it.year())
+}
+
+/// What became of news.
+fn state(known: &Known, id: &ObjectId, it: &Filed) -> (&'static str, &'static str) {
+    if it.returned.is_some() {
+        ("已退回", "returned")
+    } else if known.adopted_by(id).is_some() {
+        ("已采用", "adopted")
+    } else {
+        ("已报送", "filed")
+    }
+}
+
+/// What a person sees of all news, the latest first: an editor everything, everybody else his own.
+fn visible<'a>(known: &'a Known, who: &Who) -> Vec<(&'a ObjectId, &'a Filed)> {
+    let all = who.may(Right::Edit);
+    let own = |it: &Filed| it.by.is_some() && it.by == who.user;
+    let mut rows: Vec<_> = known.submissions.iter().filter(|(_, it)| all || own(it)).collect();
+    rows.sort_by_key(|(_, it)| std::cmp::Reverse(it.filed_at));
+    rows
+}
+
+/// `GET /submissions`.
+pub(crate) async fn list(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(who): Extension<Who>,
+    Query(after): Query<After>,
+) -> Result<Response, Problem> {
+    after.wait(&gateway).await?;
+    list_page(&gateway, &who, &vec![], None).await
+}
+
+pub(crate) async fn list_page(
+    gateway: &Gateway,
+    who: &Who,
+    fields: &Fields,
+    error: Option<Told>,
+) -> Result<Response, Problem> {
+    let known = gateway.desk.known_so_far().await?;
+    let sections = weekly::sections(&known);
+    let headings: BTreeMap<_, _> = sections.iter().cloned().collect();
+    let visible = visible(&known, who);
+    // Whoever files again files for the same department.
+    let own = visible.iter().find(|(_, it)| it.by == who.user);
+    let department = match field(fields, "department") {
+        "" => own.map_or("", |(_, it)| it.department.as_str()),
+        chosen => chosen,
+    };
+    let mut rows = vec![];
+    for (id, it) in &visible {
+        let (state, word) = state(&known, id, it);
+        let is_out = word == "returned";
+        rows.push(Row {
+            id: id.to_string(),
+            department: known.registry.department_name(&it.department).to_owned(),
+            section: headings.get(&it.section).unwrap_or(&it.section).clone(),
+            text: it.text.clone(),
+            filed: moment(it.filed_at),
+            by: it.by.as_ref().map(ToString::to_string).unwrap_or_default(),
+            state,
+            why: it.returned.clone().unwrap_or_default(),
+            may_withdraw: word == "filed" && it.by == who.user && who.may(Right::Submit),
+            may_return: !is_out && who.may(Right::Edit),
+            key: new_key(gateway)?,
+        });
+    }
+    let departments = known
+        .registry
+        .departments
+        .iter()
+        .map(|(id, it)| (id.to_string(), it.name.clone(), id.as_str() == department));
+    let chosen = field(fields, "section").to_owned();
+    let sections = sections.into_iter().map(|(key, heading)| (key.clone(), heading, key == chosen));
+    let name = known.registry.hall.as_ref().map(|(name, _)| name.clone()).unwrap_or_default();
+    Ok(shown(&ListPage {
+        frame: Frame::of(who, &name),
+        error,
+        may_file: who.may(Right::Submit),
+        key: new_key(gateway)?,
+        kilobytes_max: SUBMISSION_BYTES_MAX / 1024,
+        sections: sections.collect(),
+        departments: departments.collect(),
+        text: field(fields, "text").to_owned(),
+        rows,
+    }))
+}
+
+/// `GET /v1/submissions`.
+pub(crate) async fn data(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(who): Extension<Who>,
+    Query(after): Query<After>,
+) -> Result<Json<Value>, Problem> {
+    after.wait(&gateway).await?;
+    let known = gateway.desk.known_so_far().await?;
+    let rows = visible(&known, &who).into_iter().map(|(id, it)| {
+        json!({
+            "submission": id.as_str(),
+            "section": it.section,
+            "department": it.department.as_str(),
+            "text": it.text,
+            "filed_at": it.filed_at.to_string(),
+            "by": it.by.as_ref().map(UserId::as_str),
+            "state": state(&known, id, it).1,
+            "issue": known.adopted_by(id).map(|(issue, _)| issue.as_str()),
+            "reason": it.returned,
+        })
+    });
+    Ok(Json(json!({ "submissions": rows.collect::<Vec<_>>() })))
+}

@@ -1,0 +1,352 @@
+//! The desk over HTTP: from the opening of an issue to the reader's page, by the people of the hall and their pages only.
+
+use anyhow::{Context as _, ensure};
+use serde_json::{Value, json};
+use zhoubao::play::Player;
+use zhoubao::sample::Sample;
+use zhoubao_application::desk::By;
+use zhoubao_domain::event::Event;
+use zhoubao_test_support::eventually;
+
+use crate::hall::{COMMAND_MAX, Hall, sample};
+use crate::web::{Answer, PASSWORD, Service, Visitor};
+
+/// What somebody may try to slip into a page by a text.
+const SLIPPED: [&str; 21] = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "\"><svg onload=alert(1)>",
+    "'><body onload=alert(1)>",
+    "<a href=\"javascript:alert(1)\">看</a>",
+    "<iframe src=\"//evil.example\"></iframe>",
+    "</textarea><script>alert(1)</script>",
+    "</title><script>alert(1)</script>",
+    "</style><script>alert(1)</script>",
+    "<!--<img src=--><img src=x onerror=alert(1)>",
+    "<math><mi//xlink:href=\"data:x,<script>alert(1)</script>\">",
+    "<input autofocus onfocus=alert(1)>",
+    "<details open ontoggle=alert(1)>",
+    "<form action=//evil.example><button>签发</button></form>",
+    "<base href=//evil.example>",
+    "<meta http-equiv=refresh content=0;url=//evil.example>",
+    "<link rel=stylesheet href=//evil.example>",
+    "<object data=//evil.example></object>",
+    "&lt;script&gt;alert(1)&lt;/script&gt;",
+    "<ScRiPt/x>alert`1`</sCrIpT>",
+    "<p style=\"background:url(//evil.example)\">",
+];
+
+/// A person with what his requests have to hold.
+struct Person {
+    visitor: Visitor,
+    csrf: String,
+}
+
+impl Person {
+    async fn named(hall: &Hall, service: &Service, user: &str) -> anyhow::Result<Self> {
+        let visitor = Visitor::at(service.address).welcomed(hall, user).await?;
+        let csrf = visitor.get("/v1/me").await?.json()?;
+        let csrf = csrf["csrf"].as_str().context("no csrf")?.to_owned();
+        Ok(Self { visitor, csrf })
+    }
+
+    fn program(&self, key: &str) -> Visitor {
+        self.visitor
+            .with("Content-Type", "application/json")
+            .with("X-CSRF-Token", &self.csrf)
+            .with("Idempotency-Key", key)
+    }
+
+    /// A command in JSON.
+    async fn wants(&self, path: &str, key: &str, body: &Value) -> anyhow::Result<Answer> {
+        self.program(key).call("POST", path, &body.to_string()).await
+    }
+
+    /// The same; it is done. Answers with the position.
+    async fn does(&self, path: &str, key: &str, body: &Value) -> anyhow::Result<u64> {
+        let answer = self.wants(path, key, body).await?;
+        ensure!(answer.status == 200, "{path}: {answer:?}");
+        answer.json()?["position"].as_u64().with_context(|| format!("{answer:?}"))
+    }
+
+    /// Sends a form with what its page holds.
+    async fn fills(
+        &self,
+        path: &str,
+        key: &str,
+        fields: &[(&str, &str)],
+    ) -> anyhow::Result<Answer> {
+        let own = [("csrf", self.csrf.as_str()), ("key", key)];
+        self.visitor.send(path, &[&own[..], fields].concat()).await
+    }
+
+    /// The page that a form leads to.
+    async fn follows(&self, answer: &Answer) -> anyhow::Result<String> {
+        ensure!(answer.status == 303, "{answer:?}");
+        let page = self.visitor.get(answer.header("location").context("no place")?).await?;
+        ensure!(page.status == 200, "{page:?}");
+        Ok(page.body)
+    }
+
+    async fn page(&self, path: &str) -> anyhow::Result<String> {
+        let page = self.visitor.get(path).await?;
+        ensure!(page.status == 200, "{path}: {page:?}");
+        Ok(page.body)
+    }
+}
+
+/// A hall whose first four issues are out; of the fifth week there is what no page records.
+async fn four_weeks(sample: &Sample) -> anyhow::Result<Hall> {
+    let hall = Hall::in_files()?;
+    let desk = hall.context().desk().await?;
+    let mut player = Player::new(&desk, sample, sample.acts(7)?);
+    player.begin().await?;
+    let (last, before) = sample.weeks.split_last().context("weeks")?;
+    for week in before {
+        player.week(week).await?;
+        player.finish(week).await?;
+    }
+    player.windows_until(last.period.last()).await?;
+    for it in last.authorizations.iter().chain([&last.statistics]) {
+        let by = By { actor: Some(it.actor.clone()), at: Some(it.occurred_at), ..By::default() };
+        desk.record(it.stream.clone(), it.event.clone(), by).await?;
+    }
+    desk.catch_up().await?;
+    Ok(hall)
+}
+
+/// Nothing that was slipped in is a part of a page.
+fn assert_escaped(page: &str, name: &str) {
+    for text in SLIPPED.into_iter().filter(|it| it.contains('<')) {
+        assert!(!page.contains(text), "{name} has {text}");
+    }
+    assert!(page.contains("&lt;script&gt;alert(1)") || page.contains("&#60;script&#62;"), "{name}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_issue_goes_from_the_desk_to_its_readers_over_pages_alone() -> anyhow::Result<()> {
+    let sample = sample()?;
+    let people = &sample.people;
+    let week = sample.weeks.last().context("weeks")?;
+    let hall = four_weeks(&sample).await?;
+    let mut service = Service::start(&hall, 0).await?;
+    let editor = Person::named(&hall, &service, people.editor.as_str()).await?;
+    let leader = Person::named(&hall, &service, people.leader.as_str()).await?;
+    let inspector = Person::named(&hall, &service, people.inspector.as_str()).await?;
+    let department = Person::named(&hall, &service, "r01").await?;
+
+    // 开期: the proposed period; a form that is sent twice opens one issue.
+    let desk = editor.page("/desk").await?;
+    assert!(desk.contains("2023-05"), "{desk}");
+    let opened = editor.fills("/desk", "open-1", &[]).await?;
+    let again = editor.fills("/desk", "open-1", &[]).await?;
+    assert_eq!(opened.header("location"), again.header("location"));
+    let desk = editor.follows(&opened).await?;
+    assert!(desk.contains("2023年第5期（总第425期）（拟编号）"), "{desk}");
+    let draft = editor.visitor.get("/v1/desk/2023-05").await?.json()?;
+    let period = [week.period.first(), week.period.last()].map(|it| it.to_string());
+    assert_eq!([&draft["first"], &draft["last"]], [&period[0], &period[1]]);
+    assert_eq!(draft["stage"], "open");
+
+    // 巡查, by the form: an item without a result is told, and what was chosen is kept.
+    let form = inspector.page("/inspection").await?;
+    assert!(form.contains("按时到岗情况"), "{form}");
+    let mut fields = vec![("day".to_owned(), week.inspection.day.to_string())];
+    for (nth, it) in week.inspection.results.iter().enumerate() {
+        fields.push((format!("item.{nth}"), it.item.clone()));
+        let result = if it.findings.is_empty() { "fine" } else { "wrong" };
+        fields.push((format!("result.{nth}"), result.to_owned()));
+        fields.push((format!("findings.{nth}"), it.findings.join("\r\n")));
+        fields.push((format!("remark.{nth}"), it.remark.clone().unwrap_or_default()));
+    }
+    let fields: Vec<_> = fields.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+    let without: Vec<_> = fields.iter().copied().filter(|it| it.0 != "result.0").collect();
+    let refused = inspector.fills("/inspection", "round-0", &without).await?;
+    assert_eq!(refused.status, 400, "{refused:?}");
+    assert!(refused.body.contains("未选择结果") && refused.body.contains("checked"));
+    let done = inspector.fills("/inspection", "round-1", &fields).await?;
+    assert!(inspector.follows(&done).await?.contains("巡查"));
+    assert_eq!(inspector.visitor.get("/desk").await?.status, 403);
+
+    // 报送: everything of the sample, and what somebody tries to slip in.
+    let mut filed = vec![];
+    for (nth, it) in week.submissions.iter().enumerate() {
+        let Event::SubmissionFiled { section, department: unit, text, .. } = &it.event else {
+            continue;
+        };
+        let body = json!({ "section": section, "department": unit.as_str(), "text": text });
+        filed.push(department.does("/v1/submissions", &format!("news-{nth}"), &body).await?);
+    }
+    let Event::SubmissionFiled { section, department: unit, .. } = &week.submissions[0].event
+    else {
+        anyhow::bail!("no news")
+    };
+    let slipped = SLIPPED.join("\n");
+    let of_form =
+        |text: &'static str| [("section", "window-service"), ("department", "tax"), ("text", text)];
+    let body = json!({ "section": section, "department": unit.as_str(), "text": slipped });
+    filed.push(department.does("/v1/submissions", "slipped", &body).await?);
+    let number = "申请人身份证11010519491231002X，已办结。<b>";
+    let refused = department.fills("/submissions", "personal", &of_form(number)).await?;
+    assert_eq!(refused.status, 422, "{refused:?}");
+    assert!(refused.body.contains("E.122") && refused.body.contains("已办结。&#60;b&#62;"));
+    let taken_back = department.fills("/submissions", "back", &of_form("待撤回的稿件。")).await?;
+    let page = department.follows(&taken_back).await?;
+    assert_escaped(&page, "submissions");
+    let news = department.visitor.get("/v1/submissions").await?.json()?;
+    let news = news["submissions"].as_array().context("no news")?;
+    let of_text = |text: &str| -> anyhow::Result<String> {
+        let found = news.iter().find(|it| it["text"] == text).context("not filed")?;
+        Ok(found["submission"].as_str().context("no id")?.to_owned())
+    };
+    let id = of_text("待撤回的稿件。")?;
+    let back = department.fills(&format!("/submissions/{id}/withdraw"), "back-1", &[]).await?;
+    assert!(department.follows(&back).await?.contains("已退回"));
+    // Neither what is too long, nor what nobody can read, nor without a key.
+    let long = json!({ "section": section, "department": "tax", "text": "字".repeat(9_000) });
+    let answer = department.wants("/v1/submissions", "long", &long).await?;
+    assert_eq!((answer.status, answer.json()?["code"].as_str()), (413, Some("E.121")));
+    let bell = json!({ "section": section, "department": "tax", "text": "响\u{7}铃" });
+    let answer = department.wants("/v1/submissions", "bell", &bell).await?;
+    assert_eq!((answer.status, answer.json()?["code"].as_str()), (400, Some("E.102")));
+    let huge = format!("{{\"text\":\"{}\"}}", "x".repeat(10 * 1024 * 1024));
+    let answer = department.program("huge").call("POST", "/v1/submissions", &huge).await?;
+    assert_eq!((answer.status, answer.json()?["code"].as_str()), (413, Some("E.121")));
+    let without = department.program("").call("POST", "/v1/submissions", "{}").await?;
+    assert_eq!(without.status, 400, "{without:?}");
+    let foreign = department.visitor.with("X-CSRF-Token", "0").with("Idempotency-Key", "k");
+    assert_eq!(foreign.call("POST", "/v1/submissions", &bell.to_string()).await?.status, 403);
+
+    // 采用: in the order of the sample; then what somebody slipped in.
+    let tray = editor.page("/desk/2023-05").await?;
+    assert_escaped(&tray, "tray");
+    let mut order = 0;
+    for it in &week.submissions {
+        let Event::SubmissionFiled { text, .. } = &it.event else { continue };
+        order += 1;
+        let body = json!({ "submission": of_text(text)?, "order": order });
+        editor.does("/v1/desk/2023-05/adopt", &format!("adopt-{order}"), &body).await?;
+    }
+    let fields = [("submission", &*of_text(&slipped)?), ("order", "99")];
+    let adopted = editor.fills("/desk/2023-05/adopt", "adopt-99", &fields).await?;
+    editor.follows(&adopted).await?;
+    let fields = [("submission", id.as_str()), ("order", "100")];
+    let refused = editor.fills("/desk/2023-05/adopt", "adopt-100", &fields).await?;
+    assert_eq!(refused.status, 409, "what was taken back is not adopted: {refused:?}");
+
+    // 冻结, twice with one key: one event. An earlier view of the issue does nothing.
+    let stale = editor.visitor.get("/v1/desk/2023-05").await?;
+    let tag = stale.header("etag").context("no tag")?.to_owned();
+    let first = editor.does("/v1/desk/2023-05/freeze", "freeze", &json!({})).await?;
+    let second = editor.does("/v1/desk/2023-05/freeze", "freeze", &json!({})).await?;
+    assert_eq!(first, second);
+    let late = editor.program("late").with("If-Match", &tag);
+    let late = late.call("POST", "/v1/desk/2023-05/submit", "{}").await?;
+    assert_eq!((late.status, late.json()?["code"].as_str()), (412, Some("E.503")));
+    let seen = tag.trim_matches('"').to_owned();
+    let late = editor.fills("/desk/2023-05/submit", "late-1", &[("seen", &seen)]).await?;
+    assert_eq!(late.status, 412, "{late:?}");
+    assert!(late.body.contains("E.503"), "{late:?}");
+
+    // 检查: each is accepted with a reason, and only then it goes to the leader.
+    let draft = editor.visitor.get(&format!("/v1/desk/2023-05?after={first}")).await?.json()?;
+    let findings = draft["findings"].as_array().context("no findings")?;
+    assert!(findings.len() > 5, "{draft}");
+    let refused = editor.fills("/desk/2023-05/submit", "early", &[]).await?;
+    assert_eq!(refused.status, 409, "{refused:?}");
+    assert!(refused.body.contains("E.502"));
+    for (nth, it) in findings.iter().enumerate().filter(|(_, it)| it["open"] == true) {
+        let fields = [
+            ("code", it["code"].as_str().unwrap_or_default()),
+            ("finding", it["finding"].as_str().unwrap_or_default()),
+            ("reason", SLIPPED[nth % SLIPPED.len()]),
+        ];
+        let answer =
+            editor.fills("/desk/2023-05/accept", &format!("accept-{nth}"), &fields).await?;
+        ensure!(answer.status == 303, "{it}: {answer:?}");
+    }
+    let submitted = editor.fills("/desk/2023-05/submit", "submit", &[]).await?;
+    let page = editor.follows(&submitted).await?;
+    assert!(page.contains("待签发") && page.contains("✔") && !page.contains("✘"), "{page}");
+    assert_escaped(&page, "desk");
+    // Back once with a reason, and again.
+    let back =
+        leader.does("/v1/desk/2023-05/return", "return", &json!({ "reason": "再看" })).await?;
+    assert!(back > first);
+    editor.does("/v1/desk/2023-05/submit", "submit-2", &json!({})).await?;
+
+    // 签发: not by whoever drafted, not without the password, not another text than the one that was read.
+    let draft = leader.visitor.get("/v1/desk/2023-05?on=2023-02-20").await?.json()?;
+    let document = draft["document"].as_str().context("no digest")?.to_owned();
+    let page = leader.page("/desk/2023-05/sign?on=2023-02-20").await?;
+    assert!(page.contains(&document) && page.contains("接受人"), "{page}");
+    assert_escaped(&page, "sign");
+    let sign = |password: &str, document: &str| json!({ "document": document, "issued_on": "2023-02-20", "password": password });
+    let other = sign(PASSWORD, &"0".repeat(64));
+    let refused = leader.wants("/v1/desk/2023-05/sign", "sign-0", &other).await?;
+    assert_eq!((refused.status, refused.json()?["code"].as_str()), (412, Some("E.503")));
+    let wrong = [("document", document.as_str()), ("issued_on", "2023-02-20"), ("password", "no")];
+    let refused = leader.fills("/desk/2023-05/sign", "sign-1", &wrong).await?;
+    assert_eq!(refused.status, 401, "{refused:?}");
+    assert!(refused.body.contains("E.151") && refused.body.contains(&document));
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    let signed = leader.does("/v1/desk/2023-05/sign", "sign-2", &sign(PASSWORD, &document)).await?;
+    let again = leader.does("/v1/desk/2023-05/sign", "sign-2", &sign(PASSWORD, &document)).await?;
+    assert_eq!(signed, again);
+
+    // The composer of the service puts it out; everybody reads it.
+    let read = eventually("the issue to be out", COMMAND_MAX, async || {
+        let page = department.visitor.get("/issues/2023-05").await?;
+        Ok((page.status == 200).then_some(page.body))
+    })
+    .await?;
+    assert_escaped(&read, "reader");
+    let file = department.visitor.get("/issues/2023-05/2023-05.json").await?;
+    assert_eq!(file.header("content-type"), Some("application/json"));
+    let text = file.json()?.to_string();
+    assert!(text.contains("<script>alert(1)</script>"), "in data it is what it is");
+
+    // 更正 needs a note; what is signed is not voided by whoever may only draft.
+    let refused = editor.wants("/v1/desk/2023-05/amend", "amend-0", &json!({})).await?;
+    assert_eq!((refused.status, refused.json()?["code"].as_str()), (422, Some("E.120")));
+    let refused = editor.wants("/v1/desk/2023-05/void", "void", &json!({ "reason": "x" })).await?;
+    assert_eq!(refused.status, 403, "{refused:?}");
+    let amended = editor.fills("/desk/2023-05/amend", "amend", &[("note", "更正一处")]).await?;
+    assert!(editor.follows(&amended).await?.contains("更正版，第2版"));
+    service.process.kill().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_drafts_does_not_sign() -> anyhow::Result<()> {
+    let sample = sample()?;
+    let editor = sample.people.editor.as_str();
+    let hall = four_weeks(&sample).await?;
+    let file = hall.file("both.json", r#"{"rights":["EDIT","SIGN"],"active":true}"#)?;
+    hall.run(&["setup", "put", "user", editor, &file, "--by", "a01"]).await?.ok();
+    let mut service = Service::start(&hall, 0).await?;
+    let both = Person::named(&hall, &service, editor).await?;
+    // Another draft of the fourth issue, which was complete.
+    both.does("/v1/desk/2023-04/amend", "amend", &json!({ "note": "更正" })).await?;
+    let after = both.does("/v1/desk/2023-04/submit", "submit", &json!({})).await?;
+    let page = both.page(&format!("/desk/2023-04?after={after}")).await?;
+    assert!(page.contains("签发…"), "{page}");
+    let page = both.page("/desk/2023-04/sign?on=2023-02-20").await?;
+    assert!(page.contains("起草与签发须为两人（E.501）") && !page.contains("current-password"));
+    let draft = both.visitor.get("/v1/desk/2023-04?on=2023-02-20").await?.json()?;
+    let body = json!({
+        "document": draft["document"], "issued_on": "2023-02-20", "password": PASSWORD,
+    });
+    let refused = both.wants("/v1/desk/2023-04/sign", "sign", &body).await?;
+    assert_eq!((refused.status, refused.json()?["code"].as_str()), (403, Some("E.501")));
+    let form = [
+        ("document", draft["document"].as_str().context("no digest")?),
+        ("issued_on", "2023-02-20"),
+        ("password", PASSWORD),
+    ];
+    let refused = both.fills("/desk/2023-04/sign", "sign-1", &form).await?;
+    assert_eq!(refused.status, 403);
+    assert!(refused.body.contains("起草与签发须为两人"), "{refused:?}");
+    service.process.kill().await?;
+    Ok(())
+}
