@@ -101,8 +101,7 @@ async fn play(hall: &Hall, sample: &Sample, weeks: std::ops::Range<usize>) -> an
     if weeks.start == 0 {
         player.begin().await?;
         // A window of its own, whose device keeps a ledger.
-        let by =
-            || By { actor: Some(sample.people.administrator.clone()), ..By::default() };
+        let by = || By { actor: Some(sample.people.administrator.clone()), ..By::default() };
         let window = Setup::Window { name: "窗口13".to_owned(), open: false };
         let terminal = Setup::Terminal { window: "w13".parse()?, active: true };
         for (topic, setup) in [(SetupTopic::Window, window), (SetupTopic::Terminal, terminal)] {

@@ -198,7 +198,7 @@ pub(crate) async fn screen(
 ) -> Result<Response, Problem> {
     if gateway.accounts.of_screen(&device)?.is_none() {
         let detail = "大屏未授权，请管理员运行 zhoubao account screen the screen is not known";
-        return Err(Problem::of(StatusCode::FORBIDDEN, detail));
+        return Err(Problem::of(StatusCode::GONE, detail));
     }
     let mut response = to("/board");
     response.headers_mut().insert(SET_COOKIE, screen_cookie(&device));
