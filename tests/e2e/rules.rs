@@ -3,9 +3,13 @@
 
 use std::slice;
 
+use anyhow::Context as _;
+
 use jiff::civil::DateTime;
 use serde_json::json;
 use sqlx::{Connection as _, Row as _, SqliteConnection};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::time::timeout;
 use zhoubao::play::Player;
 use zhoubao_application::desk::By;
 use zhoubao_application::journal::{Expectation, head_or_start};
@@ -14,7 +18,7 @@ use zhoubao_domain::event::{Act, Event, Kind, Right, Setup};
 use zhoubao_domain::id::{SetupTopic, Stream, Subject};
 use zhoubao_domain::time::hall_zone;
 
-use crate::hall::{Hall, code, sample};
+use crate::hall::{COMMAND_MAX, Hall, code, sample};
 
 /// A numbered consultation, issue, … as a line for `emit -`.
 fn case_line(kind: &str, case: &str, department: &str, time: &str) -> String {
@@ -114,7 +118,23 @@ async fn one_number_with_two_contents_is_quarantined() -> anyhow::Result<()> {
         }),
     });
     let expected = Expectation { subject, last: end.last };
+    let mut projector = crate::kills::projector(&hall).spawn()?;
     let position = journal.append(slice::from_ref(&fork), slice::from_ref(&expected)).await?;
+    // Whoever watches the log of the service is told at once, and by name.
+    let mut said = BufReader::new(projector.stderr.take().context("no stderr")?).lines();
+    let alarm = timeout(COMMAND_MAX, async {
+        loop {
+            let line = said.next_line().await?.context("the projector ended")?;
+            if line.contains("alarm") {
+                return anyhow::Ok(line);
+            }
+        }
+    })
+    .await??;
+    for word in ["ERROR", "E.104", "terminal.w01", &position[0].to_string()] {
+        assert!(alarm.contains(word), "no {word} in {alarm}");
+    }
+    projector.kill().await?;
     let counts = hall.counts().await?;
     assert_eq!((counts.quarantined, counts.flagged, counts.held), (1, 0, 0), "{counts:?}");
     assert_eq!(counts.counted, counts.stored - 1, "{counts:?}");

@@ -147,6 +147,7 @@ pub async fn project(
         flying: None,
         waiting: Vec::new(),
         looked_at: tokio::time::Instant::now(),
+        is_live: goal == Goal::Live,
     };
     loop {
         let waited = Instant::now();
@@ -247,8 +248,47 @@ struct Fold {
     /// Messages at the end of the journal that a later one may still cover by its signature: they are not folded before
     /// that is known, so what they come to does not depend on when they were read.
     waiting: Vec<Incoming>,
+    /// Whether it is the hall's own projector, and no copy that is made anew.
+    is_live: bool,
     /// When the store was last asked whether it is where this projector left it.
     looked_at: tokio::time::Instant,
+}
+
+/// Most alarms of one page that are raised one by one; the rest is counted.
+const ALARMS_MAX: usize = 20;
+
+/// What of a page is not to be trusted or not understood: somebody has to look at it, and soon (guarantees §1).
+#[derive(Default)]
+struct Alarms {
+    first: Vec<ExceptionRow>,
+    all: usize,
+}
+
+impl Alarms {
+    fn of(exceptions: &[ExceptionRow]) -> Self {
+        let alarms = exceptions
+            .iter()
+            .filter(|it| matches!(it.standing, Standing::Held | Standing::Quarantined));
+        Self { first: alarms.clone().take(ALARMS_MAX).cloned().collect(), all: alarms.count() }
+    }
+
+    fn raise(&self) {
+        for it in &self.first {
+            tracing::error!(
+                code = it.code.text(),
+                log.position = it.position,
+                line = %it.stream,
+                number = it.number,
+                detail = it.detail,
+                "alarm: an event is {}, {}",
+                it.standing.word(),
+                it.code.title()
+            );
+        }
+        if self.all > self.first.len() {
+            tracing::error!(more = self.all - self.first.len(), "alarm: more such events");
+        }
+    }
 }
 
 /// A commit on its way.
@@ -382,6 +422,7 @@ impl Fold {
     async fn commit(&mut self) -> Result<(), ProjectError> {
         let (changes, to) = self.model.take();
         let Some(to) = to else { return Ok(()) };
+        let alarms = if self.is_live { Alarms::of(&changes.exceptions) } else { Alarms::default() };
         let page = self.store.prepare(&self.hall, changes);
         self.landed().await?;
         let (store, hall, epoch) = (self.store.clone(), self.hall.clone(), self.epoch);
@@ -389,7 +430,9 @@ impl Fold {
         let task = async move {
             let started = Instant::now();
             commit_until_known(&*store, &*page, &hall, epoch, from, &to).await?;
-            Ok(started.elapsed())
+            let spent = started.elapsed();
+            alarms.raise();
+            Ok(spent)
         };
         let task = tokio::spawn(task.in_current_span());
         self.flying = Some(Flying { to: sequence, task: AbortOnDrop(task) });
