@@ -273,6 +273,8 @@ async fn an_issue_goes_from_the_desk_to_its_readers_over_pages_alone() -> anyhow
     let back =
         leader.does("/v1/desk/2023-05/return", "return", &json!({ "reason": "再看" })).await?;
     assert!(back > first);
+    let page = editor.page(&format!("/desk/2023-05?after={back}")).await?;
+    assert!(page.contains("退回原因：再看"), "{page}");
     editor.does("/v1/desk/2023-05/submit", "submit-2", &json!({})).await?;
 
     // 签发: not by whoever drafted, not without the password, not another text than the one that was read.
