@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use zhoubao::play::Player;
 use zhoubao::sample::Sample;
 use zhoubao_application::desk::By;
+use zhoubao_application::store::SnapshotQuery;
 use zhoubao_domain::event::Event;
+use zhoubao_projections::rows::FactRow;
 use zhoubao_test_support::eventually;
 
 use crate::hall::{COMMAND_MAX, Hall, sample};
@@ -305,6 +307,17 @@ async fn an_issue_goes_from_the_desk_to_its_readers_over_pages_alone() -> anyhow
     assert_escaped(&read, "reader");
     let file = department.visitor.get("/issues/2023-05/2023-05.json").await?;
     assert_eq!(file.header("content-type"), Some("application/json"));
+    eventually("the download to be noted", COMMAND_MAX, async || {
+        let store = hall.context().open_store().await?;
+        let facts = store.snapshot(&sample.hall, &SnapshotQuery::facts()).await?.facts;
+        let is_it = |it: &FactRow| {
+            it.actor.as_deref() == Some("r01")
+                && it.body.contains("GET /issues/2023-05/2023-05.json")
+                && it.body.contains("downloaded")
+        };
+        Ok(facts.iter().any(is_it).then_some(()))
+    })
+    .await?;
     let text = file.json()?.to_string();
     assert!(text.contains("<script>alert(1)</script>"), "in data it is what it is");
 
