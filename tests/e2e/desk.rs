@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use zhoubao::play::Player;
 use zhoubao::sample::Sample;
 use zhoubao_application::desk::By;
+use zhoubao_application::store::SnapshotQuery;
 use zhoubao_domain::event::Event;
+use zhoubao_projections::rows::FactRow;
 use zhoubao_test_support::eventually;
 
 use crate::hall::{COMMAND_MAX, Hall, sample};
@@ -273,6 +275,8 @@ async fn an_issue_goes_from_the_desk_to_its_readers_over_pages_alone() -> anyhow
     let back =
         leader.does("/v1/desk/2023-05/return", "return", &json!({ "reason": "再看" })).await?;
     assert!(back > first);
+    let page = editor.page(&format!("/desk/2023-05?after={back}")).await?;
+    assert!(page.contains("退回原因：再看"), "{page}");
     editor.does("/v1/desk/2023-05/submit", "submit-2", &json!({})).await?;
 
     // 签发: not by whoever drafted, not without the password, not another text than the one that was read.
@@ -303,6 +307,17 @@ async fn an_issue_goes_from_the_desk_to_its_readers_over_pages_alone() -> anyhow
     assert_escaped(&read, "reader");
     let file = department.visitor.get("/issues/2023-05/2023-05.json").await?;
     assert_eq!(file.header("content-type"), Some("application/json"));
+    eventually("the download to be noted", COMMAND_MAX, async || {
+        let store = hall.context().open_store().await?;
+        let facts = store.snapshot(&sample.hall, &SnapshotQuery::facts()).await?.facts;
+        let is_it = |it: &FactRow| {
+            it.actor.as_deref() == Some("r01")
+                && it.body.contains("GET /issues/2023-05/2023-05.json")
+                && it.body.contains("downloaded")
+        };
+        Ok(facts.iter().any(is_it).then_some(()))
+    })
+    .await?;
     let text = file.json()?.to_string();
     assert!(text.contains("<script>alert(1)</script>"), "in data it is what it is");
 
@@ -313,6 +328,71 @@ async fn an_issue_goes_from_the_desk_to_its_readers_over_pages_alone() -> anyhow
     assert_eq!(refused.status, 403, "{refused:?}");
     let amended = editor.fills("/desk/2023-05/amend", "amend", &[("note", "更正一处")]).await?;
     assert!(editor.follows(&amended).await?.contains("更正版，第2版"));
+    service.process.kill().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_twice_at_once_is_stored_once() -> anyhow::Result<()> {
+    let sample = sample()?;
+    let hall = Hall::in_files()?;
+    hall.set_up().await?;
+    let mut service = Service::start(&hall, 0).await?;
+    let department = Person::named(&hall, &service, "r01").await?;
+    let other = Person::named(&hall, &service, "r02").await?;
+    let editor = Person::named(&hall, &service, sample.people.editor.as_str()).await?;
+    let before = hall.last().await?;
+    let body = json!({ "section": "window-service", "department": "tax", "text": "一条动态。" });
+    for round in 0..5 {
+        let key = format!("twice-{round}");
+        let once = || department.does("/v1/submissions", &key, &body);
+        let (one, two, three, four) = tokio::join!(once(), once(), once(), once());
+        let one = one?;
+        assert_eq!([two?, three?, four?], [one; 3]);
+        assert_eq!(one, before + round + 1, "one event each");
+    }
+    let nothing = json!({});
+    let open = || editor.does("/v1/desk", "open", &nothing);
+    let (one, two) = tokio::join!(open(), open());
+    assert_eq!(one?, two?);
+    assert_eq!(hall.last().await?, before + 6);
+
+    // Nobody sees or takes back what another department filed; an editor returns it with a reason.
+    let news = department.visitor.get(&format!("/v1/submissions?after={before}")).await?.json()?;
+    let id = news["submissions"][0]["submission"].as_str().context("no news")?.to_owned();
+    let none = other.visitor.get("/v1/submissions").await?.json()?;
+    assert_eq!(none["submissions"], json!([]));
+    let path = format!("/v1/submissions/{id}");
+    let refused = other.wants(&format!("{path}/withdraw"), "w", &json!({})).await?;
+    assert_eq!((refused.status, refused.json()?["code"].as_str()), (403, Some("E.111")));
+    let refused = editor.wants(&format!("{path}/return"), "r-0", &json!({})).await?;
+    assert_eq!((refused.status, refused.json()?["code"].as_str()), (422, Some("E.120")));
+    editor.does(&format!("{path}/return"), "r-1", &json!({ "reason": "请补充时间" })).await?;
+    let page = department.page(&format!("/submissions?after={}", hall.last().await?)).await?;
+    assert!(page.contains("退回原因：请补充时间"), "{page}");
+    let refused = department.wants(&format!("{path}/withdraw"), "w-1", &json!({})).await?;
+    assert_eq!(refused.status, 409, "{refused:?}");
+    let why = json!({ "reason": "x" });
+    let missing = editor.wants("/v1/submissions/nothing/return", "r-2", &why).await?;
+    assert_eq!(missing.status, 404);
+
+    // Who asks for what nobody has yet is told to come again; an unknown section, field or department does nothing.
+    let early = department.visitor.get("/v1/submissions?after=1000000").await?;
+    assert_eq!((early.status, early.header("retry-after")), (503, Some("2")), "{early:?}");
+    for wrong in [
+        json!({ "section": "nothing", "department": "tax", "text": "一" }),
+        json!({ "section": "window-service", "department": "nobody", "text": "一" }),
+        json!({ "section": "window-service", "department": "tax", "text": " " }),
+        json!({ "section": "window-service", "department": "tax", "text": "{{ secret }}" }),
+        json!({ "section": "window-service", "department": "tax", "text": "一", "more": 1 }),
+        json!(["window-service"]),
+    ] {
+        let last = hall.last().await?;
+        let refused = department.wants("/v1/submissions", "wrong", &wrong).await?;
+        assert!([400, 422].contains(&refused.status), "{wrong}: {refused:?}");
+        assert!(refused.json()?["code"].is_string(), "{refused:?}");
+        assert_eq!(hall.last().await?, last);
+    }
     service.process.kill().await?;
     Ok(())
 }

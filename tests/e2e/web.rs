@@ -12,15 +12,17 @@ use tokio::net::TcpStream;
 use tokio::process::Child;
 use tokio::time::timeout;
 use zhoubao_application::clock::{Clock as _, SystemClock};
+use zhoubao_application::store::SnapshotQuery;
 use zhoubao_contract::structured::to_structured;
 use zhoubao_contract::{Draft, Stored, encode, hash};
 use zhoubao_domain::event::{Act, Event, Kind, Right};
-use zhoubao_domain::id::Digest;
+use zhoubao_domain::id::{Digest, Stream};
 use zhoubao_gateway::access::Access;
 use zhoubao_gateway::routes::{Route, routes};
+use zhoubao_projections::rows::FactRow;
 use zhoubao_test_support::eventually;
 
-use crate::hall::{COMMAND_MAX, Hall};
+use crate::hall::{COMMAND_MAX, Hall, code};
 use crate::kills::Dice;
 
 pub(crate) const PASSWORD: &str = "horse battery 7 staple";
@@ -278,7 +280,7 @@ async fn each_right_opens_its_own_routes_and_no_others() -> anyhow::Result<()> {
     hall.run(&["project", "--once"]).await?.ok();
     let mut service = Service::start(&hall, 0).await?;
     let visitor = Visitor::at(service.address);
-    let mut tried = 0;
+    let (mut tried, mut refused) = (0, 0);
     for right in Right::ALL {
         let person = visitor.welcomed(&hall, &format!("only-{}", right.word())).await?;
         let me = person.get("/v1/me").await?.json()?;
@@ -296,11 +298,34 @@ async fn each_right_opens_its_own_routes_and_no_others() -> anyhow::Result<()> {
                     (403, Some("E.111")),
                     "{name}"
                 );
+                refused += 1;
             }
             tried += 1;
         }
     }
     assert!(tried > 300, "{tried}");
+
+    // Each refusal is in the audit line, with who it was; the same again within a minute is not.
+    let person = visitor.welcomed(&hall, "only-record").await?;
+    assert_eq!(person.get("/desk").await?.status, 403);
+    let noted = async || {
+        let store = hall.context().open_store().await?;
+        let facts = store.snapshot(&code()?, &SnapshotQuery::facts()).await?.facts;
+        let of_pages = |it: &&FactRow| it.kind == "cn.zhoubao.RequestNoted.v1";
+        anyhow::Ok(facts.iter().filter(of_pages).cloned().collect::<Vec<_>>())
+    };
+    let rows = eventually("the refusals to be noted", COMMAND_MAX, async || {
+        Ok(Some(noted().await?).filter(|it| it.len() >= refused))
+    })
+    .await?;
+    assert_eq!(rows.len(), refused);
+    let is_own = |it: &FactRow| {
+        it.actor.as_deref() == Some("only-record")
+            && it.body.contains(r#""route":"GET /desk""#)
+            && it.body.contains(r#""outcome":"refused""#)
+    };
+    assert_eq!(rows.iter().filter(|it| is_own(it)).count(), 1);
+    assert!(rows.iter().all(|it| it.counted && it.stream == Stream::Audit), "{rows:?}");
     service.process.kill().await?;
     Ok(())
 }

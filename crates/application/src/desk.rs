@@ -379,7 +379,8 @@ pub fn check(
         | Event::DayClosed { .. }
         | Event::Corrected { .. }
         | Event::Voided { .. }
-        | Event::AccessRefused { .. } => None,
+        | Event::AccessRefused { .. }
+        | Event::RequestNoted { .. } => None,
     };
     if let Some(right) = right
         && !known.registry.may(actor, right)

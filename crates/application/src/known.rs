@@ -86,6 +86,8 @@ pub struct Known {
     pub book: IssueBook,
     /// Position of each issue's last event.
     pub touched: BTreeMap<ObjectId, u64>,
+    /// Why an issue was handed back, until it is submitted again.
+    pub handed_back: BTreeMap<ObjectId, String>,
     /// When the versions of an issue were signed off, in order.
     pub signed: BTreeMap<ObjectId, Vec<Signed>>,
     /// Every version of every set-up entry, ascending.
@@ -136,6 +138,15 @@ impl Known {
                 let of = |book: &IssueBook, id| {
                     book.issues.get(id).is_some_and(|it| it.stage == Stage::SignedOff)
                 };
+                match &event {
+                    IssueEvent::Returned { issue, reason } => {
+                        self.handed_back.insert(issue.clone(), reason.clone());
+                    }
+                    IssueEvent::Submitted { issue } => {
+                        self.handed_back.remove(issue);
+                    }
+                    _ => {}
+                }
                 let signed = match &event {
                     IssueEvent::SignedOff { issue, .. } if !of(&self.book, issue) => Some(issue),
                     _ => None,

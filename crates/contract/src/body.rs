@@ -10,7 +10,7 @@ use zhoubao_domain::code::Code;
 use zhoubao_domain::counting::{Rules, Severity};
 use zhoubao_domain::event::{
     Act, Attempt, AuthorizationChange, ClassFigures, Endorsement, Event, FILES_MAX,
-    InspectionResult, IssueEvent, IssueFile, Kind, PARAMETERS_MAX, PEOPLE_MAX, Refusal,
+    InspectionResult, IssueEvent, IssueFile, Kind, Outcome, PARAMETERS_MAX, PEOPLE_MAX, Refusal,
     Replacement, Right, SUBMISSION_BYTES_MAX, Setup, TABLE_COLUMNS_MAX, TABLE_ROWS_MAX, Tally,
     TerminalHead, TerminalKey, Tree, TreeHash,
 };
@@ -125,6 +125,7 @@ kinds! {
     Released in Stream::Quarantine => released;
     Rejected in Stream::Quarantine => rejected;
     AccessRefused in Stream::Audit => access_refused;
+    RequestNoted in Stream::Audit => request_noted;
 }
 
 /// Reads a body at the edge: what a person, a form or an import gives, before it becomes a fact.
@@ -825,6 +826,14 @@ fn access_refused(it: wire::AccessRefused) -> Converted {
     Ok(Event::AccessRefused { user, attempt, subject, times })
 }
 
+fn request_noted(it: wire::RequestNoted) -> Converted {
+    let outcome = words(it.outcome, "outcome")?;
+    let outcome = Outcome::from_word(&outcome).ok_or_else(|| {
+        Fault::hold(format!("field `outcome` is `{}`, which is not known", text::excerpt(&outcome)))
+    })?;
+    Ok(Event::RequestNoted { route: words(it.route, "route")?, outcome })
+}
+
 // --- To the wire ---
 
 /// Writes an event: its `ce-type` and its body.
@@ -945,6 +954,13 @@ pub fn event_to_json(event: &Event) -> (&'static str, Vec<u8>) {
                 times: Some(*times),
             };
             ("cn.zhoubao.AccessRefused.v1", json(&message))
+        }
+        Event::RequestNoted { route, outcome } => {
+            let message = wire::RequestNoted {
+                route: Some(route.clone()),
+                outcome: Some(outcome.word().to_owned()),
+            };
+            ("cn.zhoubao.RequestNoted.v1", json(&message))
         }
     }
 }

@@ -187,8 +187,8 @@ codes! {
         "Log in with work number and PIN, then send the same command again.",
         "Authorization: Bearer with a token of yesterday";
     WrongPin = "E.151", "工号或密码不对 wrong work number or PIN",
-        "Work number and PIN do not belong together on this device. After each wrong PIN the clerk has to wait twice as long, up to 15 minutes; until then no PIN is looked at.",
-        "Wait as long as the message says and try again; a PIN that is forgotten is set anew with `zhoubao terminal clerk add`.",
+        "Work number and PIN do not belong together on this device, or work number and password on the pages. After each wrong one the person has to wait twice as long, up to 15 minutes; until then none is looked at.",
+        "Wait as long as the message says and try again; a PIN that is forgotten is set anew with `zhoubao terminal clerk add`, a password with a link of `zhoubao account link`.",
         "the fifth wrong PIN of u100: wait 16 s";
     WeakPin = "E.152", "密码过于简单 PIN too easily guessed",
         "A PIN has 6 to 32 digits, at least four different ones, and is neither a row like 123456 nor the work number. It is not set.",

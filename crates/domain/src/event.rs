@@ -678,7 +678,25 @@ pub enum Event {
         /// How often, at least once.
         times: u32,
     },
+    /// A request of a person on the pages that is worth knowing; once a minute at most for a person and a route.
+    RequestNoted {
+        /// Method and path, of a refusal with its variables in braces.
+        route: String,
+        /// What came of it.
+        outcome: Outcome,
+    },
 }
+
+/// What came of a request that is worth knowing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Outcome {
+    /// The person lacks the right.
+    Refused,
+    /// He took a file with him.
+    Downloaded,
+}
+
+words!(Outcome { Refused => "refused", Downloaded => "downloaded" });
 
 /// What a user of the broker tried that he may not, or ought not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName,
     HeaderValue, LOCATION, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
@@ -15,7 +15,7 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 use zhoubao_application::desk::facts;
 use zhoubao_application::known::Known;
 use zhoubao_domain::code::Code;
-use zhoubao_domain::event::Right;
+use zhoubao_domain::event::{Outcome, Right};
 use zhoubao_domain::id::UserId;
 
 use crate::problem::Problem;
@@ -167,17 +167,23 @@ pub(crate) async fn check(
         Access::Right(any) if any.iter().any(|it| who.may(*it)) => Ok(()),
         Access::Right(_) => Err(Problem::coded(Code::NoRight, "无此权限 you may not do this")),
     };
-    if let Err(problem) = allowed {
-        return problem.into_response();
+    let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let route = format!("{} {path}", request.method());
+    let user = who.user.clone();
+    let answered = async {
+        allowed?;
+        if changes && who.user.is_some() {
+            request = own(request, &who.csrf).await?;
+        }
+        request.extensions_mut().insert(who);
+        Ok(next.run(request).await)
+    };
+    let response = answered.await.unwrap_or_else(Problem::into_response);
+    let refused = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&response.status());
+    if let Some(user) = user.filter(|_| refused) {
+        gateway.note(&user, route, Outcome::Refused);
     }
-    if changes && who.user.is_some() {
-        request = match own(request, &who.csrf).await {
-            Ok(request) => request,
-            Err(problem) => return problem.into_response(),
-        };
-    }
-    request.extensions_mut().insert(who);
-    next.run(request).await
+    response
 }
 
 /// Lets a request through that holds what only the person's own pages know: in its head, or in its form.

@@ -6,6 +6,7 @@
 
 pub mod access;
 mod assets;
+mod audit;
 mod commands;
 mod lines;
 pub mod live;
@@ -23,6 +24,7 @@ use zhoubao_application::blobs::Blobs;
 use zhoubao_application::clock::Clock;
 use zhoubao_application::desk::Desk;
 
+pub use audit::Noted;
 use live::Live;
 use people::{Accounts, Sessions};
 pub use problem::Problem;
@@ -57,6 +59,8 @@ pub struct Gateway {
     pub looking: tokio::sync::Mutex<()>,
     /// Waits until the second copy of the journal, where one is kept, has a position.
     pub copied: Copied,
+    /// What was noted of requests lately.
+    pub noted: Noted,
 }
 
 /// The routes of a hall.

@@ -12,7 +12,7 @@ use zhoubao_domain::event::Right;
 use zhoubao_domain::id::UserId;
 use zhoubao_gateway::live::{Live, READERS_MAX};
 use zhoubao_gateway::people::{Accounts, AccountsError, Sessions};
-use zhoubao_gateway::{Gateway, Problem, router, server};
+use zhoubao_gateway::{Gateway, Noted, Problem, router, server};
 
 use crate::commands::archive;
 use crate::failure::Failure;
@@ -101,6 +101,7 @@ impl Port {
             sessions: Sessions::default(),
             port: self.address.port(),
             names: ctx.config.public_host.iter().cloned().collect(),
+            noted: Noted::default(),
             looking: tokio::sync::Mutex::default(),
             copied: {
                 let ctx = ctx.clone();

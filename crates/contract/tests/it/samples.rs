@@ -14,8 +14,8 @@ use zhoubao_domain::code::Code;
 use zhoubao_domain::counting::{Rules, Severity};
 use zhoubao_domain::event::{
     Act, Attempt, AuthorizationChange, ClassFigures, Event, InspectionResult, IssueEvent,
-    IssueFile, Kind, PEOPLE_MAX, Replacement, Right, Setup, Tally, TerminalHead, TerminalKey, Tree,
-    TreeHash,
+    IssueFile, Kind, Outcome, PEOPLE_MAX, Replacement, Right, Setup, Tally, TerminalHead,
+    TerminalKey, Tree, TreeHash,
 };
 use zhoubao_domain::figure::Definition;
 use zhoubao_domain::id::{
@@ -431,6 +431,13 @@ pub(crate) fn all() -> Vec<(&'static str, Draft)> {
                 }),
             }),
         ),
+        (
+            "audit",
+            Event::RequestNoted {
+                route: "POST /desk/{issue}/sign".to_owned(),
+                outcome: Outcome::Refused,
+            },
+        ),
     ]
     .into_iter()
     .enumerate()
@@ -845,6 +852,9 @@ fn placed() -> impl Strategy<Value = (Stream, Event)> {
             |(user, attempt, subject, times)| {
                 (Stream::Audit, Event::AccessRefused { user, attempt, subject, times })
             }
+        ),
+        1 => (words(), prop_oneof![Just(Outcome::Refused), Just(Outcome::Downloaded)]).prop_map(
+            |(route, outcome)| (Stream::Audit, Event::RequestNoted { route, outcome })
         ),
     ]
 }

@@ -134,6 +134,7 @@ pub(crate) async fn list_page(
 /// A section of the draft with what was found in it.
 struct Heading {
     level: u8,
+    key: String,
     text: String,
     errors: usize,
     warnings: usize,
@@ -143,6 +144,8 @@ struct Heading {
 struct Found {
     code: &'static str,
     title: &'static str,
+    /// The section of the draft that it is in, where it names one.
+    section: String,
     place: String,
     text: String,
     fix: &'static str,
@@ -194,6 +197,7 @@ struct IssuePage {
     stage: &'static str,
     seen: u64,
     version: usize,
+    handed_back: String,
     outline: Vec<Heading>,
     body: String,
     /// What keeps the draft from being composed.
@@ -303,9 +307,10 @@ pub(crate) async fn issue_page(
 ) -> Result<Response, Problem> {
     let known = gateway.desk.known_so_far().await?;
     let (id, it) = find(&known, wanted)?;
-    let Draft { weekly, findings, lacking } = Draft::of(gateway, &id, it, None).await?;
+    let draft = Draft::of(gateway, &id, it, None).await?;
     let can = Can::of(who, it);
-    let found = found(gateway, it, &findings)?;
+    let found = found(gateway, it, &draft)?;
+    let Draft { weekly, findings, lacking } = draft;
     let (mut outline, mut body, mut bridge) = (vec![], String::new(), vec![]);
     if let Some(weekly) = &weekly {
         let document = &weekly.composed.document;
@@ -331,6 +336,7 @@ pub(crate) async fn issue_page(
         stage: stage_word(it.stage),
         seen: known.touched.get(&id).copied().unwrap_or_default(),
         version: it.version(),
+        handed_back: known.handed_back.get(&id).cloned().unwrap_or_default(),
         outline,
         body,
         lacking,
@@ -346,7 +352,12 @@ pub(crate) async fn issue_page(
 }
 
 /// What was found: what has to be put right first, then what has to be accepted, then the rest.
-fn found(gateway: &Gateway, it: &Issue, findings: &[Finding]) -> Result<Vec<Found>, Problem> {
+fn found(gateway: &Gateway, it: &Issue, draft: &Draft) -> Result<Vec<Found>, Problem> {
+    let document = draft.weekly.as_ref().map(|it| &it.composed.document);
+    let headings = document.into_iter().flat_map(|it| &it.blocks);
+    let headings = headings.filter(|it| matches!(it.kind, BlockKind::Heading { .. }));
+    let sections: BTreeMap<_, _> = headings.map(|it| (text(it), it.section.clone())).collect();
+    let findings = &draft.findings;
     let mut findings: Vec<_> = findings.iter().collect();
     findings.sort_by_key(|found| (found.standing(), !it.is_open(found)));
     let rows = findings.into_iter().map(|found| {
@@ -357,6 +368,7 @@ fn found(gateway: &Gateway, it: &Issue, findings: &[Finding]) -> Result<Vec<Foun
         Ok(Found {
             code: found.code.text(),
             title: found.code.title(),
+            section: sections.get(&found.place).cloned().unwrap_or_default(),
             place: found.place.clone(),
             text: found.text.clone(),
             fix: found.code.fix(),
@@ -402,6 +414,7 @@ fn headings(
         let errors = own.iter().filter(|it| it.standing() == Standing::Blocks).count();
         headings.push(Heading {
             level,
+            key: block.section.clone(),
             text: format!("{}{heading}", block.marker),
             errors,
             warnings: own.len() - errors,
@@ -524,8 +537,9 @@ pub(crate) async fn sign_page(
     let (id, it) = find(&known, wanted)?;
     let today = hall_day(gateway.clock.now());
     let issued_on: Date = on.parse().unwrap_or(today);
-    let Draft { weekly, findings, lacking } = Draft::of(gateway, &id, it, Some(issued_on)).await?;
-    let all = found(gateway, it, &findings)?;
+    let draft = Draft::of(gateway, &id, it, Some(issued_on)).await?;
+    let all = found(gateway, it, &draft)?;
+    let Draft { weekly, lacking, .. } = draft;
     let digest = |it: &Weekly| zhoubao_composer::json::digest(&it.composed.document).to_string();
     let drafted = who.user.as_ref().is_none_or(|user| it.drafters.contains(user));
     Ok(shown(&SignPage {
@@ -568,6 +582,7 @@ fn value(known: &Known, id: &ObjectId, it: &Issue) -> Value {
             .iter()
             .map(|(order, id)| json!({ "submission": id.as_str(), "order": order }))
             .collect::<Vec<_>>(),
+        "handed_back": known.handed_back.get(id),
         "position": known.touched.get(id),
     })
 }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use zhoubao_application::desk::facts;
 use zhoubao_application::known::Known;
 use zhoubao_application::publication::{document, name};
-use zhoubao_domain::event::IssueFile;
+use zhoubao_domain::event::{IssueFile, Outcome};
 use zhoubao_domain::id::ObjectId;
 use zhoubao_domain::issue::Issue;
 
@@ -182,6 +182,7 @@ pub(crate) async fn reader(
 /// `GET /issues/{name}/{file}`: a published file, as it was signed.
 pub(crate) async fn file(
     State(gateway): State<Arc<Gateway>>,
+    Extension(who): Extension<Who>,
     Path((wanted, file)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -196,6 +197,9 @@ pub(crate) async fn file(
     }
     let bytes = gateway.blobs.get(&found.digest).await?;
     let bytes = bytes.ok_or_else(|| Problem::not_found("file of the issue"))?;
+    if let Some(user) = &who.user {
+        gateway.note(user, format!("GET /issues/{wanted}/{file}"), Outcome::Downloaded);
+    }
     let kind = match found.name.rsplit_once('.').map(|(_, it)| it) {
         Some("pdf") => "application/pdf",
         Some("ofd") => "application/ofd",

@@ -137,7 +137,8 @@ impl Told {
             detail: problem.detail.clone(),
             code: problem.code.map_or("", Code::text),
             title: problem.title(),
-            next: problem.code.map_or("", Code::fix),
+            // What to type is no help to whoever has a page before him.
+            next: problem.code.map(Code::fix).filter(|it| !it.contains("`zhoubao ")).unwrap_or(""),
         }
     }
 }

@@ -111,6 +111,7 @@ impl Web {
             names: vec![],
             looking: tokio::sync::Mutex::default(),
             copied: Box::new(|_| Box::pin(async { Ok(()) })),
+            noted: zhoubao_gateway::access::Noted::default(),
         };
         let routes = router(Arc::new(gateway));
         let (going, stop) = watch::channel(false);

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use zhoubao_application::journal::Journal;
 use zhoubao_application::writer::{Unnumbered, Writer};
+use zhoubao_contract::Stored;
 use zhoubao_domain::event::{Attempt, Event};
 use zhoubao_domain::id::{HallCode, Stream, Subject};
 use zhoubao_nats::config::ACCOUNTS_FILE;
@@ -34,6 +35,13 @@ const READ_MAX: u64 = 8 * 1024 * 1024;
 
 /// Longest subject that is kept.
 const SUBJECT_CHARS_MAX: usize = 200;
+
+/// The `ce-type` of its entries; the pages write others into the same line.
+const ACCESS_REFUSED: &str = "cn.zhoubao.AccessRefused.v1";
+
+/// Messages of one look for the last entry, and how long it waits for them.
+const PAGE_MESSAGES_MAX: usize = 5_000;
+const PAGE_WAIT: Duration = Duration::from_millis(500);
 
 /// What one user did in one round: how often, and when last.
 type Round = BTreeMap<(String, Attempt, String), (u32, Timestamp)>;
@@ -89,8 +97,26 @@ pub async fn run(ctx: &Context, args: NatsWatchArgs) -> Result<(), Failure> {
 
 /// When the latest try happened that is recorded: lines of the log up to it were read before.
 async fn last_entry(journal: &dyn Journal, hall: &HallCode) -> Result<Option<Timestamp>, Failure> {
-    let head = journal.head(&Subject::new(hall.clone(), Stream::Audit)).await?;
-    Ok(head.and_then(|it| it.message.attributes.time).and_then(|it| it.parse().ok()))
+    let subject = Subject::new(hall.clone(), Stream::Audit);
+    let time = |it: &Stored| it.message.attributes.time.as_deref()?.parse::<Timestamp>().ok();
+    let Some(head) = journal.head(&subject).await? else { return Ok(None) };
+    if head.message.attributes.kind.as_deref() == Some(ACCESS_REFUSED) {
+        return Ok(time(&head));
+    }
+    // What the pages noted came after it: the whole journal is looked through, once, at the start.
+    let (subject, mut last) = (subject.to_string(), None);
+    let mut cursor = journal.open(1).await?;
+    let mut at = 0;
+    while at < head.position {
+        let page = cursor.next(PAGE_MESSAGES_MAX, PAGE_WAIT).await?;
+        for it in &page {
+            at = it.position;
+            let is_own = it.message.subject == subject
+                && it.message.attributes.kind.as_deref() == Some(ACCESS_REFUSED);
+            last = if is_own { time(it) } else { None }.or(last);
+        }
+    }
+    Ok(last)
 }
 
 fn note(round: &mut Round, incident: Incident) {
