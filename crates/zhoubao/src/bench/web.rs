@@ -29,7 +29,7 @@ use zhoubao_domain::event::{Act, Event, Kind, Setup};
 use zhoubao_domain::id::{SetupTopic, Stream, Subject, TerminalId, UserId};
 use zhoubao_gateway::live::{Live, READERS_MAX};
 use zhoubao_gateway::people::{Accounts, Sessions};
-use zhoubao_gateway::{Gateway, router, server};
+use zhoubao_gateway::{Gateway, Noted, router, server};
 use zhoubao_nats::raw;
 
 use super::journal::{fill, sample};
@@ -111,7 +111,7 @@ impl Web {
             names: vec![],
             looking: tokio::sync::Mutex::default(),
             copied: Box::new(|_| Box::pin(async { Ok(()) })),
-            noted: zhoubao_gateway::access::Noted::default(),
+            noted: Noted::default(),
         };
         let routes = router(Arc::new(gateway));
         let (going, stop) = watch::channel(false);
