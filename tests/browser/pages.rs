@@ -5,7 +5,9 @@ use anyhow::ensure;
 use crate::machine::{Browser, Cable, Hall, Service};
 
 /// The pages, by name.
-const PAGES: [(&str, &str); 5] = [
+const PAGES: [(&str, &str); 7] = [
+    ("desk", "/desk"),
+    ("desk-issue", "/desk/2023-05"),
     ("issues", "/issues"),
     ("reader", "/issues/2023-05"),
     ("board", "/board"),
