@@ -177,7 +177,7 @@ async fn survives(hall: &Hall, plan: Plan) -> anyhow::Result<()> {
         append(&mut writer, &mut acts, plan.each, &mut sums).await?;
         let strike = match round % 2 {
             0 => Strike::Commit(1 + u32::from(dice.below(3) == 0)),
-            _ => Strike::After(Duration::from_millis(20 + dice.below(600))),
+            _ => Strike::After(Duration::from_millis(20 + dice.below(250))),
         };
         let life = one_life(hall, strike).await?;
         if let Some(from) = life.from {
@@ -216,12 +216,12 @@ async fn writer_end(hall: &Hall) -> anyhow::Result<u64> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_projector_killed_thirty_times_counts_everything_once() -> anyhow::Result<()> {
     let hall = Hall::in_files()?;
-    survives(&hall, Plan { kills: 36, inside_min: 5, before: 30_000, each: 2_000 }).await
+    survives(&hall, Plan { kills: 36, inside_min: 5, before: 40_000, each: 5_000 }).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn so_does_one_on_nats_and_postgresql() -> anyhow::Result<()> {
     let (nats, postgres) = tokio::try_join!(NatsServer::start(), Postgres::start())?;
     let hall = Hall::in_files()?.with_nats(&nats).with_postgres(&postgres.create_database().await?);
-    survives(&hall, Plan { kills: 12, inside_min: 3, before: 16_000, each: 2_000 }).await
+    survives(&hall, Plan { kills: 12, inside_min: 3, before: 20_000, each: 5_000 }).await
 }

@@ -59,9 +59,6 @@ pub struct Global {
     /// Address of a `$SYS` user of the broker, to check that it writes before it answers
     #[arg(long, global = true, value_name = "URL")]
     pub sys_url: Option<String>,
-    /// 页面地址 address of the pages of `serve` and `demo` [default: 127.0.0.1:8425; `none`: no pages]
-    #[arg(long, global = true, value_name = "ADDRESS")]
-    pub listen: Option<String>,
     /// 我接受断电会丢失已确认的事件 I accept that a power cut loses events that were already acknowledged: use a server
     /// that does not write before it answers, or of which that is not known
     #[arg(long, global = true, visible_alias = "i-accept-loss")]
@@ -79,7 +76,6 @@ impl Global {
             ("store", self.store.clone()),
             ("hall", self.hall.as_ref().map(ToString::to_string)),
             ("sys_url", self.sys_url.clone()),
-            ("listen", self.listen.clone()),
             ("accept_loss", self.accept_loss.then(|| "true".to_owned())),
         ]
         .into_iter()
@@ -260,7 +256,19 @@ pub enum Command {
 
 /// Flags of `serve`.
 #[derive(Debug, Clone, Default, Args)]
-pub struct ServeArgs {}
+pub struct ServeArgs {
+    /// Where the pages are.
+    #[command(flatten)]
+    pub pages: PagesArgs,
+}
+
+/// Where the pages of a service are.
+#[derive(Debug, Clone, Default, Args)]
+pub struct PagesArgs {
+    /// 页面地址 address of the pages and the HTTP API [default: 127.0.0.1:8425; `none`: no pages]
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<String>,
+}
 
 /// Arguments of `account`.
 #[derive(Debug, Clone, Args)]
@@ -809,6 +817,9 @@ pub struct SimArgs {
 /// Flags of `demo`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct DemoArgs {
+    /// Where the pages are.
+    #[command(flatten)]
+    pub pages: PagesArgs,
     /// 只跑一遍 ends when the issue is out, instead of going on live
     #[arg(long)]
     pub once: bool,

@@ -95,7 +95,13 @@ pub async fn run(cli: Cli, output: Output) -> Result<(), Failure> {
         Command::Explain(_) => Config::default(),
         Command::Verify(args) if !args.with_journal => Config::default(),
         _ => {
-            let flags = cli.global.settings();
+            let mut flags = cli.global.settings();
+            let pages = match &cli.command {
+                Command::Serve(it) => it.pages.listen.as_ref(),
+                Command::Demo(it) => it.pages.listen.as_ref(),
+                _ => None,
+            };
+            flags.extend(pages.map(|it| ("listen", it.clone())));
             Config::load(&Sources::of_process(flags, cli.global.config.clone()))?
         }
     };
