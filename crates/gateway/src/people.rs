@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -118,9 +119,28 @@ impl Accounts {
         Ok(file)
     }
 
-    /// What the file says, to be changed.
-    fn changed(&self) -> Result<File, AccountsError> {
-        self.read().map(|it| (*it).clone())
+    /// Changes the file, one program after the other: the command line and a service may both be at it.
+    fn change<T>(
+        &self,
+        change: impl FnOnce(&mut File) -> Result<T, AccountsError>,
+    ) -> Result<T, AccountsError> {
+        let beside = self.path.with_extension("lock");
+        let lock = std::fs::File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&beside)
+            .and_then(|it| it.lock().map(|()| it))
+            .map_err(|it| self.failed(it))?;
+        let mut file = (*self.read()?).clone();
+        let before = serde_json::to_string(&file).unwrap_or_default();
+        let done = change(&mut file)?;
+        if serde_json::to_string(&file).unwrap_or_default() != before {
+            self.write(&file)?;
+        }
+        drop(lock);
+        Ok(done)
     }
 
     fn write(&self, file: &File) -> Result<(), AccountsError> {
@@ -156,12 +176,13 @@ impl Accounts {
         secret: &[u8; 32],
         now: Timestamp,
     ) -> Result<String, AccountsError> {
-        let mut file = self.changed()?;
         let token = hex(secret);
-        file.links.retain(|_, it| it.until > now && it.user != user.as_str());
-        let until = now.checked_add(LINK_MAX).unwrap_or(now);
-        file.links.insert(hash(&token), Link { user: user.to_string(), until });
-        self.write(&file)?;
+        self.change(|file| {
+            file.links.retain(|_, it| it.until > now && it.user != user.as_str());
+            let until = now.checked_add(LINK_MAX).unwrap_or(now);
+            file.links.insert(hash(&token), Link { user: user.to_string(), until });
+            Ok(())
+        })?;
         Ok(token)
     }
 
@@ -187,12 +208,14 @@ impl Accounts {
         password_hash: String,
         now: Timestamp,
     ) -> Result<Option<UserId>, AccountsError> {
-        let Some(user) = self.of_link(token, now)? else { return Ok(None) };
-        let mut file = self.changed()?;
-        file.links.remove(&hash(token));
-        file.accounts.insert(user.to_string(), Account { password: password_hash });
-        self.write(&file)?;
-        Ok(Some(user))
+        self.change(|file| {
+            let link = file.links.remove(&hash(token)).filter(|it| it.until > now);
+            let Some(user) = link.and_then(|it| it.user.parse::<UserId>().ok()) else {
+                return Ok(None);
+            };
+            file.accounts.insert(user.to_string(), Account { password: password_hash });
+            Ok(Some(user))
+        })
     }
 
     /// Makes a link for a wall screen, which shows boards until it is taken back; an earlier one of this name ends.
@@ -201,11 +224,12 @@ impl Accounts {
     ///
     /// When the file cannot be read or written.
     pub fn screen(&self, name: &str, secret: &[u8; 32]) -> Result<String, AccountsError> {
-        let mut file = self.changed()?;
         let token = hex(secret);
-        file.screens.retain(|_, it| it != name);
-        file.screens.insert(hash(&token), name.to_owned());
-        self.write(&file)?;
+        self.change(|file| {
+            file.screens.retain(|_, it| it != name);
+            file.screens.insert(hash(&token), name.to_owned());
+            Ok(())
+        })?;
         Ok(token)
     }
 
@@ -235,14 +259,11 @@ impl Accounts {
     ///
     /// When the file cannot be read or written.
     pub fn remove_screen(&self, name: &str) -> Result<bool, AccountsError> {
-        let mut file = self.changed()?;
-        let before = file.screens.len();
-        file.screens.retain(|_, it| it != name);
-        let removed = file.screens.len() < before;
-        if removed {
-            self.write(&file)?;
-        }
-        Ok(removed)
+        self.change(|file| {
+            let before = file.screens.len();
+            file.screens.retain(|_, it| it != name);
+            Ok(file.screens.len() < before)
+        })
     }
 
     /// The hash of a person's password.
@@ -437,6 +458,19 @@ mod tests {
         assert_eq!(accounts.password(&user("u100")).unwrap().as_deref(), Some("hash"));
         let text = std::fs::read_to_string(folder.path().join("accounts.json")).unwrap();
         assert!(!text.contains(&second), "only its hash is kept");
+    }
+
+    #[test]
+    fn programs_that_change_the_file_at_once_lose_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("accounts.json");
+        std::thread::scope(|scope| {
+            for nth in 0..16_u8 {
+                let accounts = Accounts::new(path.clone());
+                scope.spawn(move || accounts.screen(&format!("s{nth}"), &[nth; 32]).unwrap());
+            }
+        });
+        assert_eq!(Accounts::new(path).screens().unwrap().len(), 16);
     }
 
     #[test]
