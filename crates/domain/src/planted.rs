@@ -1,7 +1,7 @@
 //! Bugs that are compiled in on purpose, so that the simulator can show that it finds them.
 //!
 //! Only with the feature `planted-bugs`, which nothing but the simulator's own test turns on. Without it
-//! [`planted!`](crate::planted) is the word `false`, and nothing of this is in a build.
+//! [`planted!`](crate::planted!) is the word `false`, and nothing of this is in a build.
 
 #[cfg(feature = "planted-bugs")]
 use std::cell::Cell;
