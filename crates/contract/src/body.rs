@@ -61,11 +61,18 @@ macro_rules! kinds {
         pub const TYPES: &[&str] =
             &[$(concat!("cn.zhoubao.", stringify!($message), ".v1")),+];
 
+        /// Whether events of a name belong into a line.
+        pub(crate) fn belongs(name: &str, stream: &Stream) -> bool {
+            match name {
+                $(stringify!($message) => matches!(stream, $streams),)+
+                _ => false,
+            }
+        }
+
         /// Reads the body of one event of a stream.
         pub(crate) fn read(kind: &str, body: &[u8], stream: &Stream) -> Converted {
-            let name = kind.strip_prefix(PREFIX).and_then(|it| it.strip_suffix(".v1"));
             let unknown = || Fault::hold(format!("type `{}` is not known", text::excerpt(kind)));
-            let name = name.ok_or_else(unknown)?;
+            let name = name_of(kind).ok_or_else(unknown)?;
             $(
                 if name == stringify!($message) {
                     if !matches!(stream, $streams) {
@@ -80,6 +87,11 @@ macro_rules! kinds {
             Err(unknown())
         }
     };
+}
+
+/// `Accepted` of `cn.zhoubao.Accepted.v1`.
+pub(crate) fn name_of(kind: &str) -> Option<&str> {
+    kind.strip_prefix(PREFIX)?.strip_suffix(".v1")
 }
 
 // The four that windows write all day come first: they are looked for in this order.

@@ -13,9 +13,11 @@
 //! - What was decoded once is decoded for ever: `examples/v1` holds one of each type, and stays.
 //! - No I/O and no clock.
 //!
-//! Read [`message`] first, then [`decode`], [`body`] and [`structured`]; [`archive`] is a journal's copy in files.
+//! Read [`message`] first, then [`decode`], [`body`] and [`structured`]; [`archive`] is a journal's copy in files,
+//! [`asyncapi`] describes it to other programs.
 
 pub mod archive;
+pub mod asyncapi;
 pub mod body;
 pub mod codec;
 pub mod merkle;

@@ -17,6 +17,7 @@ use axum::http::StatusCode;
 use axum::http::header::{HeaderMap, IF_MATCH};
 use axum::response::Response;
 use jiff::civil::Date;
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
@@ -33,6 +34,8 @@ use zhoubao_domain::time::hall_day;
 
 use crate::Gateway;
 use crate::access::{BODY_BYTES_MAX, Who};
+use crate::answers::Done;
+use crate::openapi::Day;
 use crate::pages::{self, Place};
 use crate::people::hex;
 use crate::problem::Problem;
@@ -52,7 +55,7 @@ pub(crate) fn field<'a>(fields: &'a Fields, name: &str) -> &'a str {
 }
 
 /// Something that a person wants to happen.
-pub(crate) trait Deed: DeserializeOwned + Send + 'static {
+pub(crate) trait Deed: DeserializeOwned + JsonSchema + Send + 'static {
     /// The page that its form stands on.
     const PLACE: Place;
 
@@ -168,7 +171,7 @@ pub(crate) async fn json<D: Deed>(
     Extension(who): Extension<Who>,
     Path(path): Path<HashMap<String, String>>,
     request: Request,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Done>, Problem> {
     let by = of_head(&who, request.headers())?;
     let bytes = to_bytes(request.into_body(), BODY_BYTES_MAX).await.map_err(|_| {
         Problem::coded(Code::TooLarge, format!("请求过大 more than {BODY_BYTES_MAX} bytes"))
@@ -177,7 +180,7 @@ pub(crate) async fn json<D: Deed>(
     let deed: D = read(value.map_err(|it| malformed(it.to_string()))?)?;
     let (position, receipt) = run(&gateway, deed, target(&path), by).await?;
     let event = receipt.map(|it| format!("{}#{}", it.stream, it.number));
-    Ok(Json(json!({ "position": position, "event": event })))
+    Ok(Json(Done { position, event }))
 }
 
 /// A command of a form; a page follows.
@@ -208,7 +211,7 @@ async fn position(gateway: &Gateway, receipt: Option<&Receipt>) -> Result<u64, P
 }
 
 /// What a reader has done before he reads.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(crate) struct After {
     /// The position of it.
     pub(crate) after: Option<u64>,
@@ -242,12 +245,14 @@ async fn plainly(
 }
 
 /// Opens an issue (开期).
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OpenIssue {
     issue: Option<String>,
     series: Option<String>,
+    #[schemars(with = "Option<Day>")]
     first: Option<Date>,
+    #[schemars(with = "Option<Day>")]
     last: Option<Date>,
     #[serde(default)]
     parameters: BTreeMap<String, String>,
@@ -282,10 +287,12 @@ fn period(first: Date, last: Date) -> Result<Period, Problem> {
 }
 
 /// Sets another period.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SetPeriod {
+    #[schemars(with = "Day")]
     first: Date,
+    #[schemars(with = "Day")]
     last: Date,
 }
 
@@ -304,11 +311,13 @@ impl Deed for SetPeriod {
 }
 
 /// Takes news in, or gives it another place (采用).
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Adopt {
     submission: String,
+    /// The higher, the later in its section.
     #[serde(deserialize_with = "number")]
+    #[schemars(with = "u32")]
     order: u32,
 }
 
@@ -334,7 +343,7 @@ impl Deed for Adopt {
 }
 
 /// Fixes the figures (冻结).
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Freeze {}
 
@@ -353,7 +362,7 @@ impl Deed for Freeze {
 }
 
 /// Accepts what the checks found (接受并说明).
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Accept {
     code: String,
@@ -392,7 +401,7 @@ impl Deed for Accept {
 }
 
 /// Hands the draft to the leader (提交审核).
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Submit {}
 
@@ -411,7 +420,7 @@ impl Deed for Submit {
 }
 
 /// Hands the draft back (退回).
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Return {
     #[serde(default)]
@@ -432,11 +441,12 @@ impl Deed for Return {
 }
 
 /// Signs off exactly the text that was read, by a person who shows once more who he is (签发).
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Sign {
     /// The digest of the canonical issue.
     document: String,
+    #[schemars(with = "Option<Day>")]
     issued_on: Option<Date>,
     #[serde(default)]
     password: String,
@@ -465,7 +475,7 @@ impl Deed for Sign {
 }
 
 /// Begins a new version of a signed issue (更正).
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Amend {
     #[serde(default)]
@@ -486,7 +496,7 @@ impl Deed for Amend {
 }
 
 /// Voids an issue (作废).
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Void {
     #[serde(default)]
@@ -507,7 +517,7 @@ impl Deed for Void {
 }
 
 /// Files news of a department (报送).
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct File {
     section: String,
@@ -543,7 +553,7 @@ async fn returned(
 }
 
 /// Takes one's own news back (撤回).
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Withdraw {}
 
@@ -561,7 +571,7 @@ impl Deed for Withdraw {
 }
 
 /// Returns news to whoever filed it (退回稿件).
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReturnSubmission {
     #[serde(default)]
@@ -582,15 +592,16 @@ impl Deed for ReturnSubmission {
 }
 
 /// Records an inspection round (巡查).
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Inspect {
+    #[schemars(with = "Option<Day>")]
     day: Option<Date>,
     results: Vec<ItemResult>,
 }
 
 /// What was found at one item.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ItemResult {
     item: String,

@@ -5,11 +5,13 @@
 //! does and what a page does is the same function.
 
 pub mod access;
+mod answers;
 mod assets;
 mod audit;
 mod commands;
 mod lines;
 pub mod live;
+pub mod openapi;
 mod pages;
 pub mod people;
 mod problem;

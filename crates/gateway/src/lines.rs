@@ -8,8 +8,8 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Extension, Path, Query, State};
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
 use zhoubao_application::journal::{AppendError, BATCH_MESSAGES_MAX, Expectation};
 use zhoubao_application::writer::WriteError;
 use zhoubao_contract::structured;
@@ -19,12 +19,13 @@ use zhoubao_domain::id::{Stream, Subject, TerminalId};
 
 use crate::Gateway;
 use crate::access::Who;
+use crate::answers::{Appended, LineEnd};
 use crate::problem::Problem;
 
 /// Where the writer believes his line to end.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct After {
+pub(crate) struct Following {
     /// Position of its last message, 0 for none.
     last: u64,
 }
@@ -36,20 +37,20 @@ fn line(gateway: &Gateway, terminal: &str) -> Result<Subject, Problem> {
     Ok(Subject::new(gateway.desk.hall().clone(), Stream::Terminal(id)))
 }
 
-fn head_of(head: Option<&Stored>) -> Value {
+fn head_of(head: Option<&Stored>) -> LineEnd {
     let number = head.and_then(|it| it.message.attributes.id.as_deref()?.parse::<u64>().ok());
-    json!({
-        "number": number.unwrap_or(0),
-        "hash": head.map(|it| hash(&it.message).to_string()),
-        "position": head.map_or(0, |it| it.position),
-    })
+    LineEnd {
+        number: number.unwrap_or(0),
+        hash: head.map(|it| hash(&it.message).to_string()),
+        position: head.map_or(0, |it| it.position),
+    }
 }
 
 /// `GET /v1/lines/{terminal}`: where the line ends.
 pub(crate) async fn head(
     State(gateway): State<Arc<Gateway>>,
     Path(terminal): Path<String>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<LineEnd>, Problem> {
     let subject = line(&gateway, &terminal)?;
     let head = gateway.desk.journal().head(&subject).await?;
     Ok(Json(head_of(head.as_ref())))
@@ -60,9 +61,9 @@ pub(crate) async fn append(
     State(gateway): State<Arc<Gateway>>,
     Extension(who): Extension<Who>,
     Path(terminal): Path<String>,
-    Query(After { last }): Query<After>,
+    Query(Following { last }): Query<Following>,
     body: String,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Appended>, Problem> {
     let subject = line(&gateway, &terminal)?;
     let known = gateway.known().await?;
     let in_service = match &subject.stream {
@@ -76,11 +77,12 @@ pub(crate) async fn append(
     let messages = read(&body, &subject, &who)?;
     let expected = Expectation { subject: subject.clone(), last };
     match gateway.desk.journal().append(&messages, &[expected]).await {
-        Ok(positions) => Ok(Json(json!({ "positions": positions }))),
+        Ok(positions) => Ok(Json(Appended { positions })),
         Err(AppendError::Conflict) => {
             // The writer compares the end with his own record: sent before, another device, or an old copy.
             let head = gateway.desk.journal().head(&subject).await?;
-            let detail = format!("终端日志已到 the line ends at {}", head_of(head.as_ref()));
+            let end = serde_json::json!(head_of(head.as_ref()));
+            let detail = format!("终端日志已到 the line ends at {end}");
             let mut problem = Problem::coded(Code::NumberCollision, detail);
             problem.status = StatusCode::CONFLICT;
             Err(problem)

@@ -27,6 +27,8 @@ use zhoubao_application::desk::Desk;
 use zhoubao_application::known::Known;
 use zhoubao_domain::time::{hall_day, rfc3339};
 
+use crate::answers;
+
 /// Most readers at a time (guarantees §6).
 pub const READERS_MAX: usize = 2_000;
 
@@ -185,7 +187,7 @@ impl Reader {
             Some(has) if has.id == frame.id => pulse(now),
             Some(has) if has.id == frame.before => frame.change.clone(),
             Some(has) => event("change", &frame, change(&has, &frame)),
-            None => event("snapshot", &frame, snapshot(&frame, now.as_of)),
+            None => event("snapshot", &frame, json!(snapshot(&frame, now.as_of))),
         }
     }
 }
@@ -209,25 +211,23 @@ fn pulse(now: &Now) -> Bytes {
     format!("event: pulse\ndata: {data}\n\n").into()
 }
 
-pub(crate) fn tile(tile: &Tile) -> Value {
+pub(crate) fn tile(tile: &Tile) -> answers::Tile {
     match tile {
-        Tile::Number(number) => json!(number),
-        Tile::State(state) => json!({ "state": state.word() }),
-        mark => json!({ "mark": mark.mark() }),
+        Tile::Number(number) => answers::Tile::Number(*number),
+        Tile::State(state) => answers::Tile::State { state: state.word() },
+        mark => answers::Tile::Mark { mark: mark.mark().unwrap_or_default() },
     }
 }
 
 /// The whole board in data.
-#[must_use]
-pub fn snapshot(frame: &Frame, as_of: Option<Timestamp>) -> Value {
-    let tiles: Map<_, _> = frame.tiles.iter().map(|(key, it)| (key.clone(), tile(it))).collect();
-    json!({
-        "position": frame.board.position,
-        "as_of": as_of.map(rfc3339),
-        "day": frame.board.day.to_string(),
-        "layout": frame.layout,
-        "tiles": tiles,
-    })
+pub(crate) fn snapshot(frame: &Frame, as_of: Option<Timestamp>) -> answers::Board {
+    answers::Board {
+        position: frame.board.position,
+        as_of: as_of.map(rfc3339),
+        day: frame.board.day.to_string(),
+        layout: Some(frame.layout.clone()),
+        tiles: frame.tiles.iter().map(|(key, it)| (key.clone(), tile(it))).collect(),
+    }
 }
 
 /// What differs between two frames.
@@ -235,7 +235,7 @@ fn change(from: &Frame, to: &Frame) -> Value {
     let mut tiles = Map::new();
     for (key, it) in &to.tiles {
         if from.tiles.get(key) != Some(it) {
-            tiles.insert(key.clone(), tile(it));
+            tiles.insert(key.clone(), json!(tile(it)));
         }
     }
     let gone: Vec<_> = from.tiles.keys().filter(|it| !to.tiles.contains_key(*it)).collect();

@@ -1,9 +1,9 @@
 //! Why a request was not done, as RFC 9457 problem details: a stable code, a sentence, and what to do.
 
+use axum::Json;
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
 use zhoubao_application::blobs::BlobError;
 use zhoubao_application::desk::DeskError;
 use zhoubao_application::journal::{AppendError, JournalError};
@@ -12,6 +12,8 @@ use zhoubao_application::weekly::WeeklyError;
 use zhoubao_application::writer::WriteError;
 use zhoubao_domain::code::Code;
 use zhoubao_domain::event::Refusal;
+
+use crate::answers::ProblemDetails;
 
 /// A request that was not done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,17 +88,15 @@ impl IntoResponse for Problem {
             tracing::warn!(code = self.code.map(Code::text), error = self.detail, "not done");
         }
         let kind = self.code.map_or("about:blank".to_owned(), |it| format!("urn:zhoubao:{it}"));
-        let mut value = json!({
-            "type": kind,
-            "title": self.title(),
-            "status": self.status.as_u16(),
-            "detail": self.detail,
-        });
-        if let Some(code) = self.code {
-            value["code"] = code.text().into();
-            value["next"] = code.fix().into();
-        }
-        let mut response = (self.status, value.to_string()).into_response();
+        let details = ProblemDetails {
+            kind,
+            title: self.title(),
+            status: self.status.as_u16(),
+            detail: self.detail.clone(),
+            code: self.code.map(Code::text),
+            next: self.code.map(Code::fix),
+        };
+        let mut response = (self.status, Json(details)).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(seconds) = self.retry_after {

@@ -7,17 +7,18 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get, post};
-
+use schemars::JsonSchema;
 use zhoubao_domain::event::Right;
 
 use crate::access::{Access, BODY_BYTES_MAX, check, guard};
 use crate::commands::{
-    Accept, Adopt, Amend, File, Freeze, Inspect, OpenIssue, Return, ReturnSubmission, SetPeriod,
-    Sign, Submit, Void, Withdraw, form, json,
+    Accept, Adopt, After, Amend, Deed, File, Freeze, Inspect, OpenIssue, Return, ReturnSubmission,
+    SetPeriod, Sign, Submit, Void, Withdraw, form, json,
 };
+use crate::openapi::{self, Operation};
 use crate::pages::{board, desk, health, inspection, issues, login, submissions};
 use crate::problem::Problem;
-use crate::{Gateway, assets, lines};
+use crate::{Gateway, answers, assets, lines};
 
 /// One route.
 pub struct Route {
@@ -27,7 +28,21 @@ pub struct Route {
     pub path: &'static str,
     /// Who may use it.
     pub access: Access,
+    /// What it is for a program; none for a page.
+    pub(crate) operation: Option<Operation>,
     handler: MethodRouter<Arc<Gateway>>,
+}
+
+impl Route {
+    fn described(self, operation: Operation) -> Self {
+        Self { operation: Some(operation), ..self }
+    }
+}
+
+/// A command of a person, for programs.
+fn command<D: Deed>(path: &'static str, access: Access) -> Route {
+    let operation = Some(Operation::command::<D, answers::Done>());
+    Route { method: Method::POST, path, access, operation, handler: post(json::<D>) }
 }
 
 const EDIT: Access = Access::Right(&[Right::Edit]);
@@ -39,17 +54,33 @@ const DESK: Access = Access::Right(&[Right::Edit, Right::Sign]);
 /// Whoever files news, and whoever makes an issue of them.
 const NEWS: Access = Access::Right(&[Right::Submit, Right::Edit]);
 
+fn says<A: JsonSchema>(summary: &'static str) -> Operation {
+    Operation::answers::<A>(summary)
+}
+
 /// The table.
 #[must_use]
 pub fn routes() -> Vec<Route> {
     use Access::{Open, Person, Screen};
-    let row = |method: Method, path, access, handler| Route { method, path, access, handler };
+    let row = |method: Method, path, access, handler| Route {
+        method,
+        path,
+        access,
+        operation: None,
+        handler,
+    };
     let shown = |path, access, handler| row(Method::GET, path, access, handler);
     let done = |path, access, handler| row(Method::POST, path, access, handler);
     vec![
-        shown("/livez", Open, get(health::live)),
-        shown("/readyz", Open, get(health::ready)),
-        shown("/metrics", Open, get(health::metrics)),
+        shown("/v1/openapi.json", Open, get(openapi::served))
+            .described(Operation::answers_with("本接口的说明 this document", "application/json")),
+        shown("/livez", Open, get(health::live))
+            .described(says::<answers::Live>("进程在运行 the process answers")),
+        shown("/readyz", Open, get(health::ready)).described(says::<answers::Ready>(
+            "能否办理，不能则说明原因 whether requests can be done, and if not, why",
+        )),
+        shown("/metrics", Open, get(health::metrics))
+            .described(Operation::answers_with("指标 numbers for Prometheus", "text/plain")),
         shown("/assets/{name}", Open, get(assets::asset)),
         shown("/login", Open, get(login::page)),
         done("/login", Open, post(login::login)),
@@ -60,15 +91,28 @@ pub fn routes() -> Vec<Route> {
         shown("/screen", Open, get(login::screen)),
         shown("/board", Screen, get(board::page)),
         shown("/board/curve.svg", Screen, get(board::curve)),
-        shown("/v1/board", Screen, get(board::snapshot)),
-        shown("/v1/lines/{terminal}", Access::Right(&[Right::Record]), get(lines::head)),
-        done("/v1/lines/{terminal}", Access::Right(&[Right::Record]), post(lines::append)),
-        shown("/v1/board/live", Screen, get(board::live)),
+        shown("/v1/board", Screen, get(board::snapshot))
+            .described(says::<answers::Board>("看板 every tile of the board").asked::<board::At>()),
+        shown("/v1/lines/{terminal}", Access::Right(&[Right::Record]), get(lines::head))
+            .described(says::<answers::LineEnd>("终端日志的末尾 where a terminal's line ends")),
+        done("/v1/lines/{terminal}", Access::Right(&[Right::Record]), post(lines::append))
+            .described(
+                says::<answers::Appended>("追加事件 appends events of the line")
+                    .asked::<lines::Following>()
+                    .with_events(),
+            ),
+        shown("/v1/board/live", Screen, get(board::live)).described(Operation::answers_with(
+            "看板的变化 what changes on the board",
+            "text/event-stream",
+        )),
         shown("/issues", Person, get(issues::list)),
-        shown("/v1/issues", Person, get(issues::data)),
+        shown("/v1/issues", Person, get(issues::data)).described(says::<answers::Published>(
+            "已刊发的各期 published issues with the digests of their files",
+        )),
         shown("/issues/{name}", Person, get(issues::reader)),
         shown("/issues/{name}/{file}", Person, get(issues::file)),
-        shown("/v1/me", Person, get(desk::me)),
+        shown("/v1/me", Person, get(desk::me))
+            .described(says::<answers::Me>("本人和权限 who asks, and what he may do")),
         // The desk.
         shown("/desk", DESK, get(desk::list)),
         done("/desk", EDIT, post(form::<OpenIssue>)),
@@ -90,23 +134,31 @@ pub fn routes() -> Vec<Route> {
         shown("/inspection", INSPECT, get(inspection::form)),
         done("/inspection", INSPECT, post(form::<Inspect>)),
         // The same for programs.
-        shown("/v1/desk", DESK, get(desk::data)),
-        done("/v1/desk", EDIT, post(json::<OpenIssue>)),
-        shown("/v1/desk/{issue}", DESK, get(desk::draft)),
-        done("/v1/desk/{issue}/period", EDIT, post(json::<SetPeriod>)),
-        done("/v1/desk/{issue}/adopt", EDIT, post(json::<Adopt>)),
-        done("/v1/desk/{issue}/freeze", EDIT, post(json::<Freeze>)),
-        done("/v1/desk/{issue}/accept", DESK, post(json::<Accept>)),
-        done("/v1/desk/{issue}/submit", EDIT, post(json::<Submit>)),
-        done("/v1/desk/{issue}/return", SIGN, post(json::<Return>)),
-        done("/v1/desk/{issue}/sign", SIGN, post(json::<Sign>)),
-        done("/v1/desk/{issue}/amend", EDIT, post(json::<Amend>)),
-        done("/v1/desk/{issue}/void", SIGN, post(json::<Void>)),
-        shown("/v1/submissions", NEWS, get(submissions::data)),
-        done("/v1/submissions", SUBMIT, post(json::<File>)),
-        done("/v1/submissions/{submission}/withdraw", SUBMIT, post(json::<Withdraw>)),
-        done("/v1/submissions/{submission}/return", EDIT, post(json::<ReturnSubmission>)),
-        done("/v1/inspections", INSPECT, post(json::<Inspect>)),
+        shown("/v1/desk", DESK, get(desk::data)).described(
+            says::<answers::DeskList>("各期现状 every issue as it stands").asked::<After>(),
+        ),
+        command::<OpenIssue>("/v1/desk", EDIT),
+        shown("/v1/desk/{issue}", DESK, get(desk::draft)).described(
+            says::<answers::DraftAnswer>(
+                "一期的文本和检查结果 an issue with its text and findings",
+            )
+            .asked::<desk::DraftQuery>(),
+        ),
+        command::<SetPeriod>("/v1/desk/{issue}/period", EDIT),
+        command::<Adopt>("/v1/desk/{issue}/adopt", EDIT),
+        command::<Freeze>("/v1/desk/{issue}/freeze", EDIT),
+        command::<Accept>("/v1/desk/{issue}/accept", DESK),
+        command::<Submit>("/v1/desk/{issue}/submit", EDIT),
+        command::<Return>("/v1/desk/{issue}/return", SIGN),
+        command::<Sign>("/v1/desk/{issue}/sign", SIGN),
+        command::<Amend>("/v1/desk/{issue}/amend", EDIT),
+        command::<Void>("/v1/desk/{issue}/void", SIGN),
+        shown("/v1/submissions", NEWS, get(submissions::data))
+            .described(says::<answers::SubmissionList>("报送 news").asked::<After>()),
+        command::<File>("/v1/submissions", SUBMIT),
+        command::<Withdraw>("/v1/submissions/{submission}/withdraw", SUBMIT),
+        command::<ReturnSubmission>("/v1/submissions/{submission}/return", EDIT),
+        command::<Inspect>("/v1/inspections", INSPECT),
     ]
 }
 

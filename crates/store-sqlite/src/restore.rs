@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use sqlx::sqlite::{SqliteConnection, SqliteJournalMode};
 use sqlx::{ConnectOptions as _, Connection as _};
-use zhoubao_application::journal::{Incarnation, JournalError};
+use zhoubao_application::journal::{BATCH_MESSAGES_MAX, Incarnation, JournalError};
 use zhoubao_contract::Stored;
 use zhoubao_domain::code::Code;
 use zhoubao_domain::id::HallCode;
 
-use crate::journal::{SqliteJournal, connect_options, fault, pack, sql};
+use crate::journal::{SqliteJournal, connect_options, fault, insert, sql};
 
 /// A journal that is being made again.
 pub struct RestoredFile {
@@ -93,14 +93,14 @@ impl RestoredFile {
         let failed = |source| fault(&self.aside, source);
         let mut transaction = self.file.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
         let time = |it: &Stored| it.recorded_at.as_microsecond();
-        for together in messages.chunk_by(|one, other| time(one) == time(other)) {
+        let batches = messages
+            .chunk_by(|one, other| time(one) == time(other))
+            .flat_map(|it| it.chunks(BATCH_MESSAGES_MAX));
+        for together in batches {
             let Some(it) = together.first() else { continue };
             let (first, recorded_at) = (sql(it.position), time(it));
-            let (bytes, cuts) = pack(together.iter().map(|it| &it.message));
-            sqlx::query_file!("queries/journal/append.sql", first, recorded_at, bytes, cuts)
-                .execute(&mut *transaction)
-                .await
-                .map_err(failed)?;
+            let messages = together.iter().map(|it| &it.message);
+            insert(&mut transaction, first, recorded_at, messages).await.map_err(failed)?;
         }
         transaction.commit().await.map_err(failed)
     }

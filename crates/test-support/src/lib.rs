@@ -1,4 +1,5 @@
-//! Real servers for tests: a `nats-server` with JetStream, a PostgreSQL cluster; and the fonts of pages.
+//! Real servers for tests: a `nats-server` with JetStream, a PostgreSQL cluster; the fonts of pages; and whether a
+//! description of an interface breaks those who use it.
 //!
 //! Each server has a port and a temporary directory of its own. It ends when its value is dropped, and also when the
 //! test process ends in any other way: a `static` is never dropped, and a killed test drops nothing.
@@ -11,6 +12,7 @@
 //!
 //! Read [`NatsServer`] and [`Postgres`] first; `process` and `scratch` say how nothing is left behind.
 
+mod api;
 mod fonts;
 mod nats;
 mod port;
@@ -22,6 +24,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 
+pub use api::{breaks_of_asyncapi, breaks_of_openapi};
 pub use fonts::{FONTS, fonts};
 pub use nats::{NatsServer, NatsServerBuilder, NatsUser};
 pub use postgres::Postgres;

@@ -240,6 +240,11 @@ pub enum Command {
         after_help = "例 examples:\n  zhoubao explain E.103\n  zhoubao explain            every code"
     )]
     Explain(ExplainArgs),
+    /// 接口说明 describes what other programs may ask of the product, and what they find in its journal
+    #[command(
+        after_help = "例 examples:\n  zhoubao api openapi  > openapi.json\n  zhoubao api asyncapi > asyncapi.json"
+    )]
+    Api(ApiArgs),
     /// 测速 measures the product beside a hand-written program, or beside itself when it is idle
     #[command(after_help = "例 examples:\n  zhoubao bench rebuild --events 1000000\n  \
         zhoubao bench rebuild --journal nats --store postgres://zhoubao@db/zhoubao --events 1000000 --json\n  \
@@ -785,6 +790,23 @@ pub enum ConfigAction {
     /// 检查并列出 checks every source and lists what is in force, without passwords
     #[command(after_help = "例 example:\n  zhoubao config check --config /etc/zhoubao.toml")]
     Check,
+}
+
+/// Arguments of `api`.
+#[derive(Debug, Clone, Args)]
+pub struct ApiArgs {
+    /// 说明 what to describe
+    #[arg(value_enum)]
+    pub what: Api,
+}
+
+/// What `api` describes.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Api {
+    /// HTTP: OpenAPI 3.1
+    Openapi,
+    /// 事件日志 the journal: AsyncAPI 3
+    Asyncapi,
 }
 
 /// Arguments of `explain`.

@@ -92,7 +92,7 @@ fn refused(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
 pub async fn run(cli: Cli, output: Output) -> Result<(), Failure> {
     // Explaining needs no settings, and E.780 is explained to those whose settings are wrong.
     let config = match &cli.command {
-        Command::Explain(_) => Config::default(),
+        Command::Explain(_) | Command::Api(_) => Config::default(),
         Command::Verify(args) if !args.with_journal => Config::default(),
         _ => {
             let mut flags = cli.global.settings();
@@ -156,6 +156,7 @@ pub async fn dispatch(ctx: &Context, command: Command) -> Result<(), Failure> {
         Command::NatsConfig(args) => Box::pin(commands::nats_config::run(ctx, args)).await,
         Command::NatsWatch(args) => Box::pin(commands::nats_watch::run(ctx, args)).await,
         Command::Config(args) => Box::pin(commands::config::run(ctx, args)).await,
+        Command::Api(args) => commands::api::run(ctx, &args),
         Command::Explain(args) => Box::pin(commands::explain::run(ctx, args)).await,
         Command::Bench(args) => Box::pin(commands::bench::run(ctx, args)).await,
         Command::Sim(args) => Box::pin(commands::sim::run(ctx, args)).await,

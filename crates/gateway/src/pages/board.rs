@@ -13,8 +13,8 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan as _};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
 use tokio::time::Instant;
 use zhoubao_application::board::{Board, CURVE_MINUTES, Tile, board_at};
 use zhoubao_application::statistics::position_at;
@@ -23,10 +23,11 @@ use zhoubao_domain::event::Kind;
 use zhoubao_domain::time::{hall_day, rfc3339};
 
 use super::{chart, page as shown};
-use crate::Gateway;
 use crate::access::Who;
 use crate::live::{self, RETRY_SECONDS};
+use crate::openapi::{Day, Moment};
 use crate::problem::Problem;
+use crate::{Gateway, answers};
 
 /// How often it is looked whether a reader may still watch (guarantees §6).
 const CHECK_EVERY: Duration = Duration::from_secs(60);
@@ -81,13 +82,15 @@ struct BoardPage {
 }
 
 /// What of the past is asked for.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(crate) struct At {
     /// A moment: what the journal had taken by then.
+    #[schemars(with = "Option<Moment>")]
     at: Option<Timestamp>,
     /// A position.
     position: Option<u64>,
     /// The day that is today on it; that of `at` where absent.
+    #[schemars(with = "Option<Day>")]
     day: Option<Date>,
 }
 
@@ -230,16 +233,19 @@ pub(crate) async fn snapshot(
     Query(at): Query<At>,
 ) -> Result<Response, Problem> {
     if let Some(board) = at.board(&gateway).await? {
-        let tiles: serde_json::Map<_, _> =
-            board.tiles().iter().map(|(key, it)| (key.clone(), live::tile(it))).collect();
-        let value = json!({
-            "position": board.position, "day": board.day.to_string(), "tiles": tiles,
-        });
-        return Ok(Json(value).into_response());
+        let tiles = board.tiles();
+        return Ok(Json(answers::Board {
+            position: board.position,
+            as_of: None,
+            day: board.day.to_string(),
+            layout: None,
+            tiles: tiles.iter().map(|(key, it)| (key.clone(), live::tile(it))).collect(),
+        })
+        .into_response());
     }
     let now = gateway.live.now();
     let frame = now.frame.ok_or_else(empty)?;
-    let value: Value = live::snapshot(&frame, now.as_of);
+    let value = live::snapshot(&frame, now.as_of);
     let tag = format!("\"{}\"", frame.id);
     Ok(([(ETAG, tag)], Json(value)).into_response())
 }

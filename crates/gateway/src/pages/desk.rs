@@ -10,8 +10,8 @@ use axum::http::StatusCode;
 use axum::http::header::ETAG;
 use axum::response::{IntoResponse as _, Response};
 use jiff::civil::Date;
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
 use zhoubao_application::desk::DeskError;
 use zhoubao_application::known::Known;
 use zhoubao_application::weekly::{self, Weekly, WeeklyError};
@@ -26,7 +26,11 @@ use zhoubao_domain::time::hall_day;
 use super::{Frame, Told, new_key, page as shown};
 use crate::Gateway;
 use crate::access::Who;
+use crate::answers::{
+    AcceptedBy, DeskIssue, DeskList, DraftAnswer, FoundRow, Me, Placed, Proposal,
+};
 use crate::commands::After;
+use crate::openapi::Day;
 use crate::problem::Problem;
 
 fn hall_name(known: &Known) -> String {
@@ -562,51 +566,52 @@ pub(crate) async fn sign_page(
     }))
 }
 
-fn value(known: &Known, id: &ObjectId, it: &Issue) -> Value {
+fn standing(known: &Known, id: &ObjectId, it: &Issue) -> DeskIssue {
     let (year, number, running) = known.book.proposed_numbers(it);
-    json!({
-        "issue": id.as_str(),
-        "series": it.series.as_ref().map(ObjectId::as_str),
-        "parameters": it.parameters,
-        "year": year,
-        "number": number,
-        "running_number": running,
-        "proposed": it.numbers().is_none(),
-        "version": it.version(),
-        "first": it.period.first().to_string(),
-        "last": it.period.last().to_string(),
-        "stage": it.stage.word(),
-        "cut": it.freeze.as_ref().map(|it| it.cut),
-        "submissions": it
-            .submissions
-            .iter()
-            .map(|(order, id)| json!({ "submission": id.as_str(), "order": order }))
-            .collect::<Vec<_>>(),
-        "handed_back": known.handed_back.get(id),
-        "position": known.touched.get(id),
-    })
+    let placed = it.submissions.iter();
+    DeskIssue {
+        issue: id.to_string(),
+        series: it.series.as_ref().map(ToString::to_string),
+        parameters: it.parameters.clone(),
+        year,
+        number,
+        running_number: running,
+        proposed: it.numbers().is_none(),
+        version: it.version(),
+        first: it.period.first().to_string(),
+        last: it.period.last().to_string(),
+        stage: it.stage.word(),
+        cut: it.freeze.as_ref().map(|it| it.cut),
+        submissions: placed
+            .map(|(order, id)| Placed { submission: id.to_string(), order: *order })
+            .collect(),
+        handed_back: known.handed_back.get(id).cloned(),
+        position: known.touched.get(id).copied(),
+    }
 }
 
 /// `GET /v1/desk`: every issue as it stands.
 pub(crate) async fn data(
     State(gateway): State<Arc<Gateway>>,
     Query(after): Query<After>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<DeskList>, Problem> {
     after.wait(&gateway).await?;
     let known = gateway.desk.known_so_far().await?;
-    let issues: Vec<_> = known.book.issues.iter().map(|(id, it)| value(&known, id, it)).collect();
-    let proposal = weekly::proposal(&known, None).ok().map(|(id, period)| {
-        let (first, last) = (period.first().to_string(), period.last().to_string());
-        json!({ "issue": id.as_str(), "first": first, "last": last })
+    let issues = known.book.issues.iter().map(|(id, it)| standing(&known, id, it)).collect();
+    let next = weekly::proposal(&known, None).ok().map(|(id, period)| Proposal {
+        issue: id.to_string(),
+        first: period.first().to_string(),
+        last: period.last().to_string(),
     });
-    Ok(Json(json!({ "issues": issues, "next": proposal })))
+    Ok(Json(DeskList { issues, next }))
 }
 
 /// What a draft is asked for.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(crate) struct DraftQuery {
     after: Option<u64>,
     /// The date in the masthead: the digest is then the one that is signed.
+    #[schemars(with = "Option<Day>")]
     on: Option<Date>,
 }
 
@@ -621,36 +626,38 @@ pub(crate) async fn draft(
     let (id, it) = find(&known, &wanted)?;
     let Draft { weekly, findings, lacking } = Draft::of(&gateway, &id, it, on).await?;
     let rows = findings.iter().map(|found| {
-        let accepted = it.acceptance_of(found);
-        let accepted = accepted
-            .map(|it| json!({ "by": it.by.as_ref().map(UserId::as_str), "reason": it.reason }));
-        json!({
-            "code": found.code.text(),
-            "place": found.place,
-            "text": found.text,
-            "finding": found.digest.to_string(),
-            "standing": found.standing().word(),
-            "open": it.is_open(found),
-            "accepted": accepted,
-        })
+        let accepted = it.acceptance_of(found).map(|it| AcceptedBy {
+            by: it.by.as_ref().map(ToString::to_string),
+            reason: it.reason.clone(),
+        });
+        FoundRow {
+            code: found.code.text(),
+            place: found.place.clone(),
+            text: found.text.clone(),
+            finding: found.digest.to_string(),
+            standing: found.standing().word(),
+            open: it.is_open(found),
+            accepted,
+        }
     });
-    let mut value = value(&known, &id, it);
-    value["findings"] = rows.collect();
-    value["lacking"] = json!(lacking);
-    if let Some(weekly) = &weekly {
-        let document = &weekly.composed.document;
-        value["document"] = zhoubao_composer::json::digest(document).to_string().into();
-        value["figures"] = weekly.figures.to_string().into();
-        value["text"] = serde_json::to_value(document)
-            .map_err(|error| Problem::of(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
-    }
+    let document = weekly.as_ref().map(|it| &it.composed.document);
+    let value = DraftAnswer {
+        issue: standing(&known, &id, it),
+        findings: rows.collect(),
+        lacking,
+        document: document.map(|it| zhoubao_composer::json::digest(it).to_string()),
+        figures: weekly.as_ref().map(|it| it.figures.to_string()),
+        text: document
+            .map(serde_json::to_value)
+            .transpose()
+            .map_err(|error| Problem::of(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?,
+    };
     let tag = format!("\"{}\"", known.touched.get(&id).copied().unwrap_or_default());
     Ok(([(ETAG, tag)], Json(value)).into_response())
 }
 
 /// `GET /v1/me`: who asks, what he may do, and what his requests have to hold.
-pub(crate) async fn me(Extension(who): Extension<Who>) -> Json<Value> {
-    let rights: Vec<_> = who.rights.iter().map(|it| it.word()).collect();
-    let user = who.user.as_ref().map(UserId::as_str);
-    Json(json!({ "user": user, "rights": rights, "csrf": who.csrf }))
+pub(crate) async fn me(Extension(who): Extension<Who>) -> Json<Me> {
+    let rights = who.rights.iter().map(|it| it.word()).collect();
+    Json(Me { user: who.user.as_ref().map(ToString::to_string), rights, csrf: who.csrf })
 }

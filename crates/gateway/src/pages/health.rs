@@ -8,16 +8,16 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
-use serde_json::{Value, json};
 
 use crate::Gateway;
+use crate::answers::{Live, Ready};
 
 /// Events that the read models may lag behind and still be called ready.
 const LAG_MAX: u64 = 10_000;
 
 /// `GET /livez`: the process answers.
-pub(crate) async fn live() -> Json<Value> {
-    Json(json!({ "live": true }))
+pub(crate) async fn live() -> Json<Live> {
+    Json(Live { live: true })
 }
 
 async fn standing(gateway: &Gateway) -> (Option<u64>, Option<u64>) {
@@ -36,9 +36,7 @@ pub(crate) async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
         _ => None,
     };
     let status = if cause.is_some() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    let value = json!({
-        "ready": cause.is_none(), "cause": cause, "journal": journal, "projected": store,
-    });
+    let value = Ready { ready: cause.is_none(), cause, journal, projected: store };
     (status, Json(value)).into_response()
 }
 

@@ -10,7 +10,6 @@ use axum::http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, HeaderMap, IF_NONE_MATCH,
 };
 use axum::response::{IntoResponse as _, Response};
-use serde_json::{Value, json};
 use zhoubao_application::desk::facts;
 use zhoubao_application::known::Known;
 use zhoubao_application::publication::{document, name};
@@ -19,9 +18,9 @@ use zhoubao_domain::id::ObjectId;
 use zhoubao_domain::issue::Issue;
 
 use super::{Frame, page as shown};
-use crate::Gateway;
 use crate::access::Who;
 use crate::problem::Problem;
+use crate::{Gateway, answers};
 
 /// One published version.
 struct Published<'a> {
@@ -119,25 +118,32 @@ pub(crate) async fn list(
 }
 
 /// `GET /v1/issues`.
-pub(crate) async fn data(State(gateway): State<Arc<Gateway>>) -> Result<Json<Value>, Problem> {
+pub(crate) async fn data(
+    State(gateway): State<Arc<Gateway>>,
+) -> Result<Json<answers::Published>, Problem> {
     let known = facts(&**gateway.desk.store(), gateway.desk.hall()).await?;
     let issues = published(&known).into_iter().map(|it| {
         let (year, number, running) = it.issue.numbers().unwrap_or_default();
-        let files = it.files.iter().map(|file| {
-            json!({
-                "name": file.name, "bytes": file.bytes, "sha256": file.digest.to_string(),
-            })
+        let files = it.files.iter().map(|file| answers::PublishedFile {
+            name: file.name.clone(),
+            bytes: file.bytes,
+            sha256: file.digest.to_string(),
         });
-        json!({
-            "issue": it.id.as_str(), "name": it.name, "version": it.version,
-            "series": it.issue.series.as_ref().map(ObjectId::as_str),
-            "year": year, "number": number, "running_number": running,
-            "first": it.issue.period.first().to_string(),
-            "last": it.issue.period.last().to_string(),
-            "current": !it.amended, "files": files.collect::<Vec<_>>(),
-        })
+        answers::PublishedIssue {
+            issue: it.id.to_string(),
+            files: files.collect(),
+            name: it.name,
+            version: it.version,
+            series: it.issue.series.as_ref().map(ToString::to_string),
+            year,
+            number,
+            running_number: running,
+            first: it.issue.period.first().to_string(),
+            last: it.issue.period.last().to_string(),
+            current: !it.amended,
+        }
     });
-    Ok(Json(json!({ "issues": issues.collect::<Vec<_>>() })))
+    Ok(Json(answers::Published { issues: issues.collect() }))
 }
 
 const FORMS: [(&str, &str); 7] = [

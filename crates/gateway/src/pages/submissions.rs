@@ -8,16 +8,16 @@ use axum::Json;
 use axum::extract::{Extension, Query, State};
 use axum::response::Response;
 use jiff::Timestamp;
-use serde_json::{Value, json};
 use zhoubao_application::known::{Filed, Known};
 use zhoubao_application::weekly;
 use zhoubao_domain::event::{Right, SUBMISSION_BYTES_MAX};
-use zhoubao_domain::id::{ObjectId, UserId};
+use zhoubao_domain::id::ObjectId;
 use zhoubao_domain::time::hall_zone;
 
 use super::{Frame, Told, new_key, page as shown};
 use crate::Gateway;
 use crate::access::Who;
+use crate::answers::{SubmissionList, SubmissionRow};
 use crate::commands::{After, Fields, field};
 use crate::problem::Problem;
 
@@ -147,21 +147,19 @@ pub(crate) async fn data(
     State(gateway): State<Arc<Gateway>>,
     Extension(who): Extension<Who>,
     Query(after): Query<After>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<SubmissionList>, Problem> {
     after.wait(&gateway).await?;
     let known = gateway.desk.known_so_far().await?;
-    let rows = visible(&known, &who).into_iter().map(|(id, it)| {
-        json!({
-            "submission": id.as_str(),
-            "section": it.section,
-            "department": it.department.as_str(),
-            "text": it.text,
-            "filed_at": it.filed_at.to_string(),
-            "by": it.by.as_ref().map(UserId::as_str),
-            "state": state(&known, id, it).1,
-            "issue": known.adopted_by(id).map(|(issue, _)| issue.as_str()),
-            "reason": it.returned,
-        })
+    let rows = visible(&known, &who).into_iter().map(|(id, it)| SubmissionRow {
+        submission: id.to_string(),
+        section: it.section.clone(),
+        department: it.department.to_string(),
+        text: it.text.clone(),
+        filed_at: it.filed_at.to_string(),
+        by: it.by.as_ref().map(ToString::to_string),
+        state: state(&known, id, it).1,
+        issue: known.adopted_by(id).map(|(issue, _)| issue.to_string()),
+        reason: it.returned.clone(),
     });
-    Ok(Json(json!({ "submissions": rows.collect::<Vec<_>>() })))
+    Ok(Json(SubmissionList { submissions: rows.collect() }))
 }

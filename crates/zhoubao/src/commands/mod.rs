@@ -1,6 +1,7 @@
 //! One file a subcommand: `run(context, arguments)`.
 
 pub mod account;
+pub mod api;
 pub mod archive;
 pub mod audit;
 pub mod bench;

@@ -1,0 +1,266 @@
+//! What programs get: one type an answer, from which both the JSON and its description are made.
+//!
+//! Dates are `2023-02-10`, moments RFC 3339, positions those of the journal.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+
+/// Why a request was not done (RFC 9457).
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub(crate) struct ProblemDetails {
+    /// `urn:zhoubao:` and the code, or `about:blank`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// One line for a person.
+    pub title: String,
+    /// The status of the answer.
+    pub status: u16,
+    /// What is wrong with this request.
+    pub detail: String,
+    /// The stable code: `zhoubao explain` says more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<&'static str>,
+    /// What to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<&'static str>,
+}
+
+/// What became of a command.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Done {
+    /// The position of its event; where nothing was to be done, the end of the journal.
+    pub position: u64,
+    /// Its event; none where it was so already.
+    pub event: Option<String>,
+}
+
+/// The process answers.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Live {
+    pub live: bool,
+}
+
+/// Whether requests can be done.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Ready {
+    pub ready: bool,
+    /// What is in the way: `journal`, `store` or `projector`.
+    pub cause: Option<&'static str>,
+    /// The end of the journal.
+    pub journal: Option<u64>,
+    /// How far the read models are.
+    pub projected: Option<u64>,
+}
+
+/// Who asks, and what he may do.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Me {
+    /// The work number; none for a wall screen.
+    pub user: Option<String>,
+    pub rights: Vec<&'static str>,
+    /// What `X-CSRF-Token` has to hold in every request that changes something.
+    pub csrf: String,
+}
+
+/// The live board, or that of a past moment.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Board {
+    pub position: u64,
+    /// As of when; none for a past moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<String>,
+    /// The day that is today on it.
+    pub day: String,
+    /// Changes where a page has to be built anew; none for a past moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layout: Option<String>,
+    /// By key, for example `consulted.week`.
+    pub tiles: BTreeMap<String, Tile>,
+}
+
+/// One tile.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum Tile {
+    /// A figure.
+    Number(i64),
+    /// How a window stands.
+    State {
+        /// One word.
+        state: &'static str,
+    },
+    /// Why there is no figure.
+    Mark {
+        /// `unreported` (未报) or `not-applicable` (不适用).
+        mark: &'static str,
+    },
+}
+
+/// Where a terminal's line ends.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct LineEnd {
+    /// The number of the last event, 0 for none.
+    pub number: u64,
+    /// Its SHA-256.
+    pub hash: Option<String>,
+    /// Its position, 0 for none.
+    pub position: u64,
+}
+
+/// What was appended.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Appended {
+    /// The position of each event, in order.
+    pub positions: Vec<u64>,
+}
+
+/// Published issues (已刊发).
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Published {
+    pub issues: Vec<PublishedIssue>,
+}
+
+/// One published version of an issue.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct PublishedIssue {
+    pub issue: String,
+    /// The name of its files.
+    pub name: String,
+    pub version: usize,
+    /// None for 《窗口工作周报》.
+    pub series: Option<String>,
+    pub year: i16,
+    /// 期号.
+    pub number: u32,
+    /// 总期号.
+    pub running_number: u32,
+    pub first: String,
+    pub last: String,
+    /// Whether no later version was published.
+    pub current: bool,
+    pub files: Vec<PublishedFile>,
+}
+
+/// A file as it was signed.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct PublishedFile {
+    pub name: String,
+    pub bytes: u64,
+    pub sha256: String,
+}
+
+/// Every issue as it stands.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct DeskList {
+    pub issues: Vec<DeskIssue>,
+    /// What would be opened next.
+    pub next: Option<Proposal>,
+}
+
+/// An issue that could be opened.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Proposal {
+    pub issue: String,
+    pub first: String,
+    pub last: String,
+}
+
+/// An issue as it stands.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct DeskIssue {
+    pub issue: String,
+    /// None for 《窗口工作周报》.
+    pub series: Option<String>,
+    pub parameters: BTreeMap<String, String>,
+    pub year: i16,
+    pub number: u32,
+    pub running_number: u32,
+    /// Whether the numbers are not given yet.
+    pub proposed: bool,
+    pub version: usize,
+    pub first: String,
+    pub last: String,
+    /// `open`, `frozen`, `submitted`, `signed-off`, `published` or `voided`.
+    pub stage: &'static str,
+    /// The position up to which events are in it.
+    pub cut: Option<u64>,
+    pub submissions: Vec<Placed>,
+    /// Why the leader handed it back.
+    pub handed_back: Option<String>,
+    /// The position of its last event: what `If-Match` holds.
+    pub position: Option<u64>,
+}
+
+/// News that is in an issue.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Placed {
+    pub submission: String,
+    pub order: u32,
+}
+
+/// An issue as it stands, its text, and what the checks find.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct DraftAnswer {
+    #[serde(flatten)]
+    pub issue: DeskIssue,
+    pub findings: Vec<FoundRow>,
+    /// What is missing, so that there is no text yet.
+    pub lacking: Vec<String>,
+    /// The digest of the canonical issue: what is signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub document: Option<String>,
+    /// The digest of its figures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub figures: Option<String>,
+    /// The issue, as in its published JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<Value>,
+}
+
+/// What a check finds.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct FoundRow {
+    pub code: &'static str,
+    pub place: String,
+    pub text: String,
+    /// Its digest, by which it is accepted.
+    pub finding: String,
+    pub standing: &'static str,
+    /// Whether it is still in the way.
+    pub open: bool,
+    pub accepted: Option<AcceptedBy>,
+}
+
+/// Who answers for a finding, and why.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct AcceptedBy {
+    pub by: Option<String>,
+    pub reason: String,
+}
+
+/// News: an editor's all, everybody else's own.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct SubmissionList {
+    pub submissions: Vec<SubmissionRow>,
+}
+
+/// News of a department (报送).
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct SubmissionRow {
+    pub submission: String,
+    pub section: String,
+    pub department: String,
+    pub text: String,
+    pub filed_at: String,
+    pub by: Option<String>,
+    /// `filed`, `adopted` or `returned`.
+    pub state: &'static str,
+    /// The issue that has it.
+    pub issue: Option<String>,
+    /// Why it was returned.
+    pub reason: Option<String>,
+}
