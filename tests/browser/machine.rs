@@ -20,13 +20,26 @@ use zhoubao_test_support::eventually;
 /// Longest wait for what must happen; the machine may be busy compiling.
 pub(crate) const WAIT_MAX: Duration = Duration::from_secs(90);
 
+/// Everybody's password.
+pub(crate) const PASSWORD: &str = "horse battery 7 staple";
+
 /// A hall in a folder of its own.
 pub(crate) struct Hall(TempDir);
 
 impl Hall {
+    /// A hall of which nothing is there yet.
+    pub(crate) fn empty() -> anyhow::Result<Self> {
+        Ok(Self(tempfile::Builder::new().prefix("zhoubao-browser-").tempdir()?))
+    }
+
+    /// Its data folder.
+    pub(crate) fn dir(&self) -> PathBuf {
+        self.0.path().join("hall")
+    }
+
     /// The sample hall at work for five weeks, with five published issues.
     pub(crate) async fn played() -> anyhow::Result<Self> {
-        let hall = Self(tempfile::Builder::new().prefix("zhoubao-browser-").tempdir()?);
+        let hall = Self::empty()?;
         hall.run(&["demo", "--once"]).await?;
         Ok(hall)
     }
@@ -41,7 +54,7 @@ impl Hall {
         command
             .env("ZHOUBAO_LISTEN", "127.0.0.1:0")
             .arg("--dir")
-            .arg(self.0.path().join("hall"))
+            .arg(self.dir())
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -200,11 +213,10 @@ impl Browser {
     pub(crate) async fn welcome(&self, link: &str) -> anyhow::Result<()> {
         self.client.goto(link).await?;
         // The first field has the focus; tabulator leads to the next, Enter sends the form.
-        let password = "horse battery 7 staple";
         let field = self.client.active_element().await?;
-        field.send_keys(&format!("{password}\u{E004}")).await?;
+        field.send_keys(&format!("{PASSWORD}\u{E004}")).await?;
         let field = self.client.active_element().await?;
-        field.send_keys(&format!("{password}\u{E007}")).await?;
+        field.send_keys(&format!("{PASSWORD}\u{E007}")).await?;
         eventually("the person to be in", WAIT_MAX, async || {
             let url = self.client.current_url().await?;
             Ok((!url.path().starts_with("/welcome")).then_some(()))

@@ -2,6 +2,9 @@
 //!
 //! Start with `machine`, which runs browser, service and the cable between them.
 
+mod desk;
 mod machine;
 mod pages;
+#[path = "../slipped.rs"]
+mod slipped;
 mod wall;

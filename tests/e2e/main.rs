@@ -25,6 +25,8 @@ mod recount;
 mod refusals;
 mod repeats;
 mod rules;
+#[path = "../slipped.rs"]
+mod slipped;
 mod terminal;
 mod terminal_clock;
 mod terminal_http;
