@@ -30,7 +30,7 @@ fn message_schema(message: &MessageDescriptor) -> Value {
     let mut properties = Map::new();
     for field in message.fields() {
         let mut schema = field_schema(&field);
-        let words = comment(&field.parent_message(), field.path());
+        let words = comment(field.parent_message(), field.path());
         if !words.is_empty() {
             schema["description"] = words.into();
         }

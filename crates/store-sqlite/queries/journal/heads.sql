@@ -2,6 +2,6 @@
 -- whole journal: its last sequence and when that was recorded, 0 for an empty one.
 select coalesce((select max(sequence) from journal where subject = wanted.value), 0) as "last!: i64"
      , coalesce((select max(sequence) from journal), 0) as "end!: i64"
-     , coalesce((select recorded_at from journal order by sequence desc limit 1), 0) as "recorded_at!: i64"
+     , coalesce((select recorded_at from journal where sequence = (select max(sequence) from journal)), 0) as "recorded_at!: i64"
   from json_each(?1) as wanted
  order by wanted.key

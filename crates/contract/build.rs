@@ -1,6 +1,7 @@
 //! Compiles `proto/` without `protoc`: protox reads it, prost writes the types, pbjson their JSON, and `schemas` says
 //! what that JSON looks like.
 
+#[path = "build/schemas.rs"]
 mod schemas;
 
 use std::error::Error;
@@ -19,6 +20,7 @@ const FILES: [&str; 7] = [
 fn main() -> Result<(), Box<dyn Error>> {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../proto");
     println!("cargo::rerun-if-changed={root}");
+    println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=build");
 
     let mut compiler = protox::Compiler::new([root])?;
