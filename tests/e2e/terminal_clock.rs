@@ -65,6 +65,7 @@ async fn a_clock_that_is_ten_minutes_fast_is_measured_by_what_is_sent() -> anyho
     let intake = Intake::new(code.clone(), ledger.subject().clone(), orders);
     let sender = Sender {
         ledger: ledger.clone(),
+        clocks: clocks.clone(),
         key: None,
         open: {
             let (clocks, url) = (clocks.clone(), nats.url());

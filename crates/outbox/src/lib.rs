@@ -28,6 +28,7 @@
 //! assert_eq!(effects, [Effect::Send { after: 0, upto: 2, expected: 0 }]);
 //! ```
 
+pub mod clock;
 pub mod receipt;
 
 use jiff::{SignedDuration, Timestamp};

@@ -240,6 +240,7 @@ async fn agent(
     let (online, is_online) = watch::channel(None);
     let sender = Sender {
         ledger: ledger.clone(),
+        clocks: clocks.clone(),
         key: KeyFiles::of(&ctx.folder(), &terminal).signing()?,
         open: {
             let (ctx, subject) = (ctx.clone(), ledger.subject().clone());

@@ -13,6 +13,8 @@ use zhoubao_domain::code::Code;
 use zhoubao_outbox::{BATCH_EVENTS_MAX, Effect, Head, Input, Mark, Outbox, Refusal};
 use zhoubao_store_sqlite::ledger::Ledger;
 
+use super::clock::Clocks;
+use super::corrections::correct;
 use crate::failure::{Failure, chain};
 use crate::receipts::hear;
 
@@ -26,6 +28,8 @@ const RECEIPT_IDLE: SignedDuration = SignedDuration::from_secs(20);
 pub struct Sender<O> {
     /// What is to be sent.
     pub ledger: Arc<Ledger>,
+    /// What is known of the clock; what was recorded before that is corrected.
+    pub clocks: Arc<Clocks>,
     /// Signs the last event of what is sent at once, which covers those before it.
     pub key: Option<SigningKey>,
     /// Opens the terminal's line of the journal; tried again until it answers.
@@ -64,7 +68,13 @@ where
         let mut wake = None;
         let mut effects: VecDeque<Effect> =
             outbox.step(Input::Start, self.clock.now(), (self.random)()).into();
+        let mut is_corrected = false;
         loop {
+            if !is_corrected && let Some(last) = self.correct().await {
+                is_corrected = true;
+                let input = Input::Recorded(last);
+                effects.extend(outbox.step(input, self.clock.now(), (self.random)()));
+            }
             while let Some(effect) = effects.pop_front() {
                 let stop = match effect {
                     Effect::Stop { code, number } => Some((code, number)),
@@ -104,6 +114,18 @@ where
                 wake = None;
             }
             effects.extend(outbox.step(input, self.clock.now(), (self.random)()));
+        }
+    }
+
+    /// Corrects what was recorded before the first contact of this boot; `None` until there was one.
+    async fn correct(&self) -> Option<u64> {
+        match correct(&self.ledger, &self.clocks).await {
+            Ok(last) => last,
+            Err(error) => {
+                // It is tried again after the next event, and until then the hall holds back what is in doubt.
+                tracing::warn!(error = chain(&error), "cannot correct the times in the ledger");
+                None
+            }
         }
     }
 
