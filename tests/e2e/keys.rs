@@ -76,6 +76,45 @@ async fn enrolled_signed_replaced_and_revoked() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A device without a network: what it recorded is carried to the office on a stick.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_enrolled_device_exports_is_signed_and_counts_where_it_is_let_in()
+-> anyhow::Result<()> {
+    let (office, device) = (Hall::in_files()?, Hall::in_files()?);
+    office.set_up().await?;
+    let enrolled = device.run(&["terminal", "enroll", "w01"]).await?.ok();
+    register(&office, &enrolled.out).await?;
+    let ledger = crate::terminal_unmeasured::ledger(&device).await?;
+    let now = zhoubao::terminal::clock::stamp(&zhoubao_application::clock::SystemClock);
+    let code = crate::hall::code()?;
+    let events = lines(0..450);
+    let events = events.lines().map(|it| zhoubao_contract::structured::parse(it, &code));
+    ledger.record(&events.collect::<Result<Vec<_>, _>>()?, &now).await?;
+    ledger.close().await;
+
+    let export = device.run(&["terminal", "export", "w01"]).await?.ok().text();
+    let signed = export.lines().map(|it| it.contains("\"signature\":"));
+    let signed: Vec<_> = signed.enumerate().filter(|it| it.1).map(|it| it.0 + 1).collect();
+    assert_eq!(signed, [200, 400, 450]);
+    // Lines of others before it do not part what is signed from its signature.
+    let consultation = lines(900..901);
+    let others: String = (0..50)
+        .map(|it| {
+            let other = consultation.replace("terminal.w01", "terminal.w02");
+            other.replace("key-900", &format!("other-{it}"))
+        })
+        .collect();
+    office.run_with(&(others + &export), &["emit", "-"]).await?.ok();
+    assert_eq!(codes(&office).await?, [""; 0]);
+    assert_eq!(office.amounts("2023-02-06", "2023-02-06").await?, [500, 0, 0, 0]);
+    // A part of it, and again: what is there is not stored twice.
+    let last = office.last().await?;
+    let part = device.run(&["terminal", "export", "w01", "--after", "330"]).await?.ok().text();
+    office.run_with(&part, &["emit", "-"]).await?.ok();
+    assert_eq!(office.last().await?, last);
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_writes_under_its_name_without_its_key_is_found_and_stops_nobody() -> anyhow::Result<()>
 {

@@ -28,6 +28,7 @@ mod rules;
 mod terminal;
 mod terminal_clock;
 mod terminal_http;
+mod terminal_unmeasured;
 mod training;
 mod verify;
 mod web;

@@ -21,7 +21,7 @@ use crate::receipts::hear;
 /// When the receipt of what was just stored is asked for.
 const RECEIPT_SOON: SignedDuration = SignedDuration::from_secs(2);
 
-/// When it is asked for again.
+/// When it is asked for again, and the journal whether it still has what it had.
 const RECEIPT_IDLE: SignedDuration = SignedDuration::from_secs(20);
 
 /// The sender of one terminal.
@@ -70,11 +70,6 @@ where
             outbox.step(Input::Start, self.clock.now(), (self.random)()).into();
         let mut is_corrected = false;
         loop {
-            if !is_corrected && let Some(last) = self.correct().await {
-                is_corrected = true;
-                let input = Input::Recorded(last);
-                effects.extend(outbox.step(input, self.clock.now(), (self.random)()));
-            }
             while let Some(effect) = effects.pop_front() {
                 let stop = match effect {
                     Effect::Stop { code, number } => Some((code, number)),
@@ -87,11 +82,21 @@ where
                 let Some(input) = input else { continue };
                 effects.extend(outbox.step(input, self.clock.now(), (self.random)()));
             }
+            if !is_corrected && let Some(last) = self.correct().await {
+                is_corrected = true;
+                let input = Input::Recorded(last);
+                effects.extend(outbox.step(input, self.clock.now(), (self.random)()));
+                if !effects.is_empty() {
+                    continue;
+                }
+            }
             let nobody_records = self.recorded.has_changed().is_err();
             if nobody_records {
                 let last = Input::Recorded(*self.recorded.borrow());
                 effects.extend(outbox.step(last, self.clock.now(), (self.random)()));
                 if outbox.is_drained() {
+                    // Whoever runs it by the hour hears of what it sent the hour before.
+                    self.hear(line.as_deref()).await;
                     return Ok(None);
                 }
                 if !effects.is_empty() {
@@ -105,7 +110,7 @@ where
                 () = until(wake, &*self.clock), if wake.is_some() => Input::Woken,
                 () = until(Some(self.receipt_at), &*self.clock), if line.is_some() => {
                     self.hear(line.as_deref()).await;
-                    continue;
+                    Input::Look
                 }
                 // The last one who records has just gone.
                 else => continue,
