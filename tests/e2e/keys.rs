@@ -143,6 +143,57 @@ async fn who_writes_under_its_name_without_its_key_is_found_and_stops_nobody() -
     Ok(())
 }
 
+/// Positions of what waits for somebody, by the number of the event.
+async fn waiting(hall: &Hall) -> anyhow::Result<Vec<(u64, u64)>> {
+    hall.run(&["project", "--once"]).await?.ok();
+    let rows = hall.context().open_store().await?.exceptions(&crate::hall::code()?, true).await?;
+    Ok(rows.iter().map(|it| (it.number, it.position)).collect())
+}
+
+/// What is quarantined and what is held are let in by a person, who says which of the messages of a number he means.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_lets_in_by_its_position_what_is_quarantined_or_held() -> anyhow::Result<()> {
+    let hall = Hall::in_files()?;
+    hall.set_up().await?;
+    let enrolled = hall.run(&["terminal", "enroll", "w01"]).await?.ok();
+    register(&hall, &enrolled.out).await?;
+    hall.run_with(&lines(0..2), &RUN).await?.ok();
+    // Unsigned, and behind it another window's, so no signature covers it; what follows it is held.
+    let anyway = ["emit", "-", "--anyway"];
+    hall.run_with(&lines(2..3), &anyway).await?.ok();
+    let other = |key| lines(key..key + 1).replace("terminal.w01", "terminal.w02");
+    hall.run_with(&other(90), &anyway).await?.ok();
+    hall.run_with(&lines(3..4), &anyway).await?.ok();
+    hall.run_with(&other(91), &anyway).await?.ok();
+    let [(3, third), (4, fourth)] = waiting(&hall).await?[..] else {
+        anyhow::bail!("{:?}", waiting(&hall).await?)
+    };
+    assert_eq!(hall.amounts("2023-02-06", "2023-02-06").await?, [4, 0, 0, 0]);
+
+    let (office, reviser) = {
+        let people = crate::hall::sample()?.people;
+        (people.office.to_string(), people.reviser.to_string())
+    };
+    let settle = async |what: &str, number: u64, position: u64, by: &str| {
+        let (event, position) = (format!("terminal.w01#{number}"), position.to_string());
+        let of = ["emit", what, "--event", &event, "--position", &position];
+        hall.run(&[&of[..], &["--reason", "与台账核对一致", "--by", by]].concat()).await
+    };
+    settle("release", 3, third, &office).await?.fails(4, "E.111");
+    settle("release", 3, fourth, &reviser).await?.fails(4, "E.112");
+    settle("release", 3, third, &reviser).await?.ok();
+    assert_eq!(hall.amounts("2023-02-06", "2023-02-06").await?, [5, 0, 0, 0]);
+    settle("release", 3, third, &reviser).await?.fails(4, "E.112");
+    settle("reject", 4, fourth, &reviser).await?.ok();
+    assert_eq!(waiting(&hall).await?, []);
+    assert_eq!(hall.amounts("2023-02-06", "2023-02-06").await?, [5, 0, 0, 0]);
+    // Kept for ever: a rebuild comes to the same.
+    let counts = hall.counts().await?;
+    hall.run(&["rebuild", "--verify"]).await?.ok();
+    assert_eq!(hall.counts().await?, counts);
+    Ok(())
+}
+
 /// The agent, and what it logs.
 fn agent(hall: &Hall) -> anyhow::Result<(Child, Lines<BufReader<ChildStderr>>)> {
     let mut child = hall.command(&["terminal", "run", "w01"]).spawn()?;
