@@ -183,6 +183,38 @@ async fn wiped(hall: &Hall, nats: Option<&mut NatsServer>) -> anyhow::Result<()>
     Ok(())
 }
 
+/// A device that runs and has nothing to send finds by itself that the journal has lost what it had.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_with_nothing_to_send_finds_that_the_journal_lost_its_tail() -> anyhow::Result<()>
+{
+    let mut server = NatsServer::start().await?;
+    let hall = Hall::in_files()?.with_nats(&server);
+    hall.set_up().await?;
+    let to = text(&beside(&hall, "archive")?);
+    hall.run_with(&lines(0..10), &RUN).await?.ok();
+    hall.run(&["archive", "--to", &to, "--once"]).await?.ok();
+    let archived = hall.last().await?;
+    let mut agent = hall.command(&["terminal", "run", "w01"]);
+    // Open until the test ends: somebody might still record.
+    let mut agent = agent.stdin(std::process::Stdio::piped()).spawn()?;
+    let stdin = agent.stdin.as_mut().context("no stdin")?;
+    stdin.write_all(lines(10..40).as_bytes()).await?;
+    let last = archived + 30;
+    zhoubao_test_support::eventually("the first time", COMMAND_MAX, async || {
+        Ok((hall.last().await? == last).then_some(()))
+    })
+    .await?;
+    lose_stream(&mut server).await?;
+    let restored = hall.run(&["restore", &to, "--json"]).await?.ok().json()?;
+    assert_eq!(restored["position"], json!(archived), "{restored}");
+    zhoubao_test_support::eventually("the lost events", COMMAND_MAX, async || {
+        Ok((hall.last().await? == last).then_some(()))
+    })
+    .await?;
+    drop(agent);
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn wiped_events_come_back_from_an_old_archive_and_the_ledger_in_files() -> anyhow::Result<()>
 {

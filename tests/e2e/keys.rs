@@ -76,6 +76,45 @@ async fn enrolled_signed_replaced_and_revoked() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A device without a network: what it recorded is carried to the office on a stick.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_enrolled_device_exports_is_signed_and_counts_where_it_is_let_in()
+-> anyhow::Result<()> {
+    let (office, device) = (Hall::in_files()?, Hall::in_files()?);
+    office.set_up().await?;
+    let enrolled = device.run(&["terminal", "enroll", "w01"]).await?.ok();
+    register(&office, &enrolled.out).await?;
+    let ledger = crate::terminal_unmeasured::ledger(&device).await?;
+    let now = zhoubao::terminal::clock::stamp(&zhoubao_application::clock::SystemClock);
+    let code = crate::hall::code()?;
+    let events = lines(0..450);
+    let events = events.lines().map(|it| zhoubao_contract::structured::parse(it, &code));
+    ledger.record(&events.collect::<Result<Vec<_>, _>>()?, &now).await?;
+    ledger.close().await;
+
+    let export = device.run(&["terminal", "export", "w01"]).await?.ok().text();
+    let signed = export.lines().map(|it| it.contains("\"signature\":"));
+    let signed: Vec<_> = signed.enumerate().filter(|it| it.1).map(|it| it.0 + 1).collect();
+    assert_eq!(signed, [200, 400, 450]);
+    // Lines of others before it do not part what is signed from its signature.
+    let consultation = lines(900..901);
+    let others: String = (0..50)
+        .map(|it| {
+            let other = consultation.replace("terminal.w01", "terminal.w02");
+            other.replace("key-900", &format!("other-{it}"))
+        })
+        .collect();
+    office.run_with(&(others + &export), &["emit", "-"]).await?.ok();
+    assert_eq!(codes(&office).await?, [""; 0]);
+    assert_eq!(office.amounts("2023-02-06", "2023-02-06").await?, [500, 0, 0, 0]);
+    // A part of it, and again: what is there is not stored twice.
+    let last = office.last().await?;
+    let part = device.run(&["terminal", "export", "w01", "--after", "330"]).await?.ok().text();
+    office.run_with(&part, &["emit", "-"]).await?.ok();
+    assert_eq!(office.last().await?, last);
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_writes_under_its_name_without_its_key_is_found_and_stops_nobody() -> anyhow::Result<()>
 {
@@ -101,6 +140,62 @@ async fn who_writes_under_its_name_without_its_key_is_found_and_stops_nobody() -
     assert_eq!(codes(&hall).await?, ["E.115"]);
     // The device itself sees that somebody else has written.
     hall.run_with(&lines(3..4), &RUN).await?.fails(4, "E.104");
+    Ok(())
+}
+
+/// Positions of what waits for somebody, by the number of the event.
+async fn waiting(hall: &Hall) -> anyhow::Result<Vec<(u64, u64)>> {
+    hall.run(&["project", "--once"]).await?.ok();
+    let rows = hall.context().open_store().await?.exceptions(&crate::hall::code()?, true).await?;
+    Ok(rows.iter().map(|it| (it.number, it.position)).collect())
+}
+
+/// What is quarantined and what is held are let in by a person, who says which of the messages of a number he means.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_lets_in_by_its_position_what_is_quarantined_or_held() -> anyhow::Result<()> {
+    let hall = Hall::in_files()?;
+    hall.set_up().await?;
+    let enrolled = hall.run(&["terminal", "enroll", "w01"]).await?.ok();
+    register(&hall, &enrolled.out).await?;
+    hall.run_with(&lines(0..2), &RUN).await?.ok();
+    // Unsigned, and behind it another window's, so no signature covers it; what follows it is held.
+    let anyway = ["emit", "-", "--anyway"];
+    hall.run_with(&lines(2..3), &anyway).await?.ok();
+    let other = |key| lines(key..key + 1).replace("terminal.w01", "terminal.w02");
+    hall.run_with(&other(90), &anyway).await?.ok();
+    hall.run_with(&lines(3..4), &anyway).await?.ok();
+    hall.run_with(&other(91), &anyway).await?.ok();
+    let [(3, third), (4, fourth)] = waiting(&hall).await?[..] else {
+        anyhow::bail!("{:?}", waiting(&hall).await?)
+    };
+    assert_eq!(hall.amounts("2023-02-06", "2023-02-06").await?, [4, 0, 0, 0]);
+
+    let (office, reviser) = {
+        let people = crate::hall::sample()?.people;
+        (people.office.to_string(), people.reviser.to_string())
+    };
+    let settle = async |what: &str, number: u64, position: u64, by: &str| {
+        let (event, position) = (format!("terminal.w01#{number}"), position.to_string());
+        let of = ["emit", what, "--event", &event, "--position", &position];
+        hall.run(&[&of[..], &["--reason", "与台账核对一致", "--by", by]].concat()).await
+    };
+    settle("release", 3, third, &office).await?.fails(4, "E.111");
+    // One message of another number is not meant: recorded, and it changes nothing.
+    settle("release", 3, fourth, &reviser).await?.ok();
+    assert_eq!(hall.amounts("2023-02-06", "2023-02-06").await?, [4, 0, 0, 0]);
+    settle("release", 3, third, &reviser).await?.ok();
+    assert_eq!(hall.amounts("2023-02-06", "2023-02-06").await?, [5, 0, 0, 0]);
+    settle("release", 3, third, &reviser).await?.ok();
+    assert_eq!(hall.amounts("2023-02-06", "2023-02-06").await?, [5, 0, 0, 0]);
+    assert_eq!(codes(&hall).await?.iter().filter(|it| *it == "E.112").count(), 2);
+    settle("reject", 4, fourth, &reviser).await?.ok();
+    let rest = codes(&hall).await?;
+    assert!(rest.iter().all(|it| it == "E.112"), "{rest:?}");
+    assert_eq!(hall.amounts("2023-02-06", "2023-02-06").await?, [5, 0, 0, 0]);
+    // Kept for ever: a rebuild comes to the same.
+    let counts = hall.counts().await?;
+    hall.run(&["rebuild", "--verify"]).await?.ok();
+    assert_eq!(hall.counts().await?, counts);
     Ok(())
 }
 

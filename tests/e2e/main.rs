@@ -30,6 +30,7 @@ mod slipped;
 mod terminal;
 mod terminal_clock;
 mod terminal_http;
+mod terminal_unmeasured;
 mod training;
 mod verify;
 mod web;

@@ -295,7 +295,10 @@ async fn a_stolen_terminal_is_shut_out_within_a_minute() -> anyhow::Result<()> {
     .await?;
 
     let office = out.join("keys/office.nk");
-    hall.run_as(&office, "", &["terminal", "revoke", "w01", "--by", "a01"]).await?.ok();
+    let revoke = ["terminal", "revoke", "w01", "--by", "a01"];
+    let revoked = hall.run_as(&office, "", &revoke).await?.ok();
+    let next = "zhoubao nats-config --out <folder> && nats-server --signal reload";
+    assert!(revoked.err.contains(next), "{revoked:?}");
     configure(&hall, &out).await?;
     let last = hall.last().await?;
     let revoked_at = Instant::now();

@@ -330,3 +330,35 @@ async fn killed_at_random_everything_saved_is_counted_once() -> anyhow::Result<(
     assert_eq!(verified["differences"], 0, "{verified}");
     Ok(())
 }
+
+/// What a hall does not count is told on the device with its reason, also where the device is run by the hour.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_status_of_a_device_names_what_needs_attention_and_what_to_do() -> anyhow::Result<()> {
+    let hall = Hall::in_files()?;
+    hall.set_up().await?;
+    let run = ["terminal", "run", "w01", "--once"];
+    let unknown = consultation(1).replace("\"people\"", "\"department\":\"nobody\",\"people\"");
+    hall.run_with(&(consultation(0) + &unknown + &consultation(2)), &run).await?.ok();
+    hall.run(&["project", "--once"]).await?.ok();
+    assert_eq!(status(&hall).await?["counted"], Value::Null, "nobody has told it yet");
+    // It hears the receipt before it ends, though it has nothing to send.
+    hall.run(&run).await?.ok();
+
+    let told = status(&hall).await?;
+    assert_eq!((&told["counted"], &told["flagged_count"]), (&json!(3), &json!(1)), "{told}");
+    let flagged = &told["flagged"][0];
+    assert_eq!(
+        (&flagged["number"], &flagged["code"], &flagged["standing"]),
+        (&json!(2), &json!("E.101"), &json!("flagged")),
+        "{told}"
+    );
+    assert!(flagged["reason"].as_str().is_some_and(|it| it.contains("nobody")), "{told}");
+    assert!(flagged["next"].as_str().is_some_and(|it| it.contains("zhoubao setup")), "{told}");
+    let text = hall.run(&["terminal", "status", "w01"]).await?.ok().text();
+    for part in
+        ["需处理 #2  E.101", "unknown department `nobody`", "怎么办 what to do: Add the entry"]
+    {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    Ok(())
+}

@@ -6,6 +6,7 @@ The hall must be set up and nobody may use its folder meanwhile. The same seed g
 """
 
 import argparse
+import datetime
 import hashlib
 import json
 import random
@@ -141,6 +142,11 @@ class Simulation:
             attributes["enteredat"] = self.instant(days.from_count(days.to_count(day) + late))
         if self.chance(40):
             attributes["clockoffset"] = str(dice.choice([-90_000, -20_000, 0, 31_000, 5_000_000, 86_400_000]))
+        if self.chance(60):
+            off = dice.choice([0, 0, 29_900_000, -29_900_000, 30_100_000, -30_100_000, 86_400_000, -604_800_000_000])
+            offset = int(attributes.get("clockoffset", 0)) * 1_000
+            said = datetime.datetime(1970, 1, 1) + datetime.timedelta(microseconds=self.time + off + offset)
+            attributes["clockunsure"] = f"{said.isoformat()}Z"
         body = {"department": department}
         if matter is not None:
             body["matter"] = matter

@@ -124,6 +124,7 @@ pub fn decode(stored: &Stored, hall: &HallCode) -> Result<Recorded, Box<DecodeEr
             occurred_at: fields.occurred_at,
             entered_at: fields.entered_at,
             clock_offset: fields.clock_offset,
+            clock_unsure: fields.clock_unsure,
             actor: fields.actor,
             command: fields.command,
             event: fields.event,
@@ -146,6 +147,7 @@ struct Fields {
     occurred_at: Timestamp,
     entered_at: Option<Timestamp>,
     clock_offset: Option<SignedDuration>,
+    clock_unsure: Option<Timestamp>,
     actor: Option<UserId>,
     command: Option<String>,
     event: Event,
@@ -183,6 +185,11 @@ fn read(stored: &Stored, hall: &HallCode, stream: &Stream, known: &Known) -> Res
         (Some(offset), None) => (right(occurred_at, offset)?, None),
         (None, entered_at) => (occurred_at, entered_at),
     };
+    let clock_unsure =
+        match (allow(&attributes.clockunsure, "clockunsure", text::instant)?, clock_offset) {
+            (Some(written_at), Some(offset)) => Some(right(written_at, offset)?),
+            (written_at, _) => written_at,
+        };
     let actor = allow(&attributes.actor, "actor", |it| it.parse::<UserId>().ok())?;
     let command =
         allow(&attributes.command, "command", |it| is_command(it).then(|| it.to_owned()))?;
@@ -202,7 +209,16 @@ fn read(stored: &Stored, hall: &HallCode, stream: &Stream, known: &Known) -> Res
     }
 
     let event = body::event_in(kind, &message.body, stream)?;
-    Ok(Fields { number, occurred_at, entered_at, clock_offset, actor, command, event })
+    Ok(Fields {
+        number,
+        occurred_at,
+        entered_at,
+        clock_offset,
+        clock_unsure,
+        actor,
+        command,
+        event,
+    })
 }
 
 /// The stream of a subject of this hall.

@@ -52,6 +52,9 @@ pub struct Attributes {
     pub enteredat: Option<String>,
     /// Extension `clockoffset`: how far the device's clock was ahead of the journal's, as last measured, in milliseconds.
     pub clockoffset: Option<String>,
+    /// Extension `clockunsure`: what the device's clock said when it wrote the event down, which no contact in that boot
+    /// had measured yet; RFC 3339.
+    pub clockunsure: Option<String>,
     /// Attributes that this version does not know, verbatim, in the order they came.
     pub extra: Vec<(String, String)>,
     /// Headers that could not be read (repeated, or badly percent-encoded), raw, as they came. An event with any
@@ -63,7 +66,7 @@ pub struct Attributes {
 const CONTENT_TYPE_HEADER: &str = "Content-Type";
 
 impl Attributes {
-    fn known(&self) -> [(&'static str, Option<&String>); 13] {
+    fn known(&self) -> [(&'static str, Option<&String>); 14] {
         [
             ("ce-specversion", self.specversion.as_ref()),
             ("ce-id", self.id.as_ref()),
@@ -78,6 +81,7 @@ impl Attributes {
             ("ce-command", self.command.as_ref()),
             ("ce-enteredat", self.enteredat.as_ref()),
             ("ce-clockoffset", self.clockoffset.as_ref()),
+            ("ce-clockunsure", self.clockunsure.as_ref()),
         ]
     }
 
@@ -97,6 +101,7 @@ impl Attributes {
             "command" => &mut self.command,
             "enteredat" => &mut self.enteredat,
             "clockoffset" => &mut self.clockoffset,
+            "clockunsure" => &mut self.clockunsure,
             _ => return None,
         })
     }
@@ -325,7 +330,8 @@ pub struct Stored {
 ///        ‖ u32 len(actor)     ‖ actor
 ///        ‖ u32 len(command)   ‖ command
 ///        ‖ u32 len(body)      ‖ body        all integers big-endian
-///       (‖ u32 len(offset)    ‖ clockoffset) only where the event has one
+///       (‖ u32 len(offset)    ‖ clockoffset) only where the event has one, or the next
+///       (‖ u32 len(unsure)    ‖ clockunsure) only where the event has one
 ///        )
 /// ```
 ///
@@ -367,8 +373,12 @@ fn hash_parts(
         field(&mut input, text.as_bytes());
     }
     field(&mut input, &message.body);
-    if let Some(offset) = &message.attributes.clockoffset {
-        field(&mut input, offset.as_bytes());
+    let Attributes { clockoffset, clockunsure, .. } = &message.attributes;
+    if clockoffset.is_some() || clockunsure.is_some() {
+        field(&mut input, clockoffset.as_deref().unwrap_or_default().as_bytes());
+    }
+    if let Some(unsure) = clockunsure {
+        field(&mut input, unsure.as_bytes());
     }
     Digest::new(Sha256::digest(&input).into())
 }

@@ -14,7 +14,7 @@ use zhoubao_domain::id::{Digest, HallCode, Subject, UserId};
 use zhoubao_domain::time::rfc3339;
 
 use crate::body;
-use crate::codec::{is_command, is_json, stream_of};
+use crate::codec::{Draft, encode, is_command, is_json, stream_of};
 use crate::message::{
     Attributes, BODY_BYTES_MAX, CONTENT_TYPE, Message, PutError, SPEC_VERSION, Stored, hash, hex,
     is_attribute_name,
@@ -50,6 +50,26 @@ pub struct Incoming {
 }
 
 impl Incoming {
+    /// An event as a writer gives it whose ledger numbers and chains it: what the draft says of both is left away.
+    #[must_use]
+    pub fn new(draft: Draft) -> Self {
+        let mut message = encode(&draft);
+        let own = &mut message.attributes;
+        (own.id, own.prevhash, own.hash) = (None, None, None);
+        Self {
+            subject: draft.subject,
+            number: None,
+            previous: None,
+            occurred_at: draft.occurred_at,
+            entered_at: draft.entered_at,
+            actor: draft.actor,
+            command: draft.command,
+            event: draft.event,
+            attributes: message.attributes,
+            body: message.body,
+        }
+    }
+
     /// The message to append: attributes and body as they came, with this number, chain and their hash.
     ///
     /// For an event that came with its number, this number and [`Incoming::previous`] give it back as it was.

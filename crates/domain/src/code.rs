@@ -158,6 +158,10 @@ codes! {
         "The event's type or one of its enumerated values is newer than this program. Held, not skipped.",
         "Update the program and rebuild: the event is then read.",
         "ce-type: cn.zhoubao.Accepted.v2";
+    ClockUnmeasured = "E.131", "时钟未核对 clock not measured",
+        "The device had no contact with the journal since it was switched on when it wrote this down, and the journal took it more than 30 seconds before or after the time that the clock said: nobody knows whether the day is right. Stored and flagged, counts 0. At its next contact in the same boot the device corrects the time by itself, and it counts.",
+        "If no correction came, ask at the window when it was: release the event if its time is right, else correct the time.",
+        "switched on without a network, clock says Friday, sent on Monday";
     ClockSkew = "W.130", "时钟偏差 clock skew",
         "The clock of a terminal, or of the machine that `zhoubao doctor` runs on, is off by more than 30 seconds from that of the journal. The event counts.",
         "Set the clock, best by a time server; what was recorded for a wrong day is put right by a correction.",

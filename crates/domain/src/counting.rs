@@ -66,13 +66,16 @@ pub struct Candidate<'a> {
     pub recorded_at: Timestamp,
     /// How far the device's clock was off; both times are put right already.
     pub clock_offset: Option<SignedDuration>,
+    /// When it was written down, by a clock that nobody had measured.
+    pub clock_unsure: Option<Timestamp>,
     /// Who typed it in.
     pub actor: Option<&'a UserId>,
     /// The event itself when it is judged anew (a correction): its own earlier effect is no obstacle.
     pub replaces: Option<&'a EventRef>,
 }
 
-/// From here on a clock that is off is shown (W.130); an event of it counts, at the time that is put right.
+/// From here on a clock that is off is shown (W.130); an event of it counts, at the time that is put right. One that nobody
+/// had measured is believed where the journal took the event within this time of what the clock said (else E.131).
 pub const CLOCK_OFFSET_MAX: SignedDuration = SignedDuration::from_secs(30);
 
 /// What the record knows when an act is judged.
@@ -102,6 +105,17 @@ fn by_rules(candidate: Candidate<'_>, known: Knowledge<'_>) -> Verdict {
     let Candidate { act, occurred_at, recorded_at, .. } = candidate;
     let rules = &known.registry.rules;
     let day = hall_day(occurred_at);
+    // A time that a person typed in owes nothing to the clock.
+    if let (Some(written_at), None) = (candidate.clock_unsure, candidate.entered_at) {
+        let waited = recorded_at.duration_since(written_at);
+        if waited.abs() > CLOCK_OFFSET_MAX {
+            let seconds = waited.as_secs();
+            let detail = format!(
+                "时钟未经核对，与系统相差 {seconds} 秒 the clock was not measured, {seconds} s from the journal's"
+            );
+            return Verdict::Flagged(Code::ClockUnmeasured, detail);
+        }
+    }
     let ahead = occurred_at.duration_since(recorded_at);
     if ahead > SignedDuration::from_secs(i64::from(rules.future_seconds_max)) {
         let detail = format!(

@@ -732,6 +732,8 @@ pub struct Recorded {
     pub entered_at: Option<Timestamp>,
     /// How far the device's clock was ahead of the journal's; the times above are put right by it.
     pub clock_offset: Option<SignedDuration>,
+    /// When the device wrote it down by a clock that no contact in that boot had measured yet; put right likewise.
+    pub clock_unsure: Option<Timestamp>,
     /// Who, by work number.
     pub actor: Option<UserId>,
     /// Idempotency key of the command that made it.

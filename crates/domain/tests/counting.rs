@@ -26,6 +26,7 @@ struct Scene {
     entered_at: Option<Timestamp>,
     recorded_at: Timestamp,
     clock_offset: Option<SignedDuration>,
+    clock_unsure: Option<Timestamp>,
     actor: Option<UserId>,
     replaces: Option<EventRef>,
 }
@@ -86,6 +87,7 @@ fn scene(kind: Kind) -> Scene {
         entered_at: None,
         recorded_at: occurred_at,
         clock_offset: None,
+        clock_unsure: None,
         actor: Some("u1".parse().unwrap()),
         replaces: None,
     }
@@ -99,6 +101,7 @@ impl Scene {
             entered_at: self.entered_at,
             recorded_at: self.recorded_at,
             clock_offset: self.clock_offset,
+            clock_unsure: self.clock_unsure,
             actor: self.actor.as_ref(),
             replaces: self.replaces.as_ref(),
         };
@@ -122,6 +125,29 @@ fn changed(kind: Kind, change: impl FnOnce(&mut Scene)) -> Result<Option<Code>, 
     let mut scene = scene(kind);
     change(&mut scene);
     scene.judge()
+}
+
+#[test]
+fn a_clock_that_nobody_measured_is_believed_where_the_journal_says_the_same() {
+    let with = |seconds, change: fn(&mut Scene)| {
+        changed(Kind::Consulted, |it| {
+            it.clock_unsure = Some(it.recorded_at + SignedDuration::from_secs(seconds));
+            change(it);
+        })
+    };
+    for seconds in [0, 30, -30] {
+        assert_eq!(with(seconds, |_| ()), COUNTED, "{seconds}");
+    }
+    let unmeasured = Err(Code::ClockUnmeasured);
+    for seconds in [31, -31, 3_600, -604_800] {
+        assert_eq!(with(seconds, |_| ()), unmeasured, "{seconds}");
+    }
+    // Its time is what is in doubt, so nothing that depends on the day is said before.
+    let tomorrow = |it: &mut Scene| it.occurred_at += SignedDuration::from_hours(24);
+    assert_eq!(with(86_400, tomorrow), unmeasured);
+    assert_eq!(with(-60, |it| it.act.department = Some("nobody".parse().unwrap())), unmeasured);
+    // A person typed in when it was.
+    assert_eq!(with(-604_800, |it| it.entered_at = Some(it.occurred_at)), COUNTED);
 }
 
 #[test]

@@ -13,7 +13,7 @@
 //! The ledger on the terminal's disk holds every event with its number and chain. The journal's last message on the
 //! terminal's own subject says how far it has come. Whatever is in doubt is settled by reading that message, never by
 //! remembering: a batch whose answer was lost, a ledger that was restored from an old copy, a second device with the
-//! same ledger, a journal that lost its tail. One batch is in flight at a time, so the order of the line is kept. Whoever
+//! same ledger, a journal that lost its tail, also while there is nothing to send. One batch is in flight at a time, so the order of the line is kept. Whoever
 //! has much to send leaves the journal to the others for most of the time.
 //!
 //! ```
@@ -28,6 +28,7 @@
 //! assert_eq!(effects, [Effect::Send { after: 0, upto: 2, expected: 0 }]);
 //! ```
 
+pub mod clock;
 pub mod receipt;
 
 use jiff::{SignedDuration, Timestamp};
@@ -103,6 +104,8 @@ pub enum Input {
     NoHead,
     /// The time that [`Effect::Rest`] named has come.
     Woken,
+    /// It is time to look whether the journal still has what it had, though there is nothing to send.
+    Look,
 }
 
 /// What is to be done. Each answer is an [`Input`].
@@ -227,6 +230,8 @@ impl Outbox {
                 Work::Resting { until } | Work::Yielding { until } => vec![Effect::Rest(until)],
                 _ => Vec::new(),
             },
+            Input::Look if self.work == Work::Idle => self.ask(),
+            Input::Look => Vec::new(),
             Input::Stored(positions) => self.stored_at(positions, now),
             Input::Refused(refusal) => self.refused(refusal, now, jitter),
             Input::Head(head) => self.head(head, now),

@@ -189,6 +189,26 @@ fn given_a_journal_that_lost_its_tail_when_asked_then_it_is_sent_again_and_said(
 }
 
 #[test]
+fn given_nothing_to_send_when_it_looks_then_a_lost_tail_is_found_and_sent_again() {
+    let (mut outbox, effects) = started(7, 7);
+    assert!(effects.is_empty() && outbox.is_drained());
+    assert_eq!(outbox.step(Input::Look, NOW, 0), [Effect::Ask]);
+    assert_eq!(outbox.step(Input::Look, NOW, 0), [], "it is asking already");
+    assert_eq!(outbox.step(Input::Head(Some(head(7, 70))), NOW, 0), []);
+    assert!(outbox.is_drained(), "nothing was lost");
+    let _ = outbox.step(Input::Look, NOW, 0);
+    let effects = outbox.step(Input::Head(Some(head(5, 50))), NOW, 0);
+    assert_eq!(effects, [Effect::MarkHead(mark(5, 50)), send(5, 7, 50)]);
+    assert_eq!(outbox.step(Input::Look, NOW, 0), [], "an answer is waited for");
+    let effects = outbox.step(Input::Stored(vec![51, 52]), NOW, 0);
+    assert_eq!(effects.last(), Some(&Effect::Restored { first: 6, last: 7 }));
+    // A second device is found, too, before it has harmed anything.
+    let _ = outbox.step(Input::Look, NOW, 0);
+    let effects = outbox.step(Input::Head(Some(Head { own: None, ..head(8, 80) })), NOW, 0);
+    assert_eq!(effects, [Effect::Stop { code: Code::LedgerBehind, number: 8 }]);
+}
+
+#[test]
 fn given_an_old_answer_of_a_server_that_lags_when_what_follows_conflicts_then_nothing_was_lost() {
     let mut outbox = Outbox::new(8, mark(7, 70));
     let _ = outbox.step(Input::Start, NOW, 0);

@@ -736,6 +736,7 @@ impl Model {
             recorded_at: recorded.recorded_at,
             // A correction says itself when it was.
             clock_offset: recorded.clock_offset.filter(|_| replaces.is_none()),
+            clock_unsure: recorded.clock_unsure.filter(|_| replaces.is_none()),
             actor: recorded.actor.as_ref(),
             replaces,
         };
@@ -800,9 +801,14 @@ impl Model {
             );
         };
         let current = known.current.clone().unwrap_or_else(|| known.entry.clone());
+        // What the hall holds back because of the clock, the device itself may put right: its day is what is in doubt.
+        let in_doubt = current.code == Some(Code::ClockUnmeasured)
+            && original.stream == recorded.identity.stream
+            && replacement.is_some_and(|it| it.occurred_at.is_some());
         let own = known.entry.window.as_ref() == Some(window)
-            && hall_day(known.entry.occurred_at)
-                == hall_day(recorded.entered_at.unwrap_or(recorded.occurred_at));
+            && (in_doubt
+                || hall_day(known.entry.occurred_at)
+                    == hall_day(recorded.entered_at.unwrap_or(recorded.occurred_at)));
         if reason.trim().is_empty() {
             return self.refuse(
                 recorded,

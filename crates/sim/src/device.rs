@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use zhoubao_contract::{Draft, Message, encode, hash};
 use zhoubao_domain::code::Code;
 use zhoubao_domain::event::Event;
 use zhoubao_domain::id::{Digest, HallCode, Stream, Subject};
+use zhoubao_domain::time::rfc3339;
+use zhoubao_outbox::clock::{Measured, Unmeasured};
 use zhoubao_outbox::{Mark, Outbox};
 
 use crate::oracle::Truth;
@@ -21,15 +23,17 @@ pub(crate) fn content_of(message: &Message) -> String {
 /// An event in a ledger.
 #[derive(Debug, Clone)]
 pub(crate) struct Recorded {
+    /// When, by the clock that never jumps.
+    pub(crate) run: i64,
     pub(crate) message: Message,
     pub(crate) hash: Digest,
     pub(crate) content: String,
 }
 
 impl Recorded {
-    pub(crate) fn of(message: Message) -> Self {
+    pub(crate) fn of(message: Message, run: i64) -> Self {
         let (hash, content) = (hash(&message), content_of(&message));
-        Self { message, hash, content }
+        Self { run, message, hash, content }
     }
 }
 
@@ -55,6 +59,8 @@ pub(crate) struct Device {
     pub(crate) clock_ms: i64,
     /// Whether the journal has told it so.
     pub(crate) clock_known: bool,
+    /// How many events the ledger had when it was switched on.
+    pub(crate) before_boot: usize,
     /// Acknowledged contents by number.
     pub(crate) acknowledged: HashMap<u64, String>,
     /// It was taken away.
@@ -78,6 +84,7 @@ impl Device {
             offline_until: i64::MIN,
             clock_ms: 0,
             clock_known: false,
+            before_boot: 0,
             acknowledged: HashMap::new(),
             retired: false,
             is_clone: false,
@@ -108,14 +115,35 @@ impl Device {
         });
         if self.clock_known {
             message.attributes.clockoffset = Some(self.clock_ms.to_string());
-            message.attributes.hash = Some(hash(&message).to_string());
+        } else {
+            message.attributes.clockunsure = Some(rfc3339(wall));
         }
-        Some(Recorded::of(message))
+        message.attributes.hash = Some(hash(&message).to_string());
+        Some(Recorded::of(message, now))
     }
 
     /// The time that an event of now bears, put right as far as the device knows.
     pub(crate) fn time(&self, now: i64) -> i64 {
         if self.clock_known { now } else { now + self.clock_ms * 1_000 }
+    }
+
+    /// What was recorded before the first contact of this boot, and when each truly happened, where it must be said.
+    pub(crate) fn to_correct(&self, now: i64) -> Vec<(u64, Timestamp)> {
+        let server = Timestamp::from_microsecond(now).unwrap_or_default();
+        let measured = Measured { server, monotonic_us: now };
+        let rows = self.ledger.iter().enumerate().skip(self.before_boot);
+        let of = |(place, it): (usize, &Recorded)| {
+            let attributes = &it.message.attributes;
+            let kind = attributes.kind.as_deref()?.strip_prefix("cn.zhoubao.")?;
+            let is_act = ["Consulted", "Accepted", "Issued", "Transferred"]
+                .iter()
+                .any(|it| kind.starts_with(it));
+            let wall = attributes.clockunsure.as_ref().filter(|_| is_act)?.parse().ok()?;
+            let carried = SignedDuration::ZERO;
+            let of = Unmeasured { time: wall, wall, monotonic_us: it.run, carried };
+            measured.correction(&of).map(|it| (place as u64 + 1, it))
+        };
+        rows.filter_map(of).collect()
     }
 
     /// What an event of this device means.
@@ -125,6 +153,7 @@ impl Device {
             previous: self.ledger.last().map(|it| it.content.clone()),
             sound: true,
             at,
+            unsure_at: (!self.clock_known).then_some(at),
             window: Some(self.window.clone()),
             may_correct,
             deed,

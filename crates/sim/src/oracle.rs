@@ -43,6 +43,8 @@ pub struct Truth {
     pub sound: bool,
     /// When it truly happened, as far as its device can know.
     pub at: Micros,
+    /// What its device's clock said, where nobody had measured it.
+    pub unsure_at: Option<Micros>,
     /// The window, of a terminal in service.
     pub window: Option<String>,
     /// Whether its writer may correct everything.
@@ -191,6 +193,8 @@ struct Effect {
     at: Micros,
     act: Act,
     standing: Standing,
+    /// It counts nothing because nobody had measured the clock, and its own line may say when it was.
+    in_doubt: bool,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -323,7 +327,9 @@ impl Oracle {
                     self.counts.quarantined += 1;
                     return;
                 };
-                let may = self.may(act, truth.at, taken_at, None);
+                // A clock that nobody measured is believed where the journal's says the same.
+                let believed = truth.unsure_at.is_none_or(|it| (taken_at - it).abs() <= 30_000_000);
+                let may = believed && self.may(act, truth.at, taken_at, None);
                 self.count(may);
                 let standing = if may { Standing::Counts } else { Standing::Flagged };
                 let effect = Effect {
@@ -333,6 +339,7 @@ impl Oracle {
                     at: truth.at,
                     act: act.clone(),
                     standing,
+                    in_doubt: !believed,
                 };
                 if may {
                     self.add(&truth.name, &effect, at);
@@ -357,7 +364,7 @@ impl Oracle {
                 if effect.standing == Standing::Counts {
                     self.take_away(original, &effect, at);
                 }
-                (effect.act, effect.at) = (act, when);
+                (effect.act, effect.at, effect.in_doubt) = (act, when, false);
                 effect.standing = if may { Standing::Counts } else { Standing::Flagged };
                 if may {
                     self.add(original, &effect, at);
@@ -378,7 +385,7 @@ impl Oracle {
                 let flagged = flagged.filter(|it| it.standing == Standing::Flagged).cloned();
                 self.count(flagged.is_some());
                 if let (Some(mut effect), Deed::Release(_)) = (flagged, &truth.deed) {
-                    effect.standing = Standing::Counts;
+                    (effect.standing, effect.in_doubt) = (Standing::Counts, false);
                     self.add(original, &effect, at);
                     self.effects.insert(original.clone(), effect);
                 }
@@ -428,10 +435,14 @@ impl Oracle {
         }
     }
 
-    /// What may be amended by whom: one's own window's act of the same day, or anything with the right to.
+    /// What may be amended by whom: one's own window's act of the same day, the time of one's own that is in doubt, or
+    /// anything with the right to.
     fn amendable(&mut self, truth: &Truth, original: &Name) -> Option<Effect> {
         let found = self.effects.get(original).filter(|it| {
-            let own = it.window == truth.window && day_of(it.first_at) == day_of(truth.at);
+            let says_when = matches!(&truth.deed, Deed::Correct { at: Some(_), .. });
+            let in_doubt = it.in_doubt && says_when && original.0 == truth.name.0;
+            let own =
+                it.window == truth.window && (in_doubt || day_of(it.first_at) == day_of(truth.at));
             truth.window.is_some() && (own || truth.may_correct) && it.standing != Standing::Void
         });
         let found = found.cloned();

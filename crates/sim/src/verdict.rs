@@ -123,6 +123,7 @@ impl World {
             previous: None,
             sound: true,
             at: 0,
+            unsure_at: None,
             window: None,
             may_correct: true,
             deed,

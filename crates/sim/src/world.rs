@@ -382,6 +382,8 @@ impl World {
         }
         if self.has(Fault::Rogue) {
             self.rogue.device = Device::new(&self.hall, "w90", "w90");
+            // So that what it holds back still counts.
+            self.rogue.device.iter_mut().for_each(|it| it.clock_known = true);
             for _ in 0..self.dice.between(4, 10 * weeks) {
                 let when = self.moment();
                 self.later(when, Action::Rogue);
@@ -727,8 +729,40 @@ impl World {
             Err(AppendError::Unavailable(_)) => return,
         };
         self.say(format_args!("journal says to {line} on {at}: {answer:?}"));
-        self.devices[at].clock_known |= matches!(answer, Input::Stored(_));
+        if matches!(answer, Input::Stored(_)) && !self.devices[at].clock_known {
+            self.devices[at].clock_known = true;
+            self.correct_times(at);
+        }
         self.answer(at, session, call, answer);
+    }
+
+    /// What the device does at the first contact of a boot.
+    fn correct_times(&mut self, at: usize) {
+        let now = self.now;
+        for (number, right) in self.devices[at].to_correct(now) {
+            let device = &mut self.devices[at];
+            let stream = device.subject.stream.clone();
+            let replacement = Replacement { occurred_at: Some(right), ..Replacement::default() };
+            let event = Event::Corrected {
+                original: EventRef { stream, number },
+                replacement,
+                reason: "时钟补测".to_owned(),
+            };
+            let Some(recorded) = device.draft(now, "clerk", event) else { return };
+            let deed = Deed::Correct {
+                original: (device.line.clone(), number),
+                people: None,
+                department: None,
+                at: Some(right.as_microsecond()),
+            };
+            let truth = device.truth(now, false, deed);
+            let last = device.recorded() + 1;
+            self.truths.insert(recorded.content.clone(), truth);
+            device.ledger.push(recorded);
+            self.out.recorded += 1;
+            self.say(format_args!("{at} says when its #{number} was"));
+            self.tell(at, Input::Recorded(last));
+        }
     }
 
     fn answer(&mut self, at: usize, session: u64, call: u64, input: Input) {
@@ -777,7 +811,7 @@ impl World {
         let subject = self.devices[at].subject.to_string();
         let mut ledger: Vec<Recorded> = vec![];
         for stored in self.journal.look(1).into_iter().filter(|it| it.message.subject == subject) {
-            let recorded = Recorded::of(stored.message);
+            let recorded = Recorded::of(stored.message, self.now);
             if !ledger.iter().any(|it| it.content == recorded.content) {
                 ledger.push(recorded);
             }
@@ -789,7 +823,7 @@ impl World {
         if device.is_clone {
             device.retired = true;
         } else {
-            device.ledger = ledger;
+            (device.before_boot, device.ledger) = (ledger.len(), ledger);
         }
         let line = device.line.clone();
         self.say(format_args!("{line} on {at} is put right"));
@@ -884,7 +918,7 @@ impl World {
                     message.body = b"{".to_vec();
                     message.attributes.hash = Some(hash(&message).to_string());
                     let truth = device.truth(now, true, Deed::Garbage);
-                    let recorded = Recorded::of(message.clone());
+                    let recorded = Recorded::of(message.clone(), now);
                     self.truths.insert(recorded.content.clone(), truth);
                     device.ledger.push(recorded);
                     self.rogue_sends(message);
@@ -954,12 +988,16 @@ impl World {
                 let error = self.clock_error();
                 let it = &mut self.devices[device];
                 it.clock_ms = error;
-                it.clock_known &= self.dice.chance(50);
+                if it.clock_known && self.dice.chance(50) {
+                    // It was switched off and on.
+                    (it.clock_known, it.before_boot) = (false, it.ledger.len());
+                }
             }
             Fault::OldLedger => {
                 let keep = self.dice.below(self.devices[device].recorded() + 1);
                 let it = &mut self.devices[device];
                 it.ledger.truncate(usize::try_from(keep).unwrap_or(usize::MAX));
+                it.before_boot = it.before_boot.min(it.ledger.len());
                 it.stored = it.stored.filter(|it| it.number <= keep);
                 it.outbox = None;
                 it.session += 1;

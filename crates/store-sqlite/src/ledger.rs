@@ -487,6 +487,38 @@ impl Ledger {
         .await
     }
 
+    /// The events of a boot after `after` that say that nobody had measured the clock, at most `max`, ascending, each with
+    /// what the clock that never jumps said when it was written down, in microseconds.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`].
+    pub async fn unmeasured(
+        &self,
+        boot: &str,
+        after: u64,
+        max: u32,
+    ) -> Result<Vec<(Entry, i64)>, LedgerError> {
+        let subject = self.subject.to_string();
+        self.with(async |connection| {
+            let rows = sqlx::query_file!("queries/ledger/unmeasured.sql", boot, sql(after), max)
+                .fetch_all(connection)
+                .await?;
+            let entries = rows.into_iter().map(|row| {
+                let attributes = Attributes::read_block(&row.headers);
+                let entry = Entry {
+                    number: number(row.number),
+                    message: Message { subject: subject.clone(), attributes, body: row.body },
+                    wall: time(row.wall),
+                    position: row.position.map(number),
+                };
+                (entry, row.monotonic)
+            });
+            Ok(entries.collect())
+        })
+        .await
+    }
+
     /// The hash under a number, if the ledger has it.
     ///
     /// # Errors

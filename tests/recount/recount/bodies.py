@@ -725,7 +725,7 @@ class Read:
         self.hash = message.hash
         self.previous = message.previous()
         self.stream, self.number, self.event, self.fault = None, None, None, None
-        self.actor, self.command, self.entered_at, self.offset_ms = None, None, None, None
+        self.actor, self.command, self.entered_at, self.offset_ms, self.unsure_at = None, None, None, None, None
         self.occurred_at = None
         self.recorded_at = message.recorded_at
         try:
@@ -774,6 +774,9 @@ class Read:
                 self.occurred_at -= self.offset_ms * 1_000_000
             else:
                 self.entered_at -= self.offset_ms * 1_000_000
+        unsure = allowed("clockunsure", lambda value: days.read_instant(value) is not None)
+        if unsure is not None:
+            self.unsure_at = days.read_instant(unsure) - (self.offset_ms or 0) * 1_000_000
         self.actor = allowed("actor", lambda value: TOKEN.fullmatch(value) and len(value) <= 32)
         self.command = allowed(
             "command", lambda value: 1 <= len(value.encode()) <= 128 and not wire.has_controls(value)

@@ -316,6 +316,10 @@ class Hall:
     def judge(self, read, act, occurred_at, entered_at, replaces):
         """(counts, code) of an act: times, names, authorization, case."""
         day = days.hall_day(occurred_at)
+        if replaces is None and read.unsure_at is not None and entered_at is None:
+            # Nobody had measured the clock: it is believed where the journal says the same.
+            if abs(read.recorded_at - read.unsure_at) > CLOCK_OFFSET_MAX_MS * 1_000_000:
+                return False, "E.131"
         if occurred_at - read.recorded_at > self.rules["futureSecondsMax"] * days.SECOND:
             return False, "E.105"
         late = 0 if entered_at is None else entered_at - occurred_at
@@ -371,7 +375,13 @@ class Hall:
             return refuse("E.112")
         now = self.current.get(original, first)
         typed = read.occurred_at if read.entered_at is None else read.entered_at
-        own = first["window"] == window and days.hall_day(first["occurred_at"]) == days.hall_day(typed)
+        # What is held back because of its clock, the same device may put right.
+        in_doubt = (
+            now["code"] == "E.131" and original[0] == identity[0]
+            and event["replacement"] is not None and event["replacement"]["occurred_at"] is not None
+        )
+        same_day = days.hall_day(first["occurred_at"]) == days.hall_day(typed)
+        own = first["window"] == window and (in_doubt or same_day)
         if not own and not self.may(read.actor, "CORRECT"):
             return refuse("E.111")
         if now["sign"] == 0 and now["code"] is None:

@@ -118,8 +118,10 @@ def event_hash(attributes, body):
         text("command"),
         field(body),
     ]
-    if "clockoffset" in attributes:
+    if "clockoffset" in attributes or "clockunsure" in attributes:
         parts.append(text("clockoffset"))
+    if "clockunsure" in attributes:
+        parts.append(text("clockunsure"))
     return hashlib.sha256(b"".join(parts)).hexdigest()
 
 

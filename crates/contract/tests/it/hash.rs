@@ -23,10 +23,8 @@ use zhoubao_domain::id::HallCode;
 const FIRST: &str = "723c85e932988225f9f74b60bee8772a2a548efc37f59691864d96d1331f121e";
 const SECOND: &str = "0ce7bf9c2701af4770caa787a7550ff5b1379512b10b1599083748b28bf7a3b8";
 
-#[test]
-fn the_hash_is_the_one_that_another_program_computes() {
-    let hall: HallCode = "510000".parse().unwrap();
-    let first = Draft {
+fn first() -> Draft {
+    Draft {
         subject: "hall.510000.terminal.w01".parse().unwrap(),
         number: 1,
         previous: None,
@@ -41,7 +39,13 @@ fn the_hash_is_the_one_that_another_program_computes() {
             matter: None,
             case: Some("2023-0001".parse().unwrap()),
         }),
-    };
+    }
+}
+
+#[test]
+fn the_hash_is_the_one_that_another_program_computes() {
+    let hall: HallCode = "510000".parse().unwrap();
+    let first = first();
     let second = Draft {
         number: 2,
         previous: Some(FIRST.parse().unwrap()),
@@ -114,6 +118,37 @@ fn a_clock_that_is_off_is_part_of_the_hash_and_puts_the_time_right() {
     assert_eq!(recorded.entered_at, Some(at("2023-02-07T08:30:00+08:00")));
     for wrong in ["", "+1", "01", "-0", "1.5", "9999999999999999999", "3200000000000000"] {
         let error = read(with(&draft, wrong)).unwrap_err();
+        assert_eq!(error.code, zhoubao_domain::code::Code::Malformed, "{wrong}");
+    }
+}
+
+/// Computed likewise: without an offset, and with one.
+const UNSURE: &str = "b8ec22eac92d7b49011e0998b906da7e67c648624dbbdc593aa7cc574f03c703";
+const UNSURE_AND_OFFSET: &str = "613e149f802e73b06ca8a3d7eb2a9d3970219c5cbc5d79c39db61eb2bdbbab5d";
+
+#[test]
+fn a_clock_that_nobody_measured_is_part_of_the_hash() {
+    let hall: HallCode = "510000".parse().unwrap();
+    let with = |offset: Option<&str>, unsure: &str| {
+        let mut message = encode(&first());
+        message.attributes.clockoffset = offset.map(str::to_owned);
+        message.attributes.clockunsure = Some(unsure.to_owned());
+        message.attributes.hash = None;
+        message
+    };
+    let read = |message| {
+        decode(&Stored { position: 7, recorded_at: Timestamp::UNIX_EPOCH, message }, &hall)
+    };
+    let said = "2023-02-06T09:10:01+08:00";
+    let unsure = with(None, said);
+    assert_eq!(hash(&unsure).to_string(), UNSURE);
+    assert_eq!(read(unsure).unwrap().clock_unsure, said.parse().ok());
+    // What the clock said is put right by what was carried from an earlier boot, as the time is.
+    let both = with(Some("600000"), said);
+    assert_eq!(hash(&both).to_string(), UNSURE_AND_OFFSET);
+    assert_eq!(read(both).unwrap().clock_unsure, "2023-02-06T09:00:01+08:00".parse().ok());
+    for wrong in ["", "1", "2023-02-06", "2023-02-30T09:10:01+08:00"] {
+        let error = read(with(None, wrong)).unwrap_err();
         assert_eq!(error.code, zhoubao_domain::code::Code::Malformed, "{wrong}");
     }
 }

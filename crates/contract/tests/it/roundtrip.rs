@@ -21,6 +21,7 @@ fn recorded(draft: &Draft, stored: &Stored) -> Recorded {
         occurred_at: draft.occurred_at,
         entered_at: draft.entered_at,
         clock_offset: None,
+        clock_unsure: None,
         actor: draft.actor,
         command: draft.command,
         event: draft.event,
@@ -34,7 +35,7 @@ pub(crate) fn attributes() -> impl Strategy<Value = Attributes> {
         it.dedup_by(|a, b| a.0 == b.0);
         it
     });
-    (prop::array::uniform12(value()), prop::option::of("[ -~]{1,40}"), extra).prop_map(
+    (prop::array::uniform13(value()), prop::option::of("[ -~]{1,40}"), extra).prop_map(
         |(values, datacontenttype, extra)| {
             let [
                 specversion,
@@ -49,6 +50,7 @@ pub(crate) fn attributes() -> impl Strategy<Value = Attributes> {
                 command,
                 enteredat,
                 clockoffset,
+                clockunsure,
             ] = values;
             Attributes {
                 specversion,
@@ -64,6 +66,7 @@ pub(crate) fn attributes() -> impl Strategy<Value = Attributes> {
                 command,
                 enteredat,
                 clockoffset,
+                clockunsure,
                 extra,
                 unreadable: Vec::new(),
             }

@@ -1,13 +1,18 @@
 //! Given messages that their line did not take when they came, when their time comes or a person lets them in, then
 //! they count, from that position on.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use zhoubao_contract::Message;
 use zhoubao_contract::signature::SigningKey;
 use zhoubao_domain::code::Code;
 use zhoubao_domain::event::{Event, Kind, Setup, TerminalKey};
 use zhoubao_domain::id::{EventRef, SetupTopic};
 use zhoubao_projections::Model;
 use zhoubao_projections::model::Incoming;
-use zhoubao_projections::rows::{Changes, Counts, Found};
+use zhoubao_projections::rows::{Changes, Counts, Found, Standing};
 
 use crate::journal::{Journal, hall};
 
@@ -50,6 +55,16 @@ impl Journal {
         self.act("02-07T10:00", Kind::Accepted, "c-fork");
         self.ends = ends;
         self.position()
+    }
+}
+
+fn registered(key: &SigningKey) -> TerminalKey {
+    TerminalKey {
+        signing: key.public_key(),
+        nats: "UCNGL4W5QX66CFX6A6DCBVDH5VOHMI7B2UZZU7TXAUQQSI2JPHULCKBR".to_owned(),
+        valid_through: jiff::civil::date(2024, 12, 31),
+        endorsement: None,
+        revoked: false,
     }
 }
 
@@ -216,13 +231,7 @@ fn what_does_not_wait_is_not_settled() {
 #[test]
 fn a_person_vouches_for_an_event_that_no_signature_covers() {
     let mut journal = Journal::new();
-    let key = TerminalKey {
-        signing: SigningKey::from_seed(&[1; 32]).public_key(),
-        nats: "UCNGL4W5QX66CFX6A6DCBVDH5VOHMI7B2UZZU7TXAUQQSI2JPHULCKBR".to_owned(),
-        valid_through: jiff::civil::date(2024, 12, 31),
-        endorsement: None,
-        revoked: false,
-    };
+    let key = registered(&SigningKey::from_seed(&[1; 32]));
     journal.setup(SetupTopic::Key, "w01", Setup::Key(key));
     journal.in_order(&[1]);
     let position = journal.position();
@@ -231,4 +240,112 @@ fn a_person_vouches_for_an_event_that_no_signature_covers() {
     let (consulted, _, counts, changes) = outcome(&journal);
     assert_eq!((consulted, counts.quarantined), (1, 1));
     assert_eq!(changes.heads["terminal.w01"].number, 1);
+}
+
+/// What a window does: a kind, and which case it is about.
+fn acts() -> impl Strategy<Value = Vec<(Kind, u8)>> {
+    let kind = prop::sample::select(vec![
+        Kind::Consulted,
+        Kind::Accepted,
+        Kind::Accepted,
+        Kind::Transferred,
+        Kind::Issued,
+    ]);
+    vec((kind, 0..4_u8), 2..12)
+}
+
+/// How the hall stands, whenever it came to know it: sums, cases, heads, and what is flagged.
+fn state(journal: &Journal) -> impl PartialEq + std::fmt::Debug + use<> {
+    let (_, _, _, changes) = outcome(journal);
+    let heads = ["terminal.w01", "terminal.w02"]
+        .map(|it| changes.heads.get(it).map(|head| (head.number, head.hash)));
+    let cases: BTreeMap<_, _> =
+        changes.new_cases.into_iter().map(|it| (it.id, (it.case, it.events))).collect();
+    let flagged = changes.exceptions.iter().filter(|it| it.standing == Standing::Flagged);
+    let flagged: BTreeSet<_> = flagged.map(|it| (it.stream.clone(), it.number, it.code)).collect();
+    (changes.tallies, cases, heads, flagged)
+}
+
+/// Nothing waits for anybody but what is flagged.
+fn open(journal: &Journal) -> usize {
+    let (_, _, _, changes) = outcome(journal);
+    let waits = changes.exceptions.iter().filter(|it| {
+        let is_settled = changes.settled.iter().any(|by| {
+            (&by.stream, by.number) == (&it.stream, it.number)
+                && by.message.is_none_or(|message| message == it.position)
+        });
+        matches!(it.standing, Standing::Held | Standing::Quarantined) && !is_settled
+    });
+    waits.count()
+}
+
+/// The messages of w01, in order, each signed where it says so.
+fn messages(acts: &[(Kind, u8)], key: &SigningKey) -> (Journal, Vec<Message>) {
+    let mut journal = Journal::new();
+    journal.setup(SetupTopic::Key, "w01", Setup::Key(registered(key)));
+    let before = journal.messages.len();
+    for (place, (kind, case)) in acts.iter().enumerate() {
+        let time = format!("02-{:02}T09:10", 6 + place % 5);
+        journal.act(&time, *kind, &format!("c{case}"));
+    }
+    let sent = journal.messages.split_off(before).into_iter().map(|it| {
+        let mut message = it.message;
+        let signature = key.sign(&zhoubao_contract::hash(&message));
+        message.attributes.signature = Some(signature.to_string());
+        message
+    });
+    let sent = sent.collect();
+    (journal, sent)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// No freeze lies between.
+    #[test]
+    fn what_came_in_any_order_is_in_the_end_as_if_nothing_had_been_late(
+        (acts, order) in acts().prop_flat_map(|it| {
+            let order: Vec<usize> = (0..it.len()).collect();
+            (Just(it), Just(order).prop_shuffle())
+        }),
+    ) {
+        let (mut whole, sent) = messages(&acts, &SigningKey::from_seed(&[1; 32]));
+        let (mut torn, _) = messages(&acts, &SigningKey::from_seed(&[1; 32]));
+        sent.iter().for_each(|it| whole.store(it.clone()));
+        order.iter().for_each(|it| torn.store(sent[*it].clone()));
+        prop_assert_eq!(open(&torn), 0);
+        prop_assert_eq!(state(&torn), state(&whole));
+    }
+
+    /// Those whose signature was lost are quarantined, and what follows them is held, until a person lets them in.
+    #[test]
+    fn what_a_person_lets_in_is_in_the_end_as_if_nothing_had_been_wrong(
+        (acts, lost) in acts().prop_flat_map(|it| {
+            let length = it.len();
+            (Just(it), vec(any::<bool>(), length))
+        }),
+    ) {
+        let (mut whole, sent) = messages(&acts, &SigningKey::from_seed(&[1; 32]));
+        let (mut torn, _) = messages(&acts, &SigningKey::from_seed(&[1; 32]));
+        let mut releases = vec![];
+        for (place, (message, is_lost)) in sent.into_iter().zip(&lost).enumerate() {
+            whole.store(message.clone());
+            let mut message = message;
+            if *is_lost {
+                message.attributes.signature = None;
+                releases.push((place + 1, torn.position() + 1));
+            }
+            torn.store(message);
+            // Another window comes between, so no later signature covers it.
+            for journal in [&mut whole, &mut torn] {
+                journal.act_on("terminal.w02", "02-06T10:00", Kind::Consulted, "");
+            }
+        }
+        prop_assert_eq!(open(&torn) > 0, !releases.is_empty());
+        for (number, position) in releases {
+            torn.settle(&format!("terminal.w01#{number}"), position, true, "office");
+        }
+        prop_assert_eq!(open(&torn), 0);
+        prop_assert_eq!(state(&torn), state(&whole));
+    }
 }

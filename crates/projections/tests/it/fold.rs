@@ -8,7 +8,7 @@ use zhoubao_domain::event::{
     Act, AuthorizationChange, Event, IssueEvent, Kind, Replacement, Setup, Tally, TerminalHead,
 };
 use zhoubao_domain::figure::{Cause, Definition, FigureKey, Partition, Span};
-use zhoubao_domain::id::{Digest, SetupTopic, Stream};
+use zhoubao_domain::id::{Digest, EventRef, SetupTopic, Stream};
 use zhoubao_projections::freeze::{AloneNeeds, FreezeFound, figures_digest};
 use zhoubao_projections::model::{Incoming, Model};
 use zhoubao_projections::rows::{Changes, Found, Standing};
@@ -84,6 +84,52 @@ fn a_time_in_the_future_is_flagged_and_counts_after_its_correction() {
     let (_, changes) = journal.fold();
     assert_eq!(changes.tallies.values().map(|it| it.amount).sum::<i64>(), 1);
     assert_eq!(changes.settled.len(), 1, "the flag is settled by the correction");
+}
+
+#[test]
+fn the_time_of_an_event_whose_clock_nobody_measured_may_be_put_right_by_its_own_line_only() {
+    let mut journal = Journal::new();
+    let (department, matter, case) = ("tax".parse().ok(), None, None);
+    let act = Act { kind: Consulted, amount: 1, department, matter, case };
+    let draft = journal.draft("terminal.w01", at("02-13T09:00"), "clerk", Event::Act(act));
+    let mut message = encode(&draft);
+    message.attributes.clockunsure = Some("2023-02-13T09:00:00+08:00".to_owned());
+    message.attributes.hash = None;
+    let digest = hash(&message);
+    journal.ends.insert("terminal.w01".parse().unwrap(), (1, Some(digest)));
+    journal.store(message);
+    let in_doubt = ("terminal.w01#1", Flagged, Code::ClockUnmeasured);
+    journal.check([0; 4], &[in_doubt]);
+
+    // The day is another one, and the clerk has no right to correct.
+    let original: EventRef = "terminal.w01#1".parse().unwrap();
+    let reason = || "校时".to_owned();
+    let correct = |replacement| Event::Corrected {
+        original: original.clone(),
+        replacement,
+        reason: reason(),
+    };
+    let right = || Replacement { occurred_at: Some(at("02-20T08:50")), ..Replacement::default() };
+    let more = Replacement { people: Some(9), ..Replacement::default() };
+    for (stream, event) in [
+        ("terminal.w02", correct(right())),
+        ("terminal.w01", correct(more)),
+        ("terminal.w01", Event::Voided { original: original.clone(), reason: reason() }),
+    ] {
+        journal.put(stream, "02-20T08:59", "clerk", event);
+        let (_, changes) = journal.fold();
+        assert_eq!(changes.exceptions.last().unwrap().code, Code::NoRight, "{stream}");
+        assert_eq!(changes.settled, []);
+    }
+    journal.put("terminal.w01", "02-20T08:59", "clerk", correct(right()));
+    let (_, changes) = journal.fold();
+    let days: Vec<_> = changes.tallies.iter().map(|(cell, it)| (cell.day, it.amount)).collect();
+    assert_eq!(days, [(date(2023, 2, 20), 1)]);
+    assert_eq!(changes.settled.len(), 1);
+    // It is sure now: another day needs the right to correct, as ever.
+    journal.put("terminal.w01", "02-19T08:59", "clerk", correct(right()));
+    let (_, changes) = journal.fold();
+    assert_eq!(changes.exceptions.last().unwrap().code, Code::NoRight);
 }
 
 #[test]

@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use zhoubao_application::journal::{AppendError, JournalError, Line};
 use zhoubao_application::projector::{Goal, project};
 use zhoubao_contract::structured::Incoming;
-use zhoubao_contract::{Draft, Message, Stored, encode};
+use zhoubao_contract::{Draft, Message, Stored};
 use zhoubao_domain::id::{HallCode, Stream, Subject, TerminalId};
 use zhoubao_nats::NatsLine;
 use zhoubao_outbox::BATCH_EVENTS_MAX;
@@ -36,7 +36,7 @@ use crate::cli::BenchArgs;
 use crate::config::{Address, JournalAt};
 use crate::failure::{Failure, chain};
 use crate::sample::TerminalEvent;
-use crate::terminal::clock::stamp;
+use crate::terminal::clock::{Clocks, stamp};
 use crate::terminal::sender::Sender;
 use crate::wiring::Context;
 
@@ -108,6 +108,7 @@ struct Device {
     address: Address,
     terminal: TerminalId,
     ledger: Arc<Ledger>,
+    clocks: Arc<Clocks>,
     watched: Arc<Watched>,
     events: Box<dyn Iterator<Item = Incoming> + Send>,
 }
@@ -119,6 +120,7 @@ impl Device {
         let (terminal, watched) = (self.terminal.clone(), self.watched.clone());
         let sender = Sender {
             ledger: self.ledger.clone(),
+            clocks: self.clocks.clone(),
             key: None,
             open: {
                 let hall = self.ledger.subject().hall.clone();
@@ -192,30 +194,16 @@ fn joined<T>(of: Result<T, tokio::task::JoinError>) -> Result<T, Failure> {
 /// An act as a window's agent takes it.
 fn incoming(hall: &HallCode, it: TerminalEvent) -> Incoming {
     let subject = Subject::new(hall.clone(), Stream::Terminal(it.terminal));
-    let mut message = encode(&Draft {
-        subject: subject.clone(),
-        number: 1,
-        previous: None,
-        occurred_at: it.occurred_at,
-        entered_at: None,
-        actor: Some(it.actor.clone()),
-        command: None,
-        event: it.event.clone(),
-    });
-    // The ledger numbers.
-    (message.attributes.id, message.attributes.hash) = (None, None);
-    Incoming {
+    Incoming::new(Draft {
         subject,
-        number: None,
+        number: 1,
         previous: None,
         occurred_at: it.occurred_at,
         entered_at: None,
         actor: Some(it.actor),
         command: None,
         event: it.event,
-        attributes: message.attributes,
-        body: message.body,
-    }
+    })
 }
 
 /// Runs it and answers with what was measured. `broker` is the benchmark's own server, if it has one.
@@ -254,11 +242,13 @@ pub(crate) async fn measure(
         };
         let own = (terminal.clone(), hall.clone());
         let events = sample.bulk(acts, args.seed).filter(move |it| it.terminal == own.0);
+        let ledger = Arc::new(Ledger::open(settings).await?);
         devices.push(Device {
             ctx: ctx.clone(),
             address: address.clone(),
             terminal,
-            ledger: Arc::new(Ledger::open(settings).await?),
+            clocks: Arc::new(Clocks::load(ledger.clone(), ctx.clock.clone()).await?),
+            ledger,
             watched: watched.clone(),
             events: Box::new(events.map(move |it| incoming(&own.1, it))),
         });

@@ -407,7 +407,9 @@ async fn lines(ctx: &Context, args: &EmitArgs) -> Result<(), Failure> {
         }
         if batch.len() == BATCH_MESSAGES_MAX || ended {
             let first = batch.first().map_or(line_number, |(line, _)| *line);
-            let done = record_batch(ctx, &desk, args, std::mem::take(&mut batch)).await;
+            let rest = if ended { vec![] } else { batch.split_off(whole(&batch)) };
+            let now = std::mem::replace(&mut batch, rest);
+            let done = record_batch(ctx, &desk, args, now).await;
             let (new, again) = done.map_err(|it| at_line(first, recorded, it))?;
             recorded += new;
             repeats += again;
@@ -419,6 +421,19 @@ async fn lines(ctx: &Context, args: &EmitArgs) -> Result<(), Failure> {
             return Ok(());
         }
     }
+}
+
+/// How many lines of a full batch go into one append, so that none is parted from the signature that covers it.
+///
+/// A signature covers numbered lines of its own stream that stand directly before it, so those at the end that none covers
+/// yet wait for the next batch; unless they are the whole batch, which no signature covers any more.
+fn whole(batch: &[(u64, Incoming)]) -> usize {
+    let Some((_, last)) = batch.last() else { return 0 };
+    let waits = |it: &Incoming| {
+        it.attributes.signature.is_none() && it.number.is_some() && it.subject == last.subject
+    };
+    let covered = batch.iter().rposition(|(_, it)| !waits(it));
+    covered.map_or(batch.len(), |it| it + 1)
 }
 
 fn at_line(line: u64, recorded: u64, failure: Failure) -> Failure {
@@ -475,6 +490,12 @@ async fn record_batch(
             match desk.journal().append(&messages, &placed.expected).await {
                 Ok(positions) => positions,
                 Err(AppendError::Conflict) => continue,
+                // One by one they would be parted from their signature: ask again later.
+                Err(error @ AppendError::BatchRefused)
+                    if messages.iter().any(|it| it.attributes.signature.is_some()) =>
+                {
+                    return Err(error.into());
+                }
                 Err(AppendError::BatchRefused) => {
                     singles(desk, &messages, placed.expected.clone()).await?
                 }

@@ -16,6 +16,7 @@ use zhoubao_domain::id::{Digest, ObjectId, SetupTopic, Stream, TerminalId};
 use zhoubao_domain::time::hall_day;
 
 use crate::cli::ByArgs;
+use crate::config::JournalAt;
 use crate::failure::Failure;
 use crate::terminal::keys::{KeyFiles, Keys};
 use crate::wiring::Context;
@@ -84,6 +85,7 @@ pub async fn revoke(ctx: &Context, terminal: &TerminalId, by: &ByArgs) -> Result
     };
     if keys.latest.revoked {
         ctx.output.note(format!("{terminal} 已吊销 is revoked already"));
+        cut_off(ctx);
         return Ok(());
     }
     let id: ObjectId = terminal.as_str().parse()?;
@@ -98,7 +100,18 @@ pub async fn revoke(ctx: &Context, terminal: &TerminalId, by: &ByArgs) -> Result
     let by = super::issue::by(by);
     let receipt = desk.record(stream, event, by).await?;
     ctx.output.line(format!("{terminal} 已吊销 revoked，序号 position {}", receipt.position));
+    cut_off(ctx);
     Ok(())
+}
+
+/// A broker lets a revoked device in until it has the new list of users.
+fn cut_off(ctx: &Context) {
+    if matches!(ctx.config.journal, JournalAt::Nats(_)) {
+        ctx.output.note(
+            "尚未断开 it is not cut off yet; on the server: zhoubao nats-config --out <folder> && nats-server --signal \
+             reload",
+        );
+    }
 }
 
 fn not_enrolled(terminal: &TerminalId) -> Failure {

@@ -11,7 +11,8 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use zhoubao_application::journal::{Line, OwnLine};
-use zhoubao_contract::{Stored, to_structured};
+use zhoubao_contract::signature::SigningKey;
+use zhoubao_contract::{Stored, hash, to_structured};
 use zhoubao_domain::code::Code;
 use zhoubao_domain::id::{HallCode, Stream, Subject, TerminalId, UserId};
 use zhoubao_domain::time::rfc3339;
@@ -42,8 +43,8 @@ const WAITING_MAX: usize = 1024;
 /// Longest wait for requests that have begun when the agent is stopped.
 const FINISH_MAX: Duration = Duration::from_secs(5);
 
-/// Events of one read of an export.
-const EXPORT_PAGE: u32 = 1_000;
+/// Events of an export that one signature covers, as in what the sender sends at once; `emit -` takes as many at once.
+const EXPORT_PAGE: u32 = 200;
 
 /// Runs the command.
 ///
@@ -84,7 +85,8 @@ pub async fn run(ctx: &Context, args: TerminalArgs) -> Result<(), Failure> {
             status(ctx, &there(ctx, of, &hall).await?, &terminal).await
         }
         TerminalAction::Export { of, after } => {
-            export(ctx, &there(ctx, of, &hall).await?, after).await
+            let key = KeyFiles::of(&ctx.folder(), &of.terminal).signing()?;
+            export(ctx, &there(ctx, of, &hall).await?, key.as_ref(), after).await
         }
     }
 }
@@ -240,6 +242,7 @@ async fn agent(
     let (online, is_online) = watch::channel(None);
     let sender = Sender {
         ledger: ledger.clone(),
+        clocks: clocks.clone(),
         key: KeyFiles::of(&ctx.folder(), &terminal).signing()?,
         open: {
             let (ctx, subject) = (ctx.clone(), ledger.subject().clone());
@@ -408,7 +411,12 @@ async fn status(ctx: &Context, ledger: &Ledger, terminal: &TerminalId) -> Result
     let hall = &ledger.subject().hall;
     if ctx.output.is_json() {
         let clock = clock::to_json(&notes, &now);
-        ctx.output.value(&standing::to_json(hall, terminal, &standing, receipt.as_ref(), clock));
+        let mut value = standing::to_json(hall, terminal, &standing, receipt.as_ref(), clock);
+        // Whoever may read the ledger may read the sentences, too.
+        if let Some(receipt) = &receipt {
+            value["flagged"] = receipt.open.iter().map(standing::open_json).collect();
+        }
+        ctx.output.value(&value);
         return Ok(());
     }
     let training = if hall.is_training() { "，培训 training" } else { "" };
@@ -428,6 +436,9 @@ async fn status(ctx: &Context, ledger: &Ledger, terminal: &TerminalId) -> Result
         )),
         None => ctx.output.line("  已入账 counted   未知 unknown: the hall has not said yet"),
     }
+    if let Some(receipt) = &receipt {
+        standing::open_lines(receipt).iter().for_each(|it| ctx.output.line(it));
+    }
     match (clock::offset(&notes, &now), &notes.contact) {
         (Some(offset), Some(contact)) => ctx.output.line(format!(
             "  时钟偏差 clock      {:+.1} 秒 s（测于 measured {}）",
@@ -446,13 +457,21 @@ async fn status(ctx: &Context, ledger: &Ledger, terminal: &TerminalId) -> Result
     Ok(())
 }
 
-/// Prints the ledger, an event a line: what `zhoubao emit -` takes.
-async fn export(ctx: &Context, ledger: &Ledger, after: u64) -> Result<(), Failure> {
+/// Prints the ledger, an event a line: what `zhoubao emit -` takes. A device that has a key signs, as it does when it sends.
+async fn export(
+    ctx: &Context,
+    ledger: &Ledger,
+    key: Option<&SigningKey>,
+    after: u64,
+) -> Result<(), Failure> {
     let mut after = after;
     loop {
-        let entries = ledger.entries(after, u64::MAX, EXPORT_PAGE).await?;
-        let Some(last) = entries.last() else { return Ok(()) };
+        let mut entries = ledger.entries(after, u64::MAX, EXPORT_PAGE).await?;
+        let Some(last) = entries.last_mut() else { return Ok(()) };
         after = last.number;
+        if let Some(key) = key {
+            last.message.attributes.signature = Some(key.sign(&hash(&last.message)).to_string());
+        }
         for entry in entries {
             let stored = Stored {
                 position: entry.position.unwrap_or_default(),

@@ -84,6 +84,7 @@ fn count_all<'a>(sample: &Sample, events: impl IntoIterator<Item = &'a TerminalE
             entered_at: None,
             recorded_at: it.occurred_at,
             clock_offset: None,
+            clock_unsure: None,
             actor: Some(&it.actor),
             replaces: None,
         };

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use zhoubao_application::clock::Clock;
 use zhoubao_application::journal::{AppendError, JournalError, Line};
+use zhoubao_contract::structured::Incoming;
 use zhoubao_contract::{Message, Stored};
 use zhoubao_domain::code::Code;
 use zhoubao_domain::counting::CLOCK_OFFSET_MAX;
@@ -53,6 +54,22 @@ pub fn jump(before: &Stamp, now: &Stamp) -> Option<SignedDuration> {
     let run = SignedDuration::from_micros(now.monotonic_us.saturating_sub(before.monotonic_us));
     let by = now.wall.duration_since(before.wall).saturating_sub(run);
     (by.abs() > CLOCK_OFFSET_MAX).then_some(by)
+}
+
+/// Whether the clock was measured in this boot, so that [`offset`] is exact and not merely carried on.
+#[must_use]
+pub fn is_measured(notes: &ClockNotes, now: &Stamp) -> bool {
+    notes.contact.as_ref().is_some_and(|it| it.at.boot == now.boot && !now.boot.is_empty())
+}
+
+/// Writes into events that are recorded now what is known of the clock.
+pub fn mark(events: &mut [Incoming], notes: &ClockNotes, now: &Stamp) {
+    let offset = offset(notes, now).filter(|it| it.abs() > CLOCK_OFFSET_MAX);
+    let said = (!is_measured(notes, now)).then(|| rfc3339(now.wall));
+    for event in events {
+        event.attributes.clockoffset = offset.map(|it| it.as_millis().to_string());
+        event.attributes.clockunsure.clone_from(&said);
+    }
 }
 
 /// Which way a clock is wrong that is ahead by so much, in Chinese and English.

@@ -55,9 +55,8 @@ impl Intake {
                 "编号由台账给出 the ledger numbers: leave `id`, `prevhash` and `hash` away";
             return Err(Failure::coded(Code::Malformed, message));
         }
-        if event.attributes.clockoffset.is_some() {
-            let message =
-                "时钟偏差由本机测得 the device measures its clock: leave `clockoffset` away";
+        if event.attributes.clockoffset.is_some() || event.attributes.clockunsure.is_some() {
+            let message = "时钟偏差由本机测得 the device measures its clock: leave `clockoffset` and `clockunsure` away";
             return Err(Failure::coded(Code::Malformed, message));
         }
         Ok(event)

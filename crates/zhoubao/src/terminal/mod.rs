@@ -11,6 +11,7 @@
 pub mod check;
 pub mod clerks;
 pub mod clock;
+pub mod corrections;
 pub mod door;
 pub mod http;
 pub mod intake;

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use zhoubao_contract::structured::Incoming;
-use zhoubao_domain::counting::CLOCK_OFFSET_MAX;
 use zhoubao_domain::event::Refusal;
 use zhoubao_store_sqlite::ledger::{Ledger, LedgerError, Recorded};
 
-use super::clock::{Clocks, offset};
+use super::clock::{Clocks, mark};
 use crate::failure::{Failure, chain};
 
 /// Most events of one transaction, unless one order has more.
@@ -43,13 +42,7 @@ pub async fn record(
             events.extend(order.events);
         }
         let stamp = clocks.stamp();
-        if let Some(offset) =
-            offset(&clocks.notes(), &stamp).filter(|it| it.abs() > CLOCK_OFFSET_MAX)
-        {
-            for event in &mut events {
-                event.attributes.clockoffset = Some(offset.as_millis().to_string());
-            }
-        }
+        mark(&mut events, &clocks.notes(), &stamp);
         match ledger.record(&events, &stamp).await {
             Ok(answers) => {
                 let last = answers.iter().flatten().map(|it| it.number).max();

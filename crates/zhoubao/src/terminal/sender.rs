@@ -13,19 +13,23 @@ use zhoubao_domain::code::Code;
 use zhoubao_outbox::{BATCH_EVENTS_MAX, Effect, Head, Input, Mark, Outbox, Refusal};
 use zhoubao_store_sqlite::ledger::Ledger;
 
+use super::clock::Clocks;
+use super::corrections::correct;
 use crate::failure::{Failure, chain};
 use crate::receipts::hear;
 
 /// When the receipt of what was just stored is asked for.
 const RECEIPT_SOON: SignedDuration = SignedDuration::from_secs(2);
 
-/// When it is asked for again.
+/// When it is asked for again, and the journal whether it still has what it had.
 const RECEIPT_IDLE: SignedDuration = SignedDuration::from_secs(20);
 
 /// The sender of one terminal.
 pub struct Sender<O> {
     /// What is to be sent.
     pub ledger: Arc<Ledger>,
+    /// What is known of the clock; what was recorded before that is corrected.
+    pub clocks: Arc<Clocks>,
     /// Signs the last event of what is sent at once, which covers those before it.
     pub key: Option<SigningKey>,
     /// Opens the terminal's line of the journal; tried again until it answers.
@@ -64,6 +68,7 @@ where
         let mut wake = None;
         let mut effects: VecDeque<Effect> =
             outbox.step(Input::Start, self.clock.now(), (self.random)()).into();
+        let mut is_corrected = false;
         loop {
             while let Some(effect) = effects.pop_front() {
                 let stop = match effect {
@@ -77,11 +82,21 @@ where
                 let Some(input) = input else { continue };
                 effects.extend(outbox.step(input, self.clock.now(), (self.random)()));
             }
+            if !is_corrected && let Some(last) = self.correct().await {
+                is_corrected = true;
+                let input = Input::Recorded(last);
+                effects.extend(outbox.step(input, self.clock.now(), (self.random)()));
+                if !effects.is_empty() {
+                    continue;
+                }
+            }
             let nobody_records = self.recorded.has_changed().is_err();
             if nobody_records {
                 let last = Input::Recorded(*self.recorded.borrow());
                 effects.extend(outbox.step(last, self.clock.now(), (self.random)()));
                 if outbox.is_drained() {
+                    // Whoever runs it by the hour hears of what it sent the hour before.
+                    self.hear(line.as_deref()).await;
                     return Ok(None);
                 }
                 if !effects.is_empty() {
@@ -95,7 +110,7 @@ where
                 () = until(wake, &*self.clock), if wake.is_some() => Input::Woken,
                 () = until(Some(self.receipt_at), &*self.clock), if line.is_some() => {
                     self.hear(line.as_deref()).await;
-                    continue;
+                    Input::Look
                 }
                 // The last one who records has just gone.
                 else => continue,
@@ -104,6 +119,18 @@ where
                 wake = None;
             }
             effects.extend(outbox.step(input, self.clock.now(), (self.random)()));
+        }
+    }
+
+    /// Corrects what was recorded before the first contact of this boot; `None` until there was one.
+    async fn correct(&self) -> Option<u64> {
+        match correct(&self.ledger, &self.clocks).await {
+            Ok(last) => last,
+            Err(error) => {
+                // It is tried again after the next event, and until then the hall holds back what is in doubt.
+                tracing::warn!(error = chain(&error), "cannot correct the times in the ledger");
+                None
+            }
         }
     }
 

@@ -109,6 +109,35 @@ pub fn reason(open: &Open) -> Value {
     })
 }
 
+/// An event that needs attention: number, position, standing, code, what it means, the sentence, and what to do.
+#[must_use]
+pub fn open_json(open: &Open) -> Value {
+    let mut value = reason(open);
+    value["number"] = json!(open.number);
+    value["position"] = json!(open.position);
+    value["standing"] = json!(open.standing);
+    value
+}
+
+/// The events that need attention, for a person, and how many more there are.
+#[must_use]
+pub fn open_lines(receipt: &Receipt) -> Vec<String> {
+    let mut lines = Vec::new();
+    for Open { number, code, detail, .. } in &receipt.open {
+        let known = Code::from_text(code);
+        let title = known.map_or("", Code::title);
+        lines.push(format!("  需处理 #{number}  {code} {title}：{detail}"));
+        lines.extend(known.map(|it| format!("    怎么办 what to do: {}", it.fix())));
+    }
+    let more = receipt.open_count.saturating_sub(receipt.open.len() as u64);
+    if more > 0 {
+        lines.push(format!(
+            "  另有 {more} 件 more: settle these first, or see `zhoubao trace` in the office"
+        ));
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
@@ -141,6 +170,20 @@ mod tests {
             open_count,
             at: Timestamp::UNIX_EPOCH,
         }
+    }
+
+    #[test]
+    fn what_needs_attention_is_told_with_its_reason_and_what_to_do() {
+        let told = receipt(7, &[(5, 15)], 3);
+        let lines = open_lines(&told).join("\n");
+        assert!(
+            lines.contains("#5  E.110") && lines.contains("怎么办") && lines.contains("另有 2 件"),
+            "{lines}"
+        );
+        assert!(open_lines(&receipt(7, &[], 0)).is_empty());
+        let value = open_json(&told.open[0]);
+        assert_eq!((&value["number"], &value["position"]), (&json!(5), &json!(15)));
+        assert_eq!(value["next"], Code::NotAuthorised.fix());
     }
 
     #[test]
