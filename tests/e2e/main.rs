@@ -28,6 +28,7 @@ mod rules;
 mod terminal;
 mod terminal_clock;
 mod terminal_http;
+mod total_loss;
 mod training;
 mod verify;
 mod web;
