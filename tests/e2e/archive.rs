@@ -8,11 +8,13 @@ use serde_json::{Value, json};
 use sqlx::{Connection as _, SqliteConnection};
 use tokio::io::AsyncWriteExt as _;
 use zhoubao::play::Player;
+use zhoubao_application::desk::By;
+use zhoubao_domain::id::Stream;
 use zhoubao_test_support::{NatsServer, Postgres, eventually};
 
 use crate::hall::{COMMAND_MAX, Hall, sample};
 
-fn lines(keys: std::ops::Range<usize>) -> String {
+pub(crate) fn lines(keys: std::ops::Range<usize>) -> String {
     keys.map(|key| {
         let event = json!({
             "specversion": "1.0",
@@ -30,16 +32,16 @@ fn lines(keys: std::ops::Range<usize>) -> String {
 const RUN: [&str; 4] = ["terminal", "run", "w01", "--once"];
 
 /// A path beside the hall's folder.
-fn beside(hall: &Hall, name: &str) -> anyhow::Result<PathBuf> {
+pub(crate) fn beside(hall: &Hall, name: &str) -> anyhow::Result<PathBuf> {
     Ok(hall.dir().parent().context("no folder")?.join(name))
 }
 
-fn text(path: &Path) -> String {
+pub(crate) fn text(path: &Path) -> String {
     path.display().to_string()
 }
 
 /// The journal in the folder is gone.
-fn lose_file(hall: &Hall) -> anyhow::Result<()> {
+pub(crate) fn lose_file(hall: &Hall) -> anyhow::Result<()> {
     for ending in ["", "-wal", "-shm"] {
         match std::fs::remove_file(hall.dir().join(format!("journal.db{ending}"))) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
@@ -50,7 +52,7 @@ fn lose_file(hall: &Hall) -> anyhow::Result<()> {
 }
 
 /// The server has lost its disk.
-async fn lose_stream(server: &mut NatsServer) -> anyhow::Result<()> {
+pub(crate) async fn lose_stream(server: &mut NatsServer) -> anyhow::Result<()> {
     server.kill().await?;
     std::fs::remove_dir_all(server.store_dir())?;
     server.restart().await
@@ -507,6 +509,38 @@ async fn without_a_copy_the_windows_events_come_back_in_files() -> anyhow::Resul
 async fn without_a_copy_the_windows_events_come_back_on_nats() -> anyhow::Result<()> {
     let mut server = NatsServer::start().await?;
     recovered(&Hall::in_files()?.with_nats(&server), Some(&mut server)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journal_that_began_anew_without_recover_gives_no_number_before_the_last_is_entered()
+-> anyhow::Result<()> {
+    let hall = Hall::in_files()?;
+    hall.set_up().await?;
+    // Everything is lost, nobody says so, and the office enters its set-up again.
+    std::fs::remove_dir_all(hall.dir())?;
+    let sample = sample()?;
+    let administrator = &sample.people.administrator;
+    let desk = hall.context().desk().await?;
+    let setup = sample.setup.iter();
+    let setup = setup
+        .map(|(topic, id, event)| (Stream::Setup(*topic, id.clone()), event.clone()))
+        .collect();
+    let by = By { actor: Some(administrator.clone()), at: Some(sample.began_at), ..By::default() };
+    desk.record_all(setup, by).await?;
+    desk.catch_up().await?;
+    drop(desk);
+    let last = hall.last().await?;
+    let (editor, administrator) = (sample.people.editor.as_str(), administrator.as_str());
+    let open =
+        ["issue", "open", "w6", "--from", "2023-02-06", "--to", "2023-02-10", "--by", editor];
+    let refused = hall.run(&open).await?.fails(4, "E.604");
+    assert!(refused.err.contains("zhoubao issue opening"), "{refused:?}");
+    assert_eq!(hall.last().await?, last, "nothing was written");
+    let mut enter = recover("4", "424", &["--by", administrator]);
+    enter.splice(0..3, ["issue", "opening", "--through", "2023-02-05"]);
+    hall.run(&enter).await?.ok();
+    hall.run(&open).await?.ok();
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@
 //! | a gap in the numbers of a terminal | here |
 //! | a clock that is off by ten minutes: a terminal's, this machine's | `terminal_clock`, here |
 //! | a key that has expired, or soon will | here |
-//! | an archive that lags | here, and while it is written in `archive` |
+//! | an archive that lags, by events and by time | here, and while it is written in `archive` |
 
 use std::io::Write;
 use std::path::Path;
@@ -21,7 +21,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use zhoubao::cli::Cli;
 use zhoubao::output::Output;
-use zhoubao_application::clock::{Clock, FixedClock, SystemClock};
+use zhoubao::wiring::Context;
+use zhoubao_application::clock::{Clock as _, FixedClock, SystemClock};
 use zhoubao_application::journal::Expectation;
 use zhoubao_contract::hash;
 use zhoubao_domain::id::{Stream, Subject};
@@ -53,10 +54,28 @@ async fn run_ahead(
     ahead: SignedDuration,
     arguments: &[&str],
 ) -> anyhow::Result<(i32, String)> {
+    run_in(context_ahead(hall, ahead), arguments).await
+}
+
+fn context_ahead(hall: &Hall, ahead: SignedDuration) -> Context {
+    hall.context_at(Arc::new(FixedClock::new(SystemClock.now() + ahead)))
+}
+
+/// What the doctor of a hall with this archive finds by a clock that is so far ahead.
+async fn archived_ahead(
+    hall: &Hall,
+    ahead: SignedDuration,
+    archive: &str,
+) -> anyhow::Result<(i32, Value)> {
+    let mut ctx = context_ahead(hall, ahead);
+    ctx.config.archive = Some(archive.into());
+    let (exit, text) = run_in(ctx, &["doctor", "--json"]).await?;
+    Ok((exit, serde_json::from_str(&text)?))
+}
+
+async fn run_in(mut ctx: Context, arguments: &[&str]) -> anyhow::Result<(i32, String)> {
     let command = Cli::try_parse_from([&["zhoubao"], arguments].concat())?.command;
     let printed = Printed::default();
-    let clock: Arc<dyn Clock> = Arc::new(FixedClock::new(SystemClock.now() + ahead));
-    let mut ctx = hall.context_at(clock);
     let is_json = arguments.contains(&"--json");
     ctx.output = Output::to(Box::new(printed.clone()), Box::new(std::io::sink()), is_json, true);
     let exit = match zhoubao::dispatch(&ctx, command).await {
@@ -277,5 +296,21 @@ async fn what_waits_in_a_ledger_a_gap_and_an_archive_that_lags_are_found() -> an
     let doctor = hall.command(&["doctor", "--json"]).env("ZHOUBAO_ARCHIVE", &archive).spawn()?;
     let seen = report_of(crate::hall::ended(doctor).await?, 0)?;
     finds(&seen, "warning", "E.707", &["落后 behind by 1"]);
+
+    // Somebody keeps it: a moment is nothing, but after an hour he is stuck, though only one event waits.
+    let keeper = std::fs::File::open(Path::new(&archive).join("archive.lock"))?;
+    keeper.lock()?;
+    let (_, seen) = archived_ahead(&hall, SignedDuration::ZERO, &archive).await?;
+    assert!(found(&seen, "E.707").is_empty(), "{seen}");
+    let (exit, seen) = archived_ahead(&hall, SignedDuration::from_hours(1), &archive).await?;
+    assert_eq!(exit, 0, "{seen}");
+    finds(&seen, "warning", "E.707", &["落后 behind by 1, 自 since "]);
+    drop(keeper);
+    hall.run(&["archive", "--to", &archive, "--once"]).await?.ok();
+    let (_, seen) = archived_ahead(&hall, SignedDuration::from_hours(1), &archive).await?;
+    assert!(
+        found(&seen, "E.707").is_empty(),
+        "an event that is archived waits for nothing: {seen}"
+    );
     Ok(())
 }

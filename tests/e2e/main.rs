@@ -31,6 +31,7 @@ mod terminal;
 mod terminal_clock;
 mod terminal_http;
 mod terminal_unmeasured;
+mod total_loss;
 mod training;
 mod verify;
 mod web;

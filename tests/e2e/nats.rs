@@ -169,6 +169,17 @@ pub(crate) async fn try_to_publish(
     timeout(COMMAND_MAX, refused.recv()).await?.context("nothing was refused")
 }
 
+async fn try_to_listen(
+    server: &NatsServer,
+    nkey: &Path,
+    to: &'static str,
+) -> anyhow::Result<String> {
+    let (client, mut refused) = intruder(server, nkey).await?;
+    let _subscriber = client.subscribe(to).await?;
+    client.flush().await?;
+    timeout(COMMAND_MAX, refused.recv()).await?.context("nothing was refused")
+}
+
 async fn leave_batches(server: &NatsServer, nkey: &Path, terminal: &str) -> anyhow::Result<()> {
     static NEXT: AtomicUsize = AtomicUsize::new(1);
     let client = client(server, nkey).await?;
@@ -220,10 +231,18 @@ async fn who_tries_what_he_may_not_is_named_and_recorded_once() -> anyhow::Resul
         (&w02, "hall.510000.terminal.w01"),
         (&w02, "hall.510000.terminal.*"),
         (&w02, "$JS.API.STREAM.PURGE.HALL_510000"),
+        // For another's reader, and into another's answers.
+        (&w02, "$JS.ACK.HALL_510000.reader.1.1.1.1.0"),
+        (&w02, "_INBOX.w01.1"),
         (&office, "$JS.API.STREAM.UPDATE.HALL_510000"),
     ] {
         let refused = try_to_publish(&server, key, subject).await?;
         assert_eq!(refused, format!("Permissions Violation for Publish to \"{subject}\""));
+    }
+    // And what others write, or are answered.
+    for subject in ["hall.510000.terminal.w01", "_INBOX.w01.>", "$JS.API.>"] {
+        let refused = try_to_listen(&server, &w02, subject).await?;
+        assert_eq!(refused, format!("Permissions Violation for Subscription to \"{subject}\""));
     }
     // The doctor asks the same as the office did, and is no intruder.
     hall.run_as(&office, "", &["doctor"]).await?.ok();
@@ -234,15 +253,22 @@ async fn who_tries_what_he_may_not_is_named_and_recorded_once() -> anyhow::Resul
     let entry = |user: &str, subject: &str, times| {
         (user.to_owned(), "publish".to_owned(), subject.to_owned(), times)
     };
+    let listened =
+        |subject: &str| ("terminal w02".to_owned(), "subscribe".to_owned(), subject.to_owned(), 1);
     let mut new = found[before.len()..].to_vec();
     new.sort();
     assert_eq!(
         new,
         [
             entry("office", "$JS.API.STREAM.UPDATE.HALL_510000", 1),
+            entry("terminal w02", "$JS.ACK.HALL_510000.reader.1.1.1.1.0", 1),
             entry("terminal w02", "$JS.API.STREAM.PURGE.HALL_510000", 1),
+            entry("terminal w02", "_INBOX.w01.1", 1),
             entry("terminal w02", "hall.510000.terminal.*", 1),
             entry("terminal w02", "hall.510000.terminal.w01", 2),
+            listened("$JS.API.>"),
+            listened("_INBOX.w01.>"),
+            listened("hall.510000.terminal.w01"),
         ]
     );
     // What was read is not recorded again, and the hall's people see it.

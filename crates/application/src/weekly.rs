@@ -847,10 +847,12 @@ impl Desk {
     ///
     /// # Errors
     ///
-    /// E.221 where template, checklist or definitions are missing; a refusal of the issue's rules.
+    /// E.604 before the last numbers are entered; E.221 where template, checklist or definitions are missing; a refusal of
+    /// the issue's rules.
     pub async fn open(&self, new: NewIssue, by: By) -> Result<Option<Receipt>, DeskError> {
         let NewIssue { issue, period, series, parameters } = new;
         self.issue(by, async |known| {
+            known.book.check_numbers_known()?;
             let period = match period {
                 Some(period) => period,
                 None => proposed_period(known, series.as_ref())?,

@@ -338,6 +338,10 @@ codes! {
         "An earlier issue is not yet frozen or signed, or a later one is already frozen and carries this one's figures.",
         "Finish the earlier issue first; to void a frozen issue, void the later ones first.",
         "sign the 6th before the 5th";
+    NumbersUnknown = "E.604", "期初数未录入 the last numbers are not entered",
+        "No issue was ever opened in this journal and no opening figures are in it. It may be the journal of a new hall, or one that began anew after the old one was lost with all copies: then the numbers of the issues that were printed would be given twice.",
+        "Enter the sums and numbers of the last printed issue: `zhoubao issue opening`. A hall that never printed one enters zeros.",
+        "the first issue of a new journal, while the 425th was printed last week";
     UnsafeBroker = "E.701", "消息服务器配置不安全 unsafe broker",
         "The NATS server would lose acknowledged events, is too old, or its stream is set up wrongly. Nothing is written.",
         "Put the line named in the message into the server's configuration and restart it.",
@@ -363,7 +367,7 @@ codes! {
         "Nothing, if the other one is meant to run.",
         "lease epoch 7, mine 6";
     ArchiveLags = "E.707", "存档落后 the archive is behind the journal",
-        "The copy of the journal on another disk does not hold what the journal holds, and nobody is writing it, or there is none yet. What is missing would be lost with the journal's disk.",
+        "The copy of the journal on another disk does not hold what the journal holds, and nobody is writing it, or whoever does has not got on for ten minutes, or there is none yet. What is missing would be lost with the journal's disk.",
         "Run `zhoubao archive`, or `zhoubao serve` with the setting `archive`; look at its log and at the free space of its disk.",
         "archive at 20889, journal at 22705";
     ArchiveDamaged = "E.708", "存档或备份已损坏 the archive or backup is damaged",

@@ -666,6 +666,22 @@ impl IssueBook {
         }
     }
 
+    /// Whether it is known where the numbers go on: opening figures say so, or an issue that was opened before.
+    ///
+    /// A journal that began anew after a loss looks like that of a new hall; only a person knows which it is.
+    ///
+    /// # Errors
+    ///
+    /// E.604.
+    pub fn check_numbers_known(&self) -> Result<(), Refusal> {
+        if self.opening.is_some() || !self.issues.is_empty() {
+            return Ok(());
+        }
+        let detail =
+            "请先录入期初数，新大厅录入零 enter the opening figures first; a new hall enters zeros";
+        Err(Refusal::new(Code::NumbersUnknown, detail))
+    }
+
     /// Issues that are not voided.
     pub fn live(&self) -> impl Iterator<Item = (&ObjectId, &Issue)> {
         self.issues.iter().filter(|(_, it)| it.stage != Stage::Voided)

@@ -460,6 +460,15 @@ fn opening_figures_are_entered_once_and_before_the_first_issue() {
 }
 
 #[test]
+fn numbers_are_known_from_opening_figures_or_from_an_issue_even_a_voided_one() {
+    let known = |given: &[Fact]| book(given).check_numbers_known().map_err(|it| it.code);
+    assert_eq!(known(&[]), Err(Code::NumbersUnknown));
+    assert_eq!(known(&[opening_entered(&opening_of(date(2023, 12, 15), 0, 0))]), Ok(()));
+    assert_eq!(known(&[opened("a", week(0))]), Ok(()));
+    assert_eq!(known(&[opened("a", week(0)), voided("a")]), Ok(()));
+}
+
+#[test]
 fn opening_figures_that_cannot_be_are_refused() {
     let through = date(2023, 12, 15);
     let enter = |opening: Opening| {

@@ -69,6 +69,7 @@ fn status_of(code: Code) -> StatusCode {
         Code::IssueState
         | Code::IssueOrder
         | Code::NumberCollision
+        | Code::NumbersUnknown
         | Code::FindingsOpen
         | Code::Fork => StatusCode::CONFLICT,
         Code::Unavailable | Code::Fenced | Code::ArchiveLags => StatusCode::SERVICE_UNAVAILABLE,

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::sqlite::SqliteConnection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::Mutex;
 use zhoubao_contract::structured::Incoming;
@@ -26,6 +26,7 @@ use crate::busy::{Patience, is_busy};
 use crate::journal::{BUSY_MAX, DAMAGED, connect_options};
 
 mod receipts;
+mod to_read;
 
 pub use receipts::Heard;
 
@@ -136,6 +137,12 @@ pub enum LedgerError {
         /// What is wrong.
         detail: String,
     },
+    /// An older program made the file, and it was opened only to be read.
+    #[error("the ledger `{}` was made by an older version of the program", path.display())]
+    Older {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file is another terminal's, or no ledger, or of a newer program.
     #[error("`{}` {detail}", path.display())]
     Foreign {
@@ -152,6 +159,8 @@ pub enum LedgerError {
 pub struct Ledger {
     settings: Settings,
     subject: Subject,
+    /// How the file is opened again after an error.
+    options: SqliteConnectOptions,
     /// Empty after an error: the next call opens another connection.
     connection: Mutex<Option<SqliteConnection>>,
 }
@@ -177,6 +186,64 @@ fn time(microseconds: i64) -> Timestamp {
     Timestamp::from_microsecond(microseconds).unwrap_or_default()
 }
 
+fn foreign(path: &Path, detail: impl Into<String>) -> LedgerError {
+    let (path, detail) = (path.to_owned(), detail.into());
+    LedgerError::Foreign { path, detail, code: Code::Configuration }
+}
+
+fn newer(path: &Path, version: i64) -> LedgerError {
+    foreign(
+        path,
+        format!(
+            "was made by a newer version of the program (migration {version}); update the program"
+        ),
+    )
+}
+
+/// The file is a ledger, or will be one, and no page of it is damaged.
+async fn check_file(path: &Path, connection: &mut SqliteConnection) -> Result<(), LedgerError> {
+    let failed = |source| fault(path, source);
+    let tables: Vec<String> =
+        sqlx::query_scalar("select name from sqlite_schema where type = 'table'")
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(failed)?;
+    let ours = tables.iter().any(|it| it == "ledger_identity");
+    if !ours && tables.iter().any(|it| it != "_sqlx_migrations") {
+        return Err(foreign(path, "is a database, but no ledger; name another file"));
+    }
+    let verdict: Vec<String> =
+        sqlx::query_scalar("pragma quick_check(3)").fetch_all(connection).await.map_err(failed)?;
+    if verdict != ["ok"] {
+        return Err(LedgerError::Damaged { path: path.to_owned(), detail: verdict.join("; ") });
+    }
+    Ok(())
+}
+
+/// The ledger is this terminal's.
+async fn check_owner(
+    settings: &Settings,
+    connection: &mut SqliteConnection,
+) -> Result<(), LedgerError> {
+    let path = &settings.path;
+    let (hall, terminal) = (settings.hall.as_str(), settings.terminal.as_str());
+    let identity = sqlx::query_file!("queries/ledger/identity.sql")
+        .fetch_one(connection)
+        .await
+        .map_err(|source| fault(path, source))?;
+    if (identity.hall.as_str(), identity.terminal.as_str()) != (hall, terminal) {
+        let detail = format!(
+            "is the ledger of terminal {} of hall {}, not of {terminal} of {hall}",
+            identity.terminal, identity.hall
+        );
+        let other = identity.hall.parse::<HallCode>();
+        let code = other
+            .map_or(Code::Configuration, |other| settings.hall.apart(&other, Code::Configuration));
+        return Err(LedgerError::Foreign { path: path.to_owned(), detail, code });
+    }
+    Ok(())
+}
+
 impl Ledger {
     /// Opens the ledger of a terminal, and makes it if the file is not there. A file is checked from end to end.
     ///
@@ -191,47 +258,29 @@ impl Ledger {
             let busy =
                 matches!(&opened, Err(LedgerError::Unavailable { source, .. }) if is_busy(source));
             if !busy || !patience.pause().await {
-                let connection = Mutex::new(Some(opened?));
-                let stream = Stream::Terminal(settings.terminal.clone());
-                let subject = Subject::new(settings.hall.clone(), stream);
-                return Ok(Self { settings, subject, connection });
+                let options = connect_options(&settings.path);
+                return Ok(Self::of(settings, options, opened?));
             }
         }
+    }
+
+    fn of(settings: Settings, options: SqliteConnectOptions, connection: SqliteConnection) -> Self {
+        let stream = Stream::Terminal(settings.terminal.clone());
+        let subject = Subject::new(settings.hall.clone(), stream);
+        Self { settings, subject, options, connection: Mutex::new(Some(connection)) }
     }
 
     async fn open_once(settings: &Settings) -> Result<SqliteConnection, LedgerError> {
         let path = &settings.path;
         let failed = |source| fault(path, source);
-        let foreign = |detail: String| {
-            let code = Code::Configuration;
-            LedgerError::Foreign { path: path.to_owned(), detail, code }
-        };
         let there = path.exists();
         let mut connection =
             connect_options(path).create_if_missing(true).connect().await.map_err(failed)?;
         if there {
-            let tables: Vec<String> =
-                sqlx::query_scalar("select name from sqlite_schema where type = 'table'")
-                    .fetch_all(&mut connection)
-                    .await
-                    .map_err(failed)?;
-            let ours = tables.iter().any(|it| it == "ledger_identity");
-            if !ours && tables.iter().any(|it| it != "_sqlx_migrations") {
-                return Err(foreign("is a database, but no ledger; name another file".to_owned()));
-            }
-            let verdict: Vec<String> = sqlx::query_scalar("pragma quick_check(3)")
-                .fetch_all(&mut connection)
-                .await
-                .map_err(failed)?;
-            if verdict != ["ok"] {
-                let detail = verdict.join("; ");
-                return Err(LedgerError::Damaged { path: path.to_owned(), detail });
-            }
+            check_file(path, &mut connection).await?;
         }
         MIGRATOR.run_direct(None, &mut connection, false).await.map_err(|error| match error {
-            MigrateError::VersionMissing(version) => foreign(format!(
-                "was made by a newer version of the program (migration {version}); update the program"
-            )),
+            MigrateError::VersionMissing(version) => newer(path, version),
             MigrateError::Execute(source) => failed(source),
             other => failed(sqlx::Error::Migrate(Box::new(other))),
         })?;
@@ -245,21 +294,7 @@ impl Ledger {
         .execute(&mut connection)
         .await
         .map_err(failed)?;
-        let identity = sqlx::query_file!("queries/ledger/identity.sql")
-            .fetch_one(&mut connection)
-            .await
-            .map_err(failed)?;
-        if (identity.hall.as_str(), identity.terminal.as_str()) != (hall, terminal) {
-            let detail = format!(
-                "is the ledger of terminal {} of hall {}, not of {terminal} of {hall}",
-                identity.terminal, identity.hall
-            );
-            let other = identity.hall.parse::<HallCode>();
-            let code = other.map_or(Code::Configuration, |other| {
-                settings.hall.apart(&other, Code::Configuration)
-            });
-            return Err(LedgerError::Foreign { path: path.to_owned(), detail, code });
-        }
+        check_owner(settings, &mut connection).await?;
         Ok(connection)
     }
 
@@ -287,7 +322,7 @@ impl Ledger {
         let mut connection = match place.take() {
             Some(connection) => connection,
             // A file that has vanished must not be made anew: its numbers would begin again.
-            None => connect_options(&self.settings.path).connect().await.map_err(failed)?,
+            None => self.options.connect().await.map_err(failed)?,
         };
         let done = work(&mut connection).await.map_err(failed)?;
         *place = Some(connection);

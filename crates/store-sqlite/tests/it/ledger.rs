@@ -285,6 +285,71 @@ async fn given_another_file_when_opened_then_it_is_refused_and_left_as_it_is() {
     assert_eq!(std::fs::read_to_string(&text).unwrap(), words);
 }
 
+/// Every file of the folder with what is in it, but for the index that SQLite makes to share a file.
+fn contents(folder: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let files = std::fs::read_dir(folder).unwrap().map(|it| it.unwrap().path());
+    let mut files: Vec<_> = files.filter(|it| !it.to_str().unwrap().ends_with("-shm")).collect();
+    files.sort();
+    let read = |it: std::path::PathBuf| (it.clone(), std::fs::read(it).unwrap());
+    files.into_iter().map(read).filter(|(_, bytes)| !bytes.is_empty()).collect()
+}
+
+#[tokio::test]
+async fn given_a_ledger_when_opened_to_read_then_it_is_read_and_nothing_can_be_written() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("ledger.db");
+    let missing = Ledger::open_to_read(settings(&path, "w01")).await.err().unwrap();
+    assert!(matches!(missing, LedgerError::Unavailable { .. }), "{missing:?}");
+    assert!(!path.exists(), "it was made");
+    let agent = open(&path).await;
+    agent.record(&[event(1, None), event(2, None)], &stamp()).await.unwrap();
+    // While the agent runs, and after it has ended.
+    for agent in [Some(agent), None] {
+        let before = contents(dir.path());
+        let read = Ledger::open_to_read(settings(&path, "w01")).await.unwrap();
+        assert_eq!(read.standing().await.unwrap().recorded, 2);
+        assert_eq!(read.entries(0, 9, 9).await.unwrap().len(), 2);
+        let refused = read.record(&[event(3, None)], &stamp()).await;
+        assert!(matches!(refused, Err(LedgerError::Unavailable { .. })), "{refused:?}");
+        // The connection that is opened after an error writes no more than the first.
+        let refused = read.record(&[event(3, None)], &stamp()).await;
+        assert!(matches!(refused, Err(LedgerError::Unavailable { .. })), "{refused:?}");
+        assert_eq!(read.standing().await.unwrap().recorded, 2);
+        read.close().await;
+        assert_eq!(contents(dir.path()), before);
+        if let Some(agent) = agent {
+            agent.close().await;
+        }
+    }
+    let other = Ledger::open_to_read(settings(&path, "w02")).await.err().unwrap();
+    assert!(other.to_string().contains("terminal w01"), "{other}");
+}
+
+#[tokio::test]
+async fn given_a_ledger_of_another_version_when_opened_to_read_then_it_is_told_and_left_so() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("ledger.db");
+    open(&path).await.close().await;
+    let raw = async |statement: &'static str| {
+        let mut raw = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
+        raw.execute(statement).await.unwrap();
+        sqlx::Connection::close(raw).await.unwrap();
+    };
+    raw("create table kept as select * from _sqlx_migrations;
+         delete from _sqlx_migrations where version = (select max(version) from _sqlx_migrations)")
+    .await;
+    let before = contents(dir.path());
+    let older = Ledger::open_to_read(settings(&path, "w01")).await.err().unwrap();
+    assert!(matches!(older, LedgerError::Older { .. }), "{older:?}");
+    assert_eq!(contents(dir.path()), before);
+    raw("delete from _sqlx_migrations; insert into _sqlx_migrations select * from kept;
+         update _sqlx_migrations set version = 99990101000000
+          where version = (select max(version) from _sqlx_migrations)")
+    .await;
+    let newer = Ledger::open_to_read(settings(&path, "w01")).await.err().unwrap();
+    assert!(newer.to_string().contains("newer version"), "{newer}");
+}
+
 #[tokio::test]
 async fn given_a_damaged_page_when_opened_then_it_is_said_and_nothing_is_recorded() {
     let dir = TempDir::new().unwrap();

@@ -21,7 +21,7 @@ use zhoubao_nats::stream::stream_name;
 use zhoubao_nats::watch::DOCTOR;
 use zhoubao_nats::{NatsJournal, Options, Severity};
 use zhoubao_projections::rows::{Checkpoint, ExceptionRow, FactRow, Head, Standing};
-use zhoubao_store_sqlite::ledger::{Ledger, Settings};
+use zhoubao_store_sqlite::ledger::{Ledger, LedgerError, Settings};
 
 use super::nats_watch::title;
 use crate::archive::{self, Checked};
@@ -48,6 +48,9 @@ const NEXT_YEAR_FROM: i8 = 11;
 
 /// Events that an archive may be behind while it is being written.
 const ARCHIVE_BEHIND_MAX: u64 = 10_000;
+
+/// How long an event may wait for the archive while that is being written: who keeps it needs seconds.
+const ARCHIVE_WAITING_MAX: SignedDuration = SignedDuration::from_mins(10);
 
 /// Gaps, days and the like of one finding that are named; the rest is counted.
 const NAMED_MAX: usize = 5;
@@ -458,15 +461,28 @@ async fn ledgers(ctx: &Context, hall: &HallCode, findings: &mut Findings) {
             let now = ctx.clock.now();
             let path = ctx.folder().ledger(&terminal);
             let settings = Settings { path, hall: hall.clone(), terminal: terminal.clone(), now };
-            let ledger = Ledger::open(settings).await?;
+            let ledger = match Ledger::open_to_read(settings).await {
+                Ok(ledger) => ledger,
+                // An upgrade of the program, and the agent has not been started since.
+                Err(LedgerError::Older { .. }) => return Ok::<_, Failure>(None),
+                Err(error) => return Err(error.into()),
+            };
             let (standing, notes) = (ledger.standing().await?, ledger.clock().await?);
             let stored = standing.stored.map_or(0, |(number, _)| number);
             let waiting = ledger.entries(stored, u64::MAX, 1).await?.pop();
             ledger.close().await;
-            Ok::<_, Failure>((standing, notes, stored, waiting))
+            Ok(Some((standing, notes, stored, waiting)))
         };
         let (standing, notes, stored, waiting) = match look.await {
-            Ok(found) => found,
+            Ok(Some(found)) => found,
+            Ok(None) => {
+                let detail = format!("{terminal}: 旧版台账 of an older version of the program");
+                let next = format!(
+                    "start the agent, which brings it up to date: zhoubao terminal run {terminal}"
+                );
+                findings.warn(subject, detail, None, next);
+                continue;
+            }
             Err(failure) => {
                 findings.fail(subject, failure);
                 continue;
@@ -532,10 +548,22 @@ async fn archive(ctx: &Context, journal: Option<&dyn Journal>, findings: &mut Fi
         return findings
             .fail(subject, Failure::coded(Code::JournalWentBack, detail).with_next(next));
     };
-    let detail =
+    let mut detail =
         format!("`{}` 到 up to {}，落后 behind by {behind}", folder.display(), end.position);
-    let is_kept = archive::is_kept(folder);
-    if behind == 0 || (is_kept && behind <= ARCHIVE_BEHIND_MAX) {
+    if behind == 0 {
+        return findings.ok(subject, detail);
+    }
+    let first = match journal.get(end.position + 1).await {
+        Ok(first) => first,
+        Err(error) => return findings.fail(subject, error.into()),
+    };
+    let since = first.map(|it| it.recorded_at);
+    // Who keeps it may be stuck, however few events have come since.
+    let waits = since.is_some_and(|it| ctx.clock.now().duration_since(it) > ARCHIVE_WAITING_MAX);
+    if let Some(since) = since.filter(|_| waits) {
+        detail = format!("{detail}, 自 since {}", rfc3339(since));
+    }
+    if archive::is_kept(folder) && behind <= ARCHIVE_BEHIND_MAX && !waits {
         findings.ok(subject, detail);
     } else {
         findings.warn(subject, detail, Some(Code::ArchiveLags), Code::ArchiveLags.fix());

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use zhoubao_contract::structured::Incoming;
+use zhoubao_domain::code::Code;
 use zhoubao_domain::event::Refusal;
 use zhoubao_store_sqlite::ledger::{Ledger, LedgerError, Recorded};
 
@@ -89,6 +90,8 @@ impl From<LedgerError> for Failure {
             LedgerError::Damaged { .. } => Self::integrity(chain(&error)).with_next(
                 "keep the file; take the terminal out of service and enter another: what the journal has of it stays",
             ),
+            LedgerError::Older { .. } => Self::coded(Code::Configuration, chain(&error))
+                .with_next("start the terminal's agent once: it brings its ledger up to date"),
             LedgerError::Foreign { code, .. } => Self::coded(*code, chain(&error)),
         }
     }
