@@ -59,6 +59,17 @@ impl Hall {
     }
 }
 
+impl Hall {
+    /// Puts an entry of the set-up.
+    pub(crate) async fn put(&self, topic: &str, id: &str, body: &str) -> anyhow::Result<()> {
+        let path = self.0.path().join(format!("{topic}-{id}.json"));
+        std::fs::write(&path, body)?;
+        let path = path.to_str().context("not UTF-8")?;
+        self.run(&["setup", "put", topic, id, path, "--by", "a01"]).await?;
+        Ok(())
+    }
+}
+
 /// A running service with pages.
 pub(crate) struct Service {
     pub(crate) process: Child,

@@ -5,3 +5,4 @@
 mod machine;
 mod pages;
 mod wall;
+mod window;

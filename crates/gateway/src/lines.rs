@@ -11,11 +11,13 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use zhoubao_application::journal::{AppendError, BATCH_MESSAGES_MAX, Expectation};
+use zhoubao_application::receipts::counted_of;
 use zhoubao_application::writer::WriteError;
 use zhoubao_contract::structured;
 use zhoubao_contract::{Message, Stored, hash};
 use zhoubao_domain::code::Code;
 use zhoubao_domain::id::{Stream, Subject, TerminalId};
+use zhoubao_domain::time::hall_day;
 
 use crate::Gateway;
 use crate::access::Who;
@@ -45,14 +47,57 @@ fn head_of(head: Option<&Stored>) -> Value {
     })
 }
 
-/// `GET /v1/lines/{terminal}`: where the line ends.
+/// `GET /v1/lines/{terminal}`: where the line ends, how far it is counted, and with which key it is to be signed.
 pub(crate) async fn head(
     State(gateway): State<Arc<Gateway>>,
     Path(terminal): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     let subject = line(&gateway, &terminal)?;
+    let Stream::Terminal(id) = &subject.stream else {
+        return Err(Problem::not_found("terminal"));
+    };
+    let known = gateway.known().await?;
+    let counted = counted_of(&**gateway.desk.store(), &subject.hall, id).await?;
     let head = gateway.desk.journal().head(&subject).await?;
-    Ok(Json(head_of(head.as_ref())))
+    let mut value = head_of(head.as_ref());
+    let key = known.registry.keys.get(id).filter(|it| !it.latest.revoked);
+    value["active"] = json!(known.registry.terminals.get(id).is_some_and(|it| it.active));
+    value["key"] = json!(key.map(|it| it.latest.signing.to_string()));
+    value["counted"] = json!(counted.as_ref().map_or(0, |it| it.number));
+    value["open_count"] = json!(counted.as_ref().map_or(0, |it| it.open_count));
+    let open = counted.iter().flat_map(|it| &it.open).map(|it| {
+        let code = Code::from_text(&it.code);
+        json!({
+            "number": it.number, "position": it.position, "code": it.code, "detail": it.detail,
+            "title": code.map(Code::title), "next": code.map(Code::fix),
+        })
+    });
+    value["open"] = Value::Array(open.collect());
+    Ok(Json(value))
+}
+
+/// `GET /v1/window`: what a window's page offers: the departments that are authorised today, and their matters.
+pub(crate) async fn offered(State(gateway): State<Arc<Gateway>>) -> Result<Json<Value>, Problem> {
+    let known = gateway.known().await?;
+    let today = hall_day(gateway.clock.now());
+    let authorised = known.register.authorised_on(today);
+    let departments = authorised.iter().filter_map(|id| {
+        let department = known.registry.departments.get(*id)?;
+        Some(json!([id.as_str(), department.name]))
+    });
+    let mut matters: Vec<_> = known
+        .registry
+        .matters
+        .iter()
+        .filter(|(_, department)| authorised.contains(department))
+        .map(|(matter, department)| (matter.as_str(), department.as_str()))
+        .collect();
+    matters.sort_unstable();
+    Ok(Json(json!({
+        "hall": gateway.desk.hall().as_str(),
+        "departments": departments.collect::<Vec<_>>(),
+        "matters": matters,
+    })))
 }
 
 /// `POST /v1/lines/{terminal}?last=N`: appends events of the line, one JSON a line of the body, after the message at N.

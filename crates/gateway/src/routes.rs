@@ -15,7 +15,7 @@ use crate::commands::{
     Accept, Adopt, Amend, File, Freeze, Inspect, OpenIssue, Return, ReturnSubmission, SetPeriod,
     Sign, Submit, Void, Withdraw, form, json,
 };
-use crate::pages::{board, desk, health, inspection, issues, login, submissions};
+use crate::pages::{board, desk, health, inspection, issues, login, submissions, window};
 use crate::problem::Problem;
 use crate::{Gateway, assets, lines};
 
@@ -63,6 +63,9 @@ pub fn routes() -> Vec<Route> {
         shown("/v1/board", Screen, get(board::snapshot)),
         shown("/v1/lines/{terminal}", Access::Right(&[Right::Record]), get(lines::head)),
         done("/v1/lines/{terminal}", Access::Right(&[Right::Record]), post(lines::append)),
+        shown("/v1/window", Access::Right(&[Right::Record]), get(lines::offered)),
+        shown("/t", Open, get(window::page)),
+        shown("/t/worker.js", Open, get(window::worker)),
         shown("/v1/board/live", Screen, get(board::live)),
         shown("/issues", Person, get(issues::list)),
         shown("/v1/issues", Person, get(issues::data)),

@@ -8,6 +8,7 @@ pub(crate) mod inspection;
 pub(crate) mod issues;
 pub(crate) mod login;
 pub(crate) mod submissions;
+pub(crate) mod window;
 
 use askama::Template;
 use axum::http::StatusCode;

@@ -1,0 +1,244 @@
+//! The window's page over a device's agent: by keys alone, and never more than the ledger has.
+
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::Child;
+use tokio::time::timeout;
+use zhoubao_test_support::eventually;
+
+use crate::machine::{Browser, Hall, Service, WAIT_MAX};
+
+const ENTER: char = '\u{E007}';
+const SHIFT: char = '\u{E008}';
+const ESCAPE: char = '\u{E00C}';
+const DOWN: char = '\u{E015}';
+const TAB: char = '\u{E004}';
+
+/// Longest wait for what the page does by itself.
+const SOON: Duration = Duration::from_secs(30);
+
+/// A running agent with a port.
+struct Agent {
+    _process: Child,
+    address: SocketAddr,
+}
+
+impl Agent {
+    async fn start(hall: &Hall, terminal: &str) -> anyhow::Result<Self> {
+        let listen = ["terminal", "run", terminal, "--listen", "127.0.0.1:0"];
+        // With its standard input at an end it goes on: it has a port.
+        let mut process = hall.command(&listen).stdout(Stdio::null()).spawn()?;
+        let mut said = BufReader::new(process.stderr.take().context("no stderr")?).lines();
+        let address = loop {
+            let line = timeout(WAIT_MAX, said.next_line()).await??.context("it ended early")?;
+            if let Some((_, address)) = line.split_once("listening on http://") {
+                break address.trim().parse()?;
+            }
+        };
+        tokio::spawn(async move { while let Ok(Some(_)) = said.next_line().await {} });
+        Ok(Self { _process: process, address })
+    }
+}
+
+/// Sets the PIN of a clerk.
+async fn add_clerk(hall: &Hall, terminal: &str, clerk: &str, pin: &str) -> anyhow::Result<()> {
+    let mut command = hall.command(&["terminal", "clerk", "add", terminal, clerk]);
+    let mut adding = command.stdin(Stdio::piped()).spawn()?;
+    let mut stdin = adding.stdin.take().context("no stdin")?;
+    stdin.write_all(format!("{pin}\n").as_bytes()).await?;
+    drop(stdin);
+    ensure!(timeout(WAIT_MAX, adding.wait()).await??.success());
+    Ok(())
+}
+
+/// Presses keys wherever the focus is.
+async fn press(browser: &Browser, keys: &str) -> anyhow::Result<()> {
+    Ok(browser.client.active_element().await?.send_keys(keys).await?)
+}
+
+async fn text(browser: &Browser, id: &str) -> anyhow::Result<String> {
+    let asked = browser.ask(&format!("return document.getElementById('{id}').textContent")).await?;
+    Ok(asked.as_str().context("no text")?.to_owned())
+}
+
+async fn wait_for(browser: &Browser, what: &str, script: &str) -> anyhow::Result<()> {
+    let script = format!("return Boolean({script})");
+    let waited = eventually(what, SOON, async || {
+        Ok((browser.ask(&script).await? == json!(true)).then_some(()))
+    });
+    match waited.await {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            browser.picture("window-failed").await?;
+            let page = browser.ask("return document.getElementById('main').innerText").await?;
+            Err(error.context(format!("{page}")))
+        }
+    }
+}
+
+/// Presses keys, and waits until the page says that event `number` is saved.
+async fn saves(browser: &Browser, keys: &str, number: u64) -> anyhow::Result<()> {
+    for it in keys.split('|') {
+        press(browser, it).await?;
+    }
+    let script =
+        format!("document.getElementById('told').textContent.startsWith('已保存 #{number} ')");
+    wait_for(browser, &format!("event {number} to be saved"), &script).await
+}
+
+async fn no_barriers(browser: &Browser, name: &str) -> anyhow::Result<()> {
+    let found = browser.barriers().await?;
+    ensure!(found.is_empty(), "{name}: {}", found.join("\n"));
+    Ok(())
+}
+
+/// What stands in the list: number, state, words.
+async fn listed(browser: &Browser) -> anyhow::Result<Vec<(u64, String, String)>> {
+    let script = "return [...document.querySelectorAll('#events li')].map(it => \
+                  [it.value, it.dataset.state, it.querySelector('.what').textContent])";
+    Ok(serde_json::from_value(browser.ask(script).await?)?)
+}
+
+/// What stands in the tally of today.
+async fn tally(browser: &Browser, id: &str) -> anyhow::Result<Value> {
+    let script = format!(
+        "return Object.fromEntries([...document.querySelectorAll('#{id} output')].map(it => [it.dataset.kind, Number(it.textContent)]))"
+    );
+    browser.ask(&script).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shift_by_keys_alone() -> anyhow::Result<()> {
+    let hall = Hall::played().await?;
+    add_clerk(&hall, "w40", "c01", "730194").await?;
+    let rights = r#"{"rights":["RECORD","CORRECT","LATE_ENTRY"],"active":true}"#;
+    hall.put("user", "c01", rights).await?;
+    hall.put("terminal", "w40", r#"{"window":"w01","active":true}"#).await?;
+    let service = Service::start(&hall, 0, "127.0.0.1").await?;
+    let agent = Agent::start(&hall, "w40").await?;
+    let browser = Browser::start().await?;
+    browser.client.goto(&format!("http://{}/", agent.address)).await?;
+    wait_for(&browser, "the login", "document.activeElement.name === 'clerk'").await?;
+    no_barriers(&browser, "login").await?;
+    browser.picture("window-login-1920").await?;
+    press(&browser, &format!("c01{TAB}")).await?;
+    press(&browser, &format!("730195{ENTER}")).await?;
+    wait_for(&browser, "a wrong PIN to be told", "document.activeElement.id === 'errors'").await?;
+    ensure!(text(&browser, "errors").await?.contains("E.151"));
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    browser.ask("document.querySelector('#login input').focus()").await?;
+    press(&browser, &format!("c01{TAB}")).await?;
+    press(&browser, &format!("730194{ENTER}")).await?;
+    wait_for(&browser, "the clerk to be in", "document.activeElement.id === 'keys'").await?;
+    no_barriers(&browser, "empty").await?;
+
+    // Two keys for a consultation.
+    let begun = Instant::now();
+    saves(&browser, &format!("1|{ENTER}"), 1).await?;
+    saves(&browser, &format!("2|2026-0001{ENTER}|development{ENTER}|{ENTER}"), 2).await?;
+    saves(&browser, &format!("4|2026-0001{ENTER}|{ENTER}|{ENTER}"), 3).await?;
+    saves(&browser, &format!("3|2026-0001{SHIFT}{ENTER}"), 4).await?;
+    saves(&browser, &format!("1|12{ENTER}"), 5).await?;
+    for number in 6..=15 {
+        match number % 2 {
+            0 => saves(&browser, &format!("1|{ENTER}"), number).await?,
+            _ => saves(&browser, &format!("2|2026-{number:04}{SHIFT}{ENTER}"), number).await?,
+        }
+    }
+    // 12 people were 2; one case was entered twice; 更正 stands on the number first, then on what it says now.
+    saves(&browser, &format!("5|5{ENTER}|2{ENTER}|{ENTER}|{ENTER}|录错人次{ENTER}"), 16).await?;
+    saves(&browser, &format!("6|15{ENTER}|重复录入{ENTER}"), 17).await?;
+    saves(&browser, &format!("1|3{ENTER}"), 18).await?;
+    saves(&browser, &format!("2|2026-0019{SHIFT}{ENTER}"), 19).await?;
+    let expected = json!({ "consulted": 11, "accepted": 6, "issued": 1, "transferred": 1 });
+    wait_for(
+        &browser,
+        "the day's tally",
+        "document.querySelector('#day output').textContent === '11'",
+    )
+    .await?;
+    assert_eq!(tally(&browser, "day").await?, expected);
+    press(&browser, "0").await?;
+    wait_for(
+        &browser,
+        "the tally to close",
+        "document.querySelector('#closing output').textContent === '11'",
+    )
+    .await?;
+    assert_eq!(tally(&browser, "closing").await?, expected);
+    saves(&browser, &ENTER.to_string(), 20).await?;
+    let took = begun.elapsed();
+    println!("20 events by keys: {:.1} s", took.as_secs_f64());
+    ensure!(took < WAIT_MAX, "{took:?}");
+    wait_for(
+        &browser,
+        "all to be counted",
+        "document.querySelectorAll('#events li[data-state=counted]').length === 20",
+    )
+    .await?;
+    let events = listed(&browser).await?;
+    assert_eq!(
+        events.iter().map(|it| it.0).collect::<Vec<_>>(),
+        (1..=20).rev().collect::<Vec<_>>()
+    );
+    assert_eq!(events[15].2, "咨询 2 人次", "{events:?}");
+    no_barriers(&browser, "list").await?;
+    browser.picture("window-1920").await?;
+
+    // What is wrong is not sent, and the keys go on working where the error is told.
+    press(&browser, "1").await?;
+    press(&browser, &format!("0{ENTER}")).await?;
+    wait_for(&browser, "the error", "document.activeElement.id === 'errors'").await?;
+    no_barriers(&browser, "error").await?;
+    browser.picture("window-error-1920").await?;
+    press(&browser, "6").await?;
+    wait_for(&browser, "another form", "document.activeElement.name === 'number'").await?;
+    press(&browser, &format!("1{DOWN}")).await?;
+    press(&browser, &ENTER.to_string()).await?;
+    wait_for(&browser, "the reason to be asked for", "document.activeElement.id === 'errors'")
+        .await?;
+    ensure!(text(&browser, "errors").await?.contains("E.120"));
+    press(&browser, &ESCAPE.to_string()).await?;
+    press(&browser, &ESCAPE.to_string()).await?;
+
+    // What the hall flags stays in sight, with code and reason.
+    saves(&browser, &format!("2|2026-0099{ENTER}|nobody{ENTER}|{ENTER}"), 21).await?;
+    wait_for(
+        &browser,
+        "the flag",
+        "document.querySelector('#events li[data-state=needs_attention] .why')",
+    )
+    .await?;
+    let why = browser.ask("return document.querySelector('#events .why').textContent").await?;
+    ensure!(why.as_str().is_some_and(|it| it.contains("E.101")), "{why}");
+    // A warning of the device is told before anything is saved; it is saved when asked for again.
+    press(&browser, "0").await?;
+    wait_for(
+        &browser,
+        "the tally",
+        "document.querySelector('#closing output').textContent === '11'",
+    )
+    .await?;
+    browser.picture("window-close-1920").await?;
+    no_barriers(&browser, "close").await?;
+    press(&browser, &ESCAPE.to_string()).await?;
+    press(&browser, "5").await?;
+    press(&browser, &format!("900{ENTER}")).await?;
+    press(&browser, &format!("试{SHIFT}{ENTER}")).await?;
+    wait_for(&browser, "what is missing", "document.activeElement.id === 'errors'").await?;
+    press(&browser, &ESCAPE.to_string()).await?;
+    press(&browser, &ESCAPE.to_string()).await?;
+    browser.size(390, 844).await?;
+    browser.picture("window-390").await?;
+    no_barriers(&browser, "small").await?;
+    press(&browser, "2").await?;
+    browser.picture("window-form-390").await?;
+    no_barriers(&browser, "small form").await?;
+    drop(service);
+    Ok(())
+}
