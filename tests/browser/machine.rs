@@ -139,6 +139,8 @@ impl Cable {
 /// A browser without a window.
 pub(crate) struct Browser {
     _driver: Child,
+    /// What it keeps between two starts.
+    profile: TempDir,
     pub(crate) client: Client,
 }
 
@@ -149,6 +151,32 @@ impl Browser {
     ///
     /// When Chromium is missing: `cargo xtask setup browser`.
     pub(crate) async fn start() -> anyhow::Result<Self> {
+        Self::with(tempfile::Builder::new().prefix("zhoubao-profile-").tempdir()?).await
+    }
+
+    /// Kills it as a power cut would, and starts it again with what it had kept.
+    pub(crate) async fn killed(self) -> anyhow::Result<Self> {
+        let Self { _driver: mut driver, profile, .. } = self;
+        let mark = format!("--user-data-dir={}", profile.path().display());
+        let mut ended = 0;
+        for entry in std::fs::read_dir("/proc")?.flatten() {
+            let Ok(line) = std::fs::read(entry.path().join("cmdline")) else { continue };
+            let own = line.split(|it| *it == 0).any(|it| it == mark.as_bytes());
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if own && Command::new("kill").args(["-KILL", &name]).status().await?.success() {
+                ended += 1;
+            }
+        }
+        ensure!(ended > 0, "no browser of {mark}");
+        driver.kill().await?;
+        // It takes another's lock for its own machine's, and waits for whoever is gone.
+        for name in ["SingletonLock", "SingletonCookie", "SingletonSocket"] {
+            let _absent = std::fs::remove_file(profile.path().join(name));
+        }
+        Self::with(profile).await
+    }
+
+    async fn with(profile: TempDir) -> anyhow::Result<Self> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?.port();
         let driver = Command::new("chromedriver")
             .arg(format!("--port={port}"))
@@ -161,6 +189,7 @@ impl Browser {
             "goog:chromeOptions": { "args": [
                 "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
                 "--window-size=1920,1080", "--force-prefers-reduced-motion",
+                format!("--user-data-dir={}", profile.path().display()),
             ] },
             "goog:loggingPrefs": { "browser": "ALL" },
         });
@@ -171,7 +200,7 @@ impl Browser {
             Ok(builder.connect(&format!("http://127.0.0.1:{port}")).await.ok())
         })
         .await?;
-        Ok(Self { _driver: driver, client })
+        Ok(Self { _driver: driver, profile, client })
     }
 
     /// The size of the screen, in pixels.

@@ -1,5 +1,6 @@
 //! The window's page over a device's agent: by keys alone, and never more than the ledger has.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -9,9 +10,10 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Child;
 use tokio::time::timeout;
+use zhoubao_contract::{Attributes, Message, hash};
 use zhoubao_test_support::eventually;
 
-use crate::machine::{Browser, Hall, Service, WAIT_MAX};
+use crate::machine::{Browser, Cable, Hall, Service, WAIT_MAX};
 
 const ENTER: char = '\u{E007}';
 const SHIFT: char = '\u{E008}';
@@ -130,9 +132,10 @@ async fn a_shift_by_keys_alone() -> anyhow::Result<()> {
     press(&browser, &format!("730195{ENTER}")).await?;
     wait_for(&browser, "a wrong PIN to be told", "document.activeElement.id === 'errors'").await?;
     ensure!(text(&browser, "errors").await?.contains("E.151"));
+    // The pause of a wrong PIN; the work number stays.
     tokio::time::sleep(Duration::from_millis(1_100)).await;
-    browser.ask("document.querySelector('#login input').focus()").await?;
-    press(&browser, &format!("c01{TAB}")).await?;
+    press(&browser, &TAB.to_string()).await?;
+    press(&browser, &TAB.to_string()).await?;
     press(&browser, &format!("730194{ENTER}")).await?;
     wait_for(&browser, "the clerk to be in", "document.activeElement.id === 'keys'").await?;
     no_barriers(&browser, "empty").await?;
@@ -240,5 +243,138 @@ async fn a_shift_by_keys_alone() -> anyhow::Result<()> {
     browser.picture("window-form-390").await?;
     no_barriers(&browser, "small form").await?;
     drop(service);
+    Ok(())
+}
+
+/// An event with everything that is hashed, and texts that are no ASCII.
+fn vector() -> Message {
+    let attributes = Attributes {
+        id: Some("18446744073709551615".to_owned()),
+        source: Some("hall.510000.terminal.p01".to_owned()),
+        kind: Some("cn.zhoubao.Voided.v1".to_owned()),
+        time: Some("2023-02-06T09:10:00+08:00".to_owned()),
+        enteredat: Some("2023-02-07T09:10:00.5+08:00".to_owned()),
+        actor: Some("c01".to_owned()),
+        command: Some("命令 1".to_owned()),
+        prevhash: Some("ab".repeat(32)),
+        clockoffset: Some("-31000".to_owned()),
+        ..Attributes::default()
+    };
+    let body = r#"{"original":"terminal.p01#1","reason":"录错 \"人次\" 𠮷"}"#;
+    Message { subject: "hall.510000.terminal.p01".to_owned(), attributes, body: body.into() }
+}
+
+/// The browser makes the same hash of the same event.
+async fn hashes_alike(browser: &Browser, message: &Message) -> anyhow::Result<()> {
+    let mut event: BTreeMap<&str, Value> =
+        message.attributes.iter().map(|(name, value)| (name, json!(value))).collect();
+    event.insert("body", json!(String::from_utf8(message.body.clone())?));
+    let script = "const done = arguments[arguments.length - 1]; \
+                  import('/assets/chain.js').then(it => it.hash(arguments[0])).then(done, it => done(String(it)))";
+    let made = browser.client.execute_async(script, vec![json!(event)]).await?;
+    assert_eq!(made, json!(hash(message).to_string()));
+    Ok(())
+}
+
+/// Logs in by password, by keys only.
+async fn log_in(browser: &Browser, user: &str) -> anyhow::Result<()> {
+    press(browser, &format!("{user}{TAB}")).await?;
+    press(browser, &format!("horse battery 7 staple{ENTER}")).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_events_without_a_network_survive_the_browser() -> anyhow::Result<()> {
+    let hall = Hall::played().await?;
+    hall.put("terminal", "p01", r#"{"window":"w01","active":true}"#).await?;
+    let cable = Cable::lay().await?;
+    let service = Service::start(&hall, 0, &cable.address.to_string()).await?;
+    cable.plug(Some(service.address));
+    let browser = Browser::start().await?;
+    let made = hall.run(&["account", "link", "c01", "--url", &cable.url("")]).await?;
+    browser.welcome(made.trim()).await?;
+    browser.client.goto(&cable.url("/t")).await?;
+    wait_for(&browser, "the enrolment", "document.activeElement.name === 'terminal'").await?;
+    no_barriers(&browser, "enrolment").await?;
+    browser.picture("phone-enrol-1920").await?;
+    hashes_alike(&browser, &vector()).await?;
+    let plain = Message {
+        attributes: Attributes { id: Some("1".to_owned()), ..Attributes::default() },
+        ..vector()
+    };
+    hashes_alike(&browser, &plain).await?;
+
+    // What is recorded before the administrator has approved waits.
+    press(&browser, &format!("p01{ENTER}")).await?;
+    wait_for(&browser, "the key", "document.activeElement.id === 'keys'").await?;
+    saves(&browser, &format!("1|{ENTER}"), 1).await?;
+    wait_for(&browser, "the entry", "!document.getElementById('approval').hidden").await?;
+    no_barriers(&browser, "approval").await?;
+    browser.picture("phone-approval-1920").await?;
+    let entry = text(&browser, "entry-text").await?;
+    hall.put("key", "p01", &entry).await?;
+    wait_for(&browser, "it to count", "document.querySelector('#events li[data-state=counted]')")
+        .await?;
+    ensure!(browser.ask("return document.getElementById('approval').hidden").await? == json!(true));
+
+    cable.plug(None);
+    cable.cut();
+    wait_for(
+        &browser,
+        "the page to notice",
+        "document.getElementById('link').className === 'offline'",
+    )
+    .await?;
+    for number in 2..=51 {
+        saves(&browser, &format!("1|{ENTER}"), number).await?;
+    }
+    wait_for(&browser, "them to wait", "document.getElementById('to-send').textContent === '50'")
+        .await?;
+    browser.picture("phone-offline-1920").await?;
+
+    // Killed, and opened again where there is still no network.
+    let browser = browser.killed().await?;
+    browser.client.goto(&cable.url("/t")).await?;
+    wait_for(
+        &browser,
+        "what it had saved",
+        "document.getElementById('to-send').textContent === '50'",
+    )
+    .await?;
+    ensure!(text(&browser, "band").await?.contains("已保存 50 条"));
+    browser.size(390, 844).await?;
+    browser.picture("phone-offline-390").await?;
+    no_barriers(&browser, "offline").await?;
+
+    // The login went with the browser: what is saved waits for it.
+    cable.plug(Some(service.address));
+    wait_for(&browser, "the login to be asked for", "!document.getElementById('sign-in').hidden")
+        .await?;
+    browser.picture("phone-login-390").await?;
+    no_barriers(&browser, "sign in").await?;
+    browser.client.goto(&cable.url("/login?next=/t")).await?;
+    log_in(&browser, "c01").await?;
+    cable.cut();
+    wait_for(&browser, "all to be counted", "document.getElementById('to-send')?.textContent === '0' && document.getElementById('counted').textContent === '#51'").await?;
+    let events = listed(&browser).await?;
+    assert_eq!(events.len(), 51);
+    ensure!(events.iter().all(|it| it.1 == "counted"), "{events:?}");
+    browser.picture("phone-390").await?;
+    no_barriers(&browser, "phone").await?;
+
+    // The hall has each of them once.
+    let read = "const done = arguments[arguments.length - 1]; \
+                fetch('/v1/lines/p01').then(it => it.json()).then(done, () => done(null))";
+    let line = browser.client.execute_async(read, vec![]).await?;
+    assert_eq!([&line["number"], &line["counted"], &line["open_count"]], [51, 51, 0], "{line}");
+    let days = browser.ask("return [...document.querySelectorAll('#events .time')].map(it => it.dateTime.slice(0, 10))").await?;
+    let days: BTreeSet<String> = serde_json::from_value(days)?;
+    let mut people = 0;
+    for day in &days {
+        let stats = hall.run(&["stats", "--json", "--from", day, "--to", day]).await?;
+        let stats: Value = serde_json::from_str(&stats)?;
+        let rows = stats["rows"].as_array().context("no rows")?;
+        people += rows.iter().filter_map(|it| it["consulted"].as_i64()).sum::<i64>();
+    }
+    assert_eq!(people, 51, "{days:?}");
     Ok(())
 }

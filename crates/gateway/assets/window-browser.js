@@ -12,11 +12,17 @@ const BATCH_BYTES_MAX = 200_000;
 const PAGE = 200;
 /** What the device itself warns of: a time that lies in the future, and an entry that was typed in late. */
 const FUTURE_MS = 120_000;
-const LATE_MS = 48 * 3_600_000;
+const LATE_MS = 24 * 3_600_000;
+
+/** How long the list of departments is taken for right. */
+const HALL_MS = 300_000;
+/** How long the page waits for the server before it shows what it knows by itself. */
+const PATIENCE_MS = 500;
 
 const own = await Ledger.open();
 let identity = await own.identity();
 let hall = await own.kept("hall"); // departments and matters, as last heard
+let hallAt = -Infinity;
 let line_end = await own.kept("line"); // what the hall last said of this line
 let me = null; // who is logged in at the server, as last heard
 let online = false;
@@ -88,8 +94,9 @@ async function settle() {
   return !stopped;
 }
 
+/** Sends what is not sent; answers whether there was anything. */
 async function send() {
-  for (;;) {
+  for (let any = false; ; any = true) {
     const sent = await own.sent();
     const batch = [];
     let bytes = 0;
@@ -99,7 +106,7 @@ async function send() {
       if (batch.length && bytes > BATCH_BYTES_MAX) break;
       batch.push({ event, hash });
     }
-    if (!batch.length) return;
+    if (!batch.length) return any;
     // One signature covers those directly before it: the chain says so.
     const last = batch.pop();
     const lines = [...batch.map(it => line(it.event)), line(last.event, await sign(identity.key, last.hash))];
@@ -110,8 +117,11 @@ async function send() {
 
 async function talk() {
   if (!me) me = await call("GET", "/v1/me");
-  hall = await call("GET", "/v1/window");
-  await own.keep("hall", hall);
+  if (!hall || performance.now() - hallAt > HALL_MS) {
+    hall = await call("GET", "/v1/window");
+    hallAt = performance.now();
+    await own.keep("hall", hall);
+  }
   if (!identity) return;
   if (me.user !== identity.owner) {
     told = `此终端由 ${identity.owner} 使用，请本人登录后上报`;
@@ -122,7 +132,7 @@ async function talk() {
     told = "待管理员批准，所录已保存在本机";
     return;
   }
-  await send();
+  if (!(await send())) return;
   line_end = await call("GET", `/v1/lines/${identity.terminal}`);
   await own.keep("line", line_end);
 }
@@ -155,7 +165,7 @@ function warnings(event) {
   const found = [];
   const entered = Date.parse(event.enteredat ?? event.time);
   if (Date.parse(event.time) - Date.now() > FUTURE_MS) found.push({ code: "E.105", message: "发生时间在以后", title: "" });
-  if (entered - Date.parse(event.time) > LATE_MS) found.push({ code: "E.106", message: "补录超过 48 小时", title: "" });
+  if (entered - Date.parse(event.time) > LATE_MS) found.push({ code: "E.106", message: "补录超过 24 小时", title: "" });
   return found;
 }
 
@@ -211,7 +221,7 @@ const ledger = {
     location.href = "/";
   },
   async status() {
-    await exchange();
+    await Promise.race([exchange(), new Promise(done => setTimeout(done, PATIENCE_MS))]);
     identity ??= await own.identity();
     const [head, sent] = [await own.head(), (await own.sent()) ?? { number: 0 }];
     const login = told === "login";
@@ -222,7 +232,11 @@ const ledger = {
     };
   },
   gate(status) {
-    form.hidden = Boolean(identity) || !me || !hall;
+    const needless = Boolean(identity) || !me || !hall;
+    if (form.hidden !== needless) {
+      form.hidden = needless;
+      if (!needless) form.elements.terminal.focus();
+    }
     document.getElementById("sign-in").hidden = !status.login;
     const waits = Boolean(identity) && line_end?.key !== identity.signing;
     const approval = document.getElementById("approval");
@@ -235,7 +249,9 @@ const ledger = {
     const entry = { signing: identity.signing, nats: identity.nats, validThrough: until.toISOString().slice(0, 10) };
     const link = document.getElementById("entry");
     link.download = `key.${identity.terminal}.json`;
-    link.href = URL.createObjectURL(new Blob([`${JSON.stringify(entry)}\n`], { type: "application/json" }));
+    const text = JSON.stringify(entry);
+    document.getElementById("entry-text").textContent = text;
+    link.href = URL.createObjectURL(new Blob([`${text}\n`], { type: "application/json" }));
   },
 };
 

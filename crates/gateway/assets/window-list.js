@@ -40,7 +40,9 @@ export class List {
     let now = event.data;
     for (const it of this.events.values()) {
       // A correction replaces the ones before, and leaves the rest as in the original.
-      if (kindOf(it) === "Corrected" && it.data.original.endsWith(`#${event.number}`)) now = { ...event.data, ...it.data };
+      if (kindOf(it) !== "Corrected" || !it.data.original.endsWith(`#${event.number}`)) continue;
+      const { original, reason, ...instead } = it.data;
+      now = { ...event.data, ...instead };
     }
     return now;
   }
@@ -143,8 +145,10 @@ export class List {
     row.value = event.number;
     row.dataset.state = event.state;
     row.className = this.voided(event) ? "voided" : "";
+    const time = part("time", event.time.slice(11, 16), "time");
+    time.dateTime = event.time;
     const parts = [
-      part("time", event.time.slice(11, 16), "time"),
+      time,
       part("what", `${this.words(event)}${this.voided(event) ? "（已撤销）" : ""}`),
       part("chip", event.label),
       part("where", `#${event.number}${event.position ? ` · 序号 ${event.position}` : ""}`),

@@ -71,8 +71,10 @@ function calm() {
 
 /** What is told of a refusal, as one line. */
 function said(error) {
+  // What to type is no help to whoever has a page before him.
+  const next = error.next?.includes("`zhoubao ") ? "" : error.next;
   const code = error.code ? `（${error.code}）` : "";
-  return { text: `${error.title || error.message}${code}${error.title && error.message ? `：${error.message}` : ""}`, next: error.next };
+  return { text: `${error.title || error.message}${code}${error.title && error.message ? `：${error.message}` : ""}`, next };
 }
 
 function close() {
@@ -226,7 +228,10 @@ async function save(anyway) {
 
 function step(form, from, by) {
   const all = fields(form);
-  all[Math.min(all.length - 1, Math.max(0, all.indexOf(from) + by))]?.focus();
+  const to = all[Math.min(all.length - 1, Math.max(0, all.indexOf(from) + by))];
+  to?.focus();
+  // What is typed takes the place of what stands there.
+  to?.select?.();
 }
 
 document.addEventListener("keydown", event => {
