@@ -219,7 +219,6 @@ async fn a_shift_by_keys_alone() -> anyhow::Result<()> {
     .await?;
     let why = browser.ask("return document.querySelector('#events .why').textContent").await?;
     ensure!(why.as_str().is_some_and(|it| it.contains("E.101")), "{why}");
-    // A warning of the device is told before anything is saved; it is saved when asked for again.
     press(&browser, "0").await?;
     wait_for(
         &browser,
@@ -230,12 +229,31 @@ async fn a_shift_by_keys_alone() -> anyhow::Result<()> {
     browser.picture("window-close-1920").await?;
     no_barriers(&browser, "close").await?;
     press(&browser, &ESCAPE.to_string()).await?;
-    press(&browser, "5").await?;
-    press(&browser, &format!("900{ENTER}")).await?;
-    press(&browser, &format!("试{SHIFT}{ENTER}")).await?;
-    wait_for(&browser, "what is missing", "document.activeElement.id === 'errors'").await?;
-    press(&browser, &ESCAPE.to_string()).await?;
-    press(&browser, &ESCAPE.to_string()).await?;
+    // A warning of the device is told before anything is saved; it is saved when that is asked for.
+    for keys in [
+        "5".to_owned(),
+        format!("900{ENTER}"),
+        ENTER.to_string(),
+        ENTER.to_string(),
+        format!("试{ENTER}"),
+    ] {
+        press(&browser, &keys).await?;
+    }
+    wait_for(&browser, "the warning", "document.getElementById('errors').dataset.anyway === 'yes'")
+        .await?;
+    ensure!(text(&browser, "errors").await?.contains("900"));
+    browser.picture("window-warning-1920").await?;
+    no_barriers(&browser, "warning").await?;
+    ensure!(listed(&browser).await?[0].0 == 21, "nothing was saved yet");
+    saves(&browser, &format!("{SHIFT}{ENTER}"), 22).await?;
+
+    // Nothing comes from elsewhere, and nothing may.
+    let foreign = "return performance.getEntriesByType('resource').filter(it => !it.name.startsWith(location.origin)).length";
+    assert_eq!(browser.ask(foreign).await?, json!(0));
+    let policy = "const done = arguments[arguments.length - 1]; \
+                  fetch('/').then(it => it.headers.get('content-security-policy')).then(done, () => done(null))";
+    let policy = browser.client.execute_async(policy, vec![]).await?;
+    ensure!(policy.as_str().is_some_and(|it| it.contains("default-src 'none'")), "{policy}");
     browser.size(390, 844).await?;
     browser.picture("window-390").await?;
     no_barriers(&browser, "small").await?;
@@ -353,7 +371,17 @@ async fn fifty_events_without_a_network_survive_the_browser() -> anyhow::Result<
     no_barriers(&browser, "sign in").await?;
     browser.client.goto(&cable.url("/login?next=/t")).await?;
     log_in(&browser, "c01").await?;
-    cable.cut();
+    wait_for(
+        &browser,
+        "the page again",
+        "location.pathname === '/t' && document.getElementById('to-send')",
+    )
+    .await?;
+    // An answer that is lost here and there costs nothing.
+    for _ in 0..5 {
+        cable.cut();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     wait_for(&browser, "all to be counted", "document.getElementById('to-send')?.textContent === '0' && document.getElementById('counted').textContent === '#51'").await?;
     let events = listed(&browser).await?;
     assert_eq!(events.len(), 51);

@@ -246,7 +246,7 @@ const ledger = {
     document.getElementById("fingerprint").textContent = identity.fingerprint;
     const until = new Date();
     until.setFullYear(until.getFullYear() + 2);
-    const entry = { signing: identity.signing, nats: identity.nats, validThrough: until.toISOString().slice(0, 10) };
+    const entry = { signing: identity.signing, nats: identity.nats, validThrough: until.toISOString().slice(0, 10), revoked: false };
     const link = document.getElementById("entry");
     link.download = `key.${identity.terminal}.json`;
     const text = JSON.stringify(entry);

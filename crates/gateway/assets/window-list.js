@@ -9,6 +9,11 @@ export function hallTime(now = Date.now()) {
   return `${new Date(now + 8 * 3_600_000).toISOString().slice(0, 19)}+08:00`;
 }
 
+/** What to do next, as far as it can be done on a page: what to type is no help here. */
+export function nextOf(next) {
+  return next && !next.includes("`zhoubao ") ? next : "";
+}
+
 const kindOf = event => event.type.split(".")[2];
 /** Most calls of one look; the rest comes with the next. */
 const PAGES_MAX = 6;
@@ -154,7 +159,8 @@ export class List {
       part("where", `#${event.number}${event.position ? ` · 序号 ${event.position}` : ""}`),
     ];
     if (event.code) {
-      parts.push(part("why", `${event.title ?? ""}（${event.code}）：${event.reason}。${event.next ?? ""}`));
+      parts.push(part("why", `${event.title ?? ""}（${event.code}）：${event.reason}。${nextOf(event.next)}`));
+      const acts = part("acts", "");
       const act = (words, act) => {
         const it = part("plain", words, "button");
         it.type = "button";
@@ -162,7 +168,10 @@ export class List {
         it.addEventListener("click", () => act(event.number));
         return it;
       };
-      if (KINDS[kindOf(event).toLowerCase()]) parts.push(act("更正", this.acts.mend), act("撤回", this.acts.void));
+      if (KINDS[kindOf(event).toLowerCase()] && !this.voided(event)) {
+        acts.append(act("更正", this.acts.mend), act("撤回", this.acts.void));
+        parts.push(acts);
+      }
     }
     row.replaceChildren(...parts);
     this.rows.set(event.number, { text, row });

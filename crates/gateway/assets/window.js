@@ -1,6 +1,6 @@
 // The window's page: one form at a time, by keys alone. It says 已保存 only when the ledger behind it has said so; that
 // ledger is the device's agent (window-agent.js) or this browser (window-browser.js).
-import { List, KINDS, TITLES, hallTime } from "./window-list.js";
+import { List, TITLES, hallTime, nextOf } from "./window-list.js";
 
 const POLL_MS = 2_000;
 const PEOPLE_MAX = 9_999;
@@ -71,10 +71,8 @@ function calm() {
 
 /** What is told of a refusal, as one line. */
 function said(error) {
-  // What to type is no help to whoever has a page before him.
-  const next = error.next?.includes("`zhoubao ") ? "" : error.next;
   const code = error.code ? `（${error.code}）` : "";
-  return { text: `${error.title || error.message}${code}${error.title && error.message ? `：${error.message}` : ""}`, next };
+  return { text: `${error.title || error.message}${code}${error.title && error.message ? `：${error.message}` : ""}`, next: nextOf(error.next) };
 }
 
 function close() {
@@ -329,6 +327,8 @@ async function look() {
     }
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
+    // The login has ended: the next look asks for it.
+    if (error.code === "E.150") return void setTimeout(look);
     $("link").textContent = "▲ 本机服务未应答";
     $("link").className = "offline";
   } finally {

@@ -44,6 +44,9 @@ impl Frame {
         if who.user.is_some() {
             places.extend([("/board", "大屏"), ("/issues", "期刊")]);
         }
+        if who.may(Right::Record) {
+            places.push(("/t", "窗口工作台"));
+        }
         if who.may(Right::Edit) || who.may(Right::Sign) {
             places.push(("/desk", "编辑台"));
         }

@@ -10,6 +10,8 @@
 //! | `GET /` | the window's page |
 //! | `GET /v1/status` | how the terminal stands, for anybody at the device |
 
+mod page;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,16 +24,14 @@ use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use jiff::civil::Date;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use zhoubao_contract::structured::Incoming;
 use zhoubao_domain::code::Code;
-use zhoubao_domain::event::Kind;
 use zhoubao_domain::id::{TerminalId, UserId};
-use zhoubao_gateway::{self as gateway, asset, window};
+use zhoubao_gateway::asset;
 use zhoubao_store_sqlite::ledger::{Entry, Ledger, Recorded};
 
 use super::check;
@@ -81,9 +81,9 @@ pub fn routes(agent: Arc<Agent>, port: u16) -> Router {
         .route("/v1/logout", post(logout))
         .route("/v1/events", post(record).get(events))
         .route("/v1/check", post(checked))
-        .route("/v1/day", get(day))
+        .route("/v1/day", get(page::day))
         .route("/v1/status", get(status))
-        .route("/", get(page))
+        .route("/", get(page::page))
         .route("/assets/{name}", get(asset))
         .fallback(nothing_here)
         .method_not_allowed_fallback(other_method)
@@ -449,39 +449,6 @@ async fn status(State(agent): State<Arc<Agent>>) -> Result<Json<Value>, Refused>
     );
     value["online"] = json!(*agent.online.borrow());
     Ok(Json(value))
-}
-
-/// `GET /`: the window's page, over this device's ledger.
-async fn page(State(agent): State<Arc<Agent>>) -> Response {
-    let own = agent.ledger.subject();
-    window(gateway::Ledger::Agent {
-        source: own.to_string(),
-        terminal: agent.terminal.to_string(),
-        training: own.hall.is_training(),
-    })
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Day {
-    day: String,
-}
-
-/// `GET /v1/day?day=…`: what the device recorded on a day, as corrected and without what was voided.
-async fn day(
-    State(agent): State<Arc<Agent>>,
-    headers: HeaderMap,
-    day: Result<Query<Day>, QueryRejection>,
-) -> Result<Json<Value>, Refused> {
-    agent.clerk(&headers, false)?;
-    let Query(Day { day }) = day.map_err(|it| malformed(it.body_text()))?;
-    let day: Date = day.parse().map_err(|_| malformed(format!("`{day}` is no day")))?;
-    let tally = check::tally_of(&agent.ledger, day).await.map_err(Failure::from)?;
-    let tally = tally.map(|it| {
-        let of = Kind::ALL.map(|kind| (kind.word().to_owned(), json!(it.get(kind))));
-        Value::Object(of.into_iter().collect())
-    });
-    Ok(Json(json!({ "day": day.to_string(), "tally": tally })))
 }
 
 #[derive(Deserialize)]
