@@ -304,8 +304,10 @@ function strip(status, clerk) {
 }
 
 let looking = false;
+let again = false; // something was recorded meanwhile
 /** Shows how things stand now. */
 async function look() {
+  again = looking;
   if (looking) return;
   looking = true;
   try {
@@ -333,6 +335,7 @@ async function look() {
     $("link").className = "offline";
   } finally {
     looking = false;
+    if (again) setTimeout(look);
   }
 }
 
