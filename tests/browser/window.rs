@@ -159,12 +159,8 @@ async fn a_shift_by_keys_alone() -> anyhow::Result<()> {
     saves(&browser, &format!("1|3{ENTER}"), 18).await?;
     saves(&browser, &format!("2|2026-0019{SHIFT}{ENTER}"), 19).await?;
     let expected = json!({ "consulted": 11, "accepted": 6, "issued": 1, "transferred": 1 });
-    wait_for(
-        &browser,
-        "the day's tally",
-        "document.querySelector('#day output').textContent === '11'",
-    )
-    .await?;
+    wait_for(&browser, "the last one", "document.querySelector('#events li')?.value === 19")
+        .await?;
     assert_eq!(tally(&browser, "day").await?, expected);
     press(&browser, "0").await?;
     wait_for(

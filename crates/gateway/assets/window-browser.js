@@ -217,9 +217,6 @@ const ledger = {
     for (const { kind, people, time } of now.values()) if (dayOf(time) === day) tally[kind] += people;
     return tally;
   },
-  async leave() {
-    location.href = "/";
-  },
   async status() {
     await Promise.race([exchange(), new Promise(done => setTimeout(done, PATIENCE_MS))]);
     identity ??= await own.identity();
@@ -228,7 +225,7 @@ const ledger = {
     return {
       terminal: identity?.terminal, clerk: identity?.owner, online, recorded: head.number, to_send: head.number - sent.number,
       counted: line_end?.counted, flagged: line_end?.open?.map(it => ({ number: it.number })) ?? [], stopped,
-      told: login ? `未登录，已保存 ${head.number - sent.number} 条，登录后自动上报` : told, login,
+      told: login && !identity ? "请先登录，再登记本终端" : login ? `未登录，已保存 ${head.number - sent.number} 条，登录后自动上报` : told, login,
     };
   },
   gate(status) {

@@ -300,7 +300,7 @@ function strip(status, clerk) {
   const band = stopped || status.told || offline || "";
   put("band", band);
   $("band").hidden = !band;
-  $("logout").hidden = !clerk;
+  $("logout").hidden = !clerk || !ledger.leave;
 }
 
 let looking = false;
