@@ -57,7 +57,7 @@ function complain(title, found, { anyway = false } = {}) {
     return item;
   });
   box.querySelector("ul").replaceChildren(...items);
-  $("errors-keys").textContent = anyway ? "Shift+回车 仍要保存，Esc 返回修改" : "";
+  $("errors-keys").textContent = anyway ? "再按“保存”或 Shift+回车：仍要保存；Esc：返回修改" : "";
   box.dataset.anyway = anyway ? "yes" : "";
   box.hidden = false;
   box.focus();
@@ -261,7 +261,7 @@ document.addEventListener("keydown", event => {
 
 for (const [key, form] of forms) {
   for (const it of form.querySelectorAll("input")) it.id ||= `field-${key}-${it.name}`;
-  form.addEventListener("submit", event => { event.preventDefault(); save(false); });
+  form.addEventListener("submit", event => { event.preventDefault(); save($("errors").dataset.anyway === "yes"); });
   form.elements.number?.addEventListener("input", original);
   form.elements.day?.addEventListener("change", tally);
 }
