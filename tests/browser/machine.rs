@@ -72,6 +72,17 @@ impl Hall {
     }
 }
 
+impl Hall {
+    /// Puts an entry of the set-up.
+    pub(crate) async fn put(&self, topic: &str, id: &str, body: &str) -> anyhow::Result<()> {
+        let path = self.0.path().join(format!("{topic}-{id}.json"));
+        std::fs::write(&path, body)?;
+        let path = path.to_str().context("not UTF-8")?;
+        self.run(&["setup", "put", topic, id, path, "--by", "a01"]).await?;
+        Ok(())
+    }
+}
+
 /// A running service with pages.
 pub(crate) struct Service {
     pub(crate) process: Child,
@@ -141,6 +152,8 @@ impl Cable {
 /// A browser without a window.
 pub(crate) struct Browser {
     _driver: Child,
+    /// What it keeps between two starts.
+    profile: TempDir,
     pub(crate) client: Client,
 }
 
@@ -151,6 +164,32 @@ impl Browser {
     ///
     /// When Chromium is missing: `cargo xtask setup browser`.
     pub(crate) async fn start() -> anyhow::Result<Self> {
+        Self::with(tempfile::Builder::new().prefix("zhoubao-profile-").tempdir()?).await
+    }
+
+    /// Kills it as a power cut would, and starts it again with what it had kept.
+    pub(crate) async fn killed(self) -> anyhow::Result<Self> {
+        let Self { _driver: mut driver, profile, .. } = self;
+        let mark = format!("--user-data-dir={}", profile.path().display());
+        let mut ended = 0;
+        for entry in std::fs::read_dir("/proc")?.flatten() {
+            let Ok(line) = std::fs::read(entry.path().join("cmdline")) else { continue };
+            let own = line.split(|it| *it == 0).any(|it| it == mark.as_bytes());
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if own && Command::new("kill").args(["-KILL", &name]).status().await?.success() {
+                ended += 1;
+            }
+        }
+        ensure!(ended > 0, "no browser of {mark}");
+        driver.kill().await?;
+        // It takes another's lock for its own machine's, and waits for whoever is gone.
+        for name in ["SingletonLock", "SingletonCookie", "SingletonSocket"] {
+            let _absent = std::fs::remove_file(profile.path().join(name));
+        }
+        Self::with(profile).await
+    }
+
+    async fn with(profile: TempDir) -> anyhow::Result<Self> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?.port();
         let driver = Command::new("chromedriver")
             .arg(format!("--port={port}"))
@@ -163,6 +202,7 @@ impl Browser {
             "goog:chromeOptions": { "args": [
                 "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
                 "--window-size=1920,1080", "--force-prefers-reduced-motion",
+                format!("--user-data-dir={}", profile.path().display()),
             ] },
             "goog:loggingPrefs": { "browser": "ALL" },
         });
@@ -173,7 +213,7 @@ impl Browser {
             Ok(builder.connect(&format!("http://127.0.0.1:{port}")).await.ok())
         })
         .await?;
-        Ok(Self { _driver: driver, client })
+        Ok(Self { _driver: driver, profile, client })
     }
 
     /// The size of the screen, in pixels.

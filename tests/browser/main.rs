@@ -8,3 +8,4 @@ mod pages;
 #[path = "../slipped.rs"]
 mod slipped;
 mod wall;
+mod window;

@@ -272,6 +272,16 @@ async fn what_the_port_answers_is_in_the_ledger_and_becomes_counted() -> anyhow:
         "{text}"
     );
 
+    // What the day comes to, for its closing; nobody is told who is not logged in.
+    let day = port.get("/v1/day?day=2023-02-06").await?.body;
+    let tally = json!({ "consulted": 5, "accepted": 1, "issued": 0, "transferred": 0 });
+    assert_eq!(day, json!({ "day": "2023-02-06", "tally": tally }));
+    let other = port.get("/v1/day?day=2023-02-07").await?.body;
+    assert_eq!(other["tally"]["consulted"], 0, "{other}");
+    port.get("/v1/day?day=30-February").await?.refuses(400, "E.102");
+    Caller::new(port.address).get("/v1/day?day=2023-02-06").await?.refuses(401, "E.150");
+    assert_eq!(events["events"][2]["data"]["case"], "2023-0001", "{events}");
+
     // Stopped, it finishes and ends well.
     let mut agent = device.agent;
     let id = agent.id().context("it has ended")?.to_string();

@@ -65,36 +65,64 @@ impl Writer {
         receipts: &dyn Receipts,
         now: Timestamp,
     ) -> Result<(), ReceiptsError> {
-        // Read first: what is said of the position must hold of what is read after it.
-        let Some(checkpoint) = store.checkpoint(&self.hall).await? else { return Ok(()) };
-        let heads = store.heads(&self.hall, "terminal.").await?;
-        let open = store.exceptions(&self.hall, true).await?;
-        let mut of_line: HashMap<&str, Vec<&ExceptionRow>> = HashMap::new();
-        for it in open.iter().filter(|it| it.standing != Standing::Warned) {
-            of_line.entry(&it.stream).or_default().push(it);
-        }
-        for (stream, head) in heads {
-            let Stream::Terminal(terminal) = &stream else { continue };
-            let rows = of_line.remove(stream.to_string().as_str()).unwrap_or_default();
-            let receipt = Receipt {
-                source: Subject::new(self.hall.clone(), stream.clone()).to_string(),
-                number: head.number,
-                hash: head.hash,
-                incarnation: checkpoint.incarnation.clone(),
-                position: head.position.max(rows.last().map_or(0, |it| it.position)),
-                open: rows.iter().take(OPEN_MAX).map(|it| open_event(it)).collect(),
-                open_count: rows.len() as u64,
-                at: Timestamp::UNIX_EPOCH,
-            };
-            if self.told.get(terminal) == Some(&receipt) {
+        for (terminal, receipt) in counted(store, &self.hall, "terminal.").await? {
+            if self.told.get(&terminal) == Some(&receipt) {
                 continue;
             }
             let text = Receipt { at: now, ..receipt.clone() }.sign(&self.key);
-            receipts.put(terminal, &text).await?;
-            self.told.insert(terminal.clone(), receipt);
+            receipts.put(&terminal, &text).await?;
+            self.told.insert(terminal, receipt);
         }
         Ok(())
     }
+}
+
+/// How far the line of one terminal is counted; none before anything of it was. Nobody has signed it.
+///
+/// # Errors
+///
+/// When the read models do not answer.
+pub async fn counted_of(
+    store: &dyn ReadModels,
+    hall: &HallCode,
+    terminal: &TerminalId,
+) -> Result<Option<Receipt>, StoreError> {
+    let stream = Stream::Terminal(terminal.clone()).to_string();
+    let all = counted(store, hall, &stream).await?;
+    // Others may begin with its name.
+    Ok(all.into_iter().find(|(it, _)| it == terminal).map(|(_, receipt)| receipt))
+}
+
+/// How far each line whose name begins with `prefix` is counted, as receipts without a time.
+async fn counted(
+    store: &dyn ReadModels,
+    hall: &HallCode,
+    prefix: &str,
+) -> Result<Vec<(TerminalId, Receipt)>, StoreError> {
+    // Read first: what is said of the position must hold of what is read after it.
+    let Some(checkpoint) = store.checkpoint(hall).await? else { return Ok(vec![]) };
+    let heads = store.heads(hall, prefix).await?;
+    let open = store.exceptions(hall, true).await?;
+    let mut of_line: HashMap<&str, Vec<&ExceptionRow>> = HashMap::new();
+    for it in open.iter().filter(|it| it.standing != Standing::Warned) {
+        of_line.entry(&it.stream).or_default().push(it);
+    }
+    let receipts = heads.into_iter().filter_map(|(stream, head)| {
+        let rows = of_line.remove(stream.to_string().as_str()).unwrap_or_default();
+        let Stream::Terminal(terminal) = stream else { return None };
+        let receipt = Receipt {
+            source: Subject::new(hall.clone(), Stream::Terminal(terminal.clone())).to_string(),
+            number: head.number,
+            hash: head.hash,
+            incarnation: checkpoint.incarnation.clone(),
+            position: head.position.max(rows.last().map_or(0, |it| it.position)),
+            open: rows.iter().take(OPEN_MAX).map(|it| open_event(it)).collect(),
+            open_count: rows.len() as u64,
+            at: Timestamp::UNIX_EPOCH,
+        };
+        Some((terminal, receipt))
+    });
+    Ok(receipts.collect())
 }
 
 fn open_event(it: &ExceptionRow) -> Open {

@@ -96,6 +96,7 @@ fn headers() -> Value {
             "ce-command": text("idempotency key of the command that made it"),
             "ce-enteredat": text("when it was typed in, if that was not when it happened, RFC 3339"),
             "ce-clockoffset": text("how far the device's clock was ahead of the journal's, in milliseconds"),
+            "ce-clockunsure": text("what the device's clock said when it was recorded, where nobody had measured it"),
         },
         "required": ["ce-specversion", "ce-id", "ce-source", "ce-type", "ce-time", "Content-Type"],
     })

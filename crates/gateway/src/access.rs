@@ -62,9 +62,11 @@ impl Who {
 pub(crate) const BODY_BYTES_MAX: usize = 256 * 1024;
 
 /// No script, style or picture but our own, and no page around ours.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
-                      manifest-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; \
-                      require-trusted-types-for 'script'";
+pub(crate) const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+     manifest-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; \
+     require-trusted-types-for 'script'",
+);
 
 /// The name of the cookie of a session. Browsers take it from this machine itself and over TLS only.
 const COOKIE_NAME: &str = "__Host-zhoubao";
@@ -130,10 +132,10 @@ pub(crate) async fn guard(
         }
     }
     let headers = response.headers_mut();
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(POLICY);
     let mut say = |name: HeaderName, value: &'static str| {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     };
-    say(CONTENT_SECURITY_POLICY, POLICY);
     say(X_CONTENT_TYPE_OPTIONS, "nosniff");
     say(X_FRAME_OPTIONS, "DENY");
     // With `no-referrer` a browser hides from us, too, that a form is one of our own pages.

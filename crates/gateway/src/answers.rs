@@ -111,6 +111,46 @@ pub(crate) struct LineEnd {
     pub position: u64,
 }
 
+/// Where a terminal's line ends, how far it counts, and with which key it is to be signed.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct LineState {
+    #[serde(flatten)]
+    pub end: LineEnd,
+    /// Whether the terminal is in service.
+    pub active: bool,
+    /// The public key that the register holds for it.
+    pub key: Option<String>,
+    /// The number up to which events are in the read models.
+    pub counted: u64,
+    /// How many of its events do not count as they stand.
+    pub open_count: u64,
+    /// The latest of them.
+    pub open: Vec<OpenItem>,
+}
+
+/// An event that does not count as it stands.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct OpenItem {
+    pub number: u64,
+    pub position: u64,
+    pub code: String,
+    pub detail: String,
+    /// The code in words.
+    pub title: Option<&'static str>,
+    /// What to do.
+    pub next: Option<&'static str>,
+}
+
+/// What a window's page offers today.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Offered {
+    pub hall: String,
+    /// Departments that are authorised today: id and name.
+    pub departments: Vec<(String, String)>,
+    /// Their matters: the matter and its department.
+    pub matters: Vec<(String, String)>,
+}
+
 /// What was appended.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Appended {

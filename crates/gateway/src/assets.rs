@@ -8,13 +8,29 @@ use axum::response::{IntoResponse as _, Response};
 
 use crate::problem::Problem;
 
-const ASSETS: &[(&str, &str, &str)] = &[
+/// Name, type and text of each.
+pub(crate) const ASSETS: &[(&str, &str, &str)] = &[
     ("page.css", "text/css; charset=utf-8", include_str!("../assets/page.css")),
     ("board.css", "text/css; charset=utf-8", include_str!("../assets/board.css")),
     ("desk.css", "text/css; charset=utf-8", include_str!("../assets/desk.css")),
     ("board.js", "text/javascript; charset=utf-8", include_str!("../assets/board.js")),
     ("seal.svg", "image/svg+xml", include_str!("../assets/seal.svg")),
     ("replay.js", "text/javascript; charset=utf-8", include_str!("../assets/replay.js")),
+    ("window.css", "text/css; charset=utf-8", include_str!("../assets/window.css")),
+    ("window.js", "text/javascript; charset=utf-8", include_str!("../assets/window.js")),
+    ("window-list.js", "text/javascript; charset=utf-8", include_str!("../assets/window-list.js")),
+    (
+        "window-agent.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../assets/window-agent.js"),
+    ),
+    (
+        "window-browser.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../assets/window-browser.js"),
+    ),
+    ("ledger.js", "text/javascript; charset=utf-8", include_str!("../assets/ledger.js")),
+    ("chain.js", "text/javascript; charset=utf-8", include_str!("../assets/chain.js")),
     ("issue.css", "text/css; charset=utf-8", zhoubao_composer::html::STYLE),
     ("table.css", "text/css; charset=utf-8", zhoubao_composer::html::TABLE_STYLE),
     ("reader.css", "text/css; charset=utf-8", include_str!("../assets/reader.css")),
@@ -29,7 +45,7 @@ static PAPER: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// `GET /assets/{name}`.
-pub(crate) async fn asset(Path(name): Path<String>) -> Result<Response, Problem> {
+pub async fn asset(Path(name): Path<String>) -> Result<Response, Problem> {
     let (kind, text) = match ASSETS.iter().find(|(it, ..)| *it == name) {
         Some((_, kind, text)) => (*kind, *text),
         None if name == "paper.css" => ("text/css; charset=utf-8", PAPER.as_str()),

@@ -26,8 +26,10 @@ use zhoubao_application::blobs::Blobs;
 use zhoubao_application::clock::Clock;
 use zhoubao_application::desk::Desk;
 
+pub use assets::asset;
 pub use audit::Noted;
 use live::Live;
+pub use pages::window::{Ledger, window};
 use people::{Accounts, Sessions};
 pub use problem::Problem;
 

@@ -11,15 +11,17 @@ use axum::http::StatusCode;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use zhoubao_application::journal::{AppendError, BATCH_MESSAGES_MAX, Expectation};
+use zhoubao_application::receipts::counted_of;
 use zhoubao_application::writer::WriteError;
 use zhoubao_contract::structured;
 use zhoubao_contract::{Message, Stored, hash};
 use zhoubao_domain::code::Code;
 use zhoubao_domain::id::{Stream, Subject, TerminalId};
+use zhoubao_domain::time::hall_day;
 
 use crate::Gateway;
 use crate::access::Who;
-use crate::answers::{Appended, LineEnd};
+use crate::answers::{Appended, LineEnd, LineState, Offered, OpenItem};
 use crate::problem::Problem;
 
 /// Where the writer believes his line to end.
@@ -46,14 +48,62 @@ fn head_of(head: Option<&Stored>) -> LineEnd {
     }
 }
 
-/// `GET /v1/lines/{terminal}`: where the line ends.
+/// `GET /v1/lines/{terminal}`: where the line ends, how far it is counted, and with which key it is to be signed.
 pub(crate) async fn head(
     State(gateway): State<Arc<Gateway>>,
     Path(terminal): Path<String>,
-) -> Result<Json<LineEnd>, Problem> {
+) -> Result<Json<LineState>, Problem> {
     let subject = line(&gateway, &terminal)?;
+    let Stream::Terminal(id) = &subject.stream else {
+        return Err(Problem::not_found("terminal"));
+    };
+    let known = gateway.known().await?;
+    let counted = counted_of(&**gateway.desk.store(), &subject.hall, id).await?;
     let head = gateway.desk.journal().head(&subject).await?;
-    Ok(Json(head_of(head.as_ref())))
+    let key = known.registry.keys.get(id).filter(|it| !it.latest.revoked);
+    let open = counted.iter().flat_map(|it| &it.open).map(|it| {
+        let code = Code::from_text(&it.code);
+        OpenItem {
+            number: it.number,
+            position: it.position,
+            code: it.code.clone(),
+            detail: it.detail.clone(),
+            title: code.map(Code::title),
+            next: code.map(Code::fix),
+        }
+    });
+    Ok(Json(LineState {
+        end: head_of(head.as_ref()),
+        active: known.registry.terminals.get(id).is_some_and(|it| it.active),
+        key: key.map(|it| it.latest.signing.to_string()),
+        counted: counted.as_ref().map_or(0, |it| it.number),
+        open_count: counted.as_ref().map_or(0, |it| it.open_count),
+        open: open.collect(),
+    }))
+}
+
+/// `GET /v1/window`: what a window's page offers: the departments that are authorised today, and their matters.
+pub(crate) async fn offered(State(gateway): State<Arc<Gateway>>) -> Result<Json<Offered>, Problem> {
+    let known = gateway.known().await?;
+    let today = hall_day(gateway.clock.now());
+    let authorised = known.register.authorised_on(today);
+    let departments = authorised.iter().filter_map(|id| {
+        let department = known.registry.departments.get(*id)?;
+        Some((id.to_string(), department.name.clone()))
+    });
+    let mut matters: Vec<_> = known
+        .registry
+        .matters
+        .iter()
+        .filter(|(_, department)| authorised.contains(department))
+        .map(|(matter, department)| (matter.to_string(), department.to_string()))
+        .collect();
+    matters.sort_unstable();
+    Ok(Json(Offered {
+        hall: gateway.desk.hall().to_string(),
+        departments: departments.collect(),
+        matters,
+    }))
 }
 
 /// `POST /v1/lines/{terminal}?last=N`: appends events of the line, one JSON a line of the body, after the message at N.

@@ -16,7 +16,7 @@ use crate::commands::{
     SetPeriod, Sign, Submit, Void, Withdraw, form, json,
 };
 use crate::openapi::{self, Operation};
-use crate::pages::{board, desk, health, inspection, issues, login, submissions};
+use crate::pages::{board, desk, health, inspection, issues, login, submissions, window};
 use crate::problem::Problem;
 use crate::{Gateway, answers, assets, lines};
 
@@ -93,14 +93,22 @@ pub fn routes() -> Vec<Route> {
         shown("/board/curve.svg", Screen, get(board::curve)),
         shown("/v1/board", Screen, get(board::snapshot))
             .described(says::<answers::Board>("看板 every tile of the board").asked::<board::At>()),
-        shown("/v1/lines/{terminal}", Access::Right(&[Right::Record]), get(lines::head))
-            .described(says::<answers::LineEnd>("终端日志的末尾 where a terminal's line ends")),
+        shown("/v1/lines/{terminal}", Access::Right(&[Right::Record]), get(lines::head)).described(
+            says::<answers::LineState>(
+                "终端日志的末尾和入账 where a terminal's line ends, and how far it counts",
+            ),
+        ),
         done("/v1/lines/{terminal}", Access::Right(&[Right::Record]), post(lines::append))
             .described(
                 says::<answers::Appended>("追加事件 appends events of the line")
                     .asked::<lines::Following>()
                     .with_events(),
             ),
+        shown("/v1/window", Access::Right(&[Right::Record]), get(lines::offered)).described(
+            says::<answers::Offered>("窗口可办的单位和事项 what a window's page offers today"),
+        ),
+        shown("/t", Open, get(window::page)),
+        shown("/t/worker.js", Open, get(window::worker)),
         shown("/v1/board/live", Screen, get(board::live)).described(Operation::answers_with(
             "看板的变化 what changes on the board",
             "text/event-stream",

@@ -8,6 +8,7 @@ pub(crate) mod inspection;
 pub(crate) mod issues;
 pub(crate) mod login;
 pub(crate) mod submissions;
+pub(crate) mod window;
 
 use askama::Template;
 use axum::http::StatusCode;
@@ -42,6 +43,9 @@ impl Frame {
         let mut places = vec![];
         if who.user.is_some() {
             places.extend([("/board", "大屏"), ("/issues", "期刊")]);
+        }
+        if who.may(Right::Record) {
+            places.push(("/t", "窗口工作台"));
         }
         if who.may(Right::Edit) || who.may(Right::Sign) {
             places.push(("/desk", "编辑台"));

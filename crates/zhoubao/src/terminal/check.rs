@@ -91,7 +91,11 @@ fn tally_differs(day: Date, given: &Tally, counted: &Tally) -> Option<Refusal> {
 }
 
 /// What the ledger has of a day, as corrected and without what was voided; `None` if that is too much to read.
-async fn tally_of(ledger: &Ledger, day: Date) -> Result<Option<Tally>, LedgerError> {
+///
+/// # Errors
+///
+/// When the ledger cannot be read.
+pub async fn tally_of(ledger: &Ledger, day: Date) -> Result<Option<Tally>, LedgerError> {
     let Ok(midnight) = hall_zone().to_timestamp(day.at(0, 0, 0, 0)) else { return Ok(None) };
     let first = midnight.saturating_sub(CLOCK_MARGIN).unwrap_or(Timestamp::MIN);
     let mut upto = ledger.standing().await?.recorded;

@@ -6,7 +6,11 @@
 //! | `POST /v1/events` | records one event, or at most 200; answers once they are on disk |
 //! | `POST /v1/check` | what the device would warn of; records nothing |
 //! | `GET /v1/events?after=N` | what became of the clerk's own events after number N |
+//! | `GET /v1/day?day=2023-02-06` | what the device recorded on a day, for its closing |
+//! | `GET /` | the window's page |
 //! | `GET /v1/status` | how the terminal stands, for anybody at the device |
+
+mod page;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -27,6 +31,7 @@ use tokio::sync::watch;
 use zhoubao_contract::structured::Incoming;
 use zhoubao_domain::code::Code;
 use zhoubao_domain::id::{TerminalId, UserId};
+use zhoubao_gateway::asset;
 use zhoubao_store_sqlite::ledger::{Entry, Ledger, Recorded};
 
 use super::check;
@@ -76,7 +81,10 @@ pub fn routes(agent: Arc<Agent>, port: u16) -> Router {
         .route("/v1/logout", post(logout))
         .route("/v1/events", post(record).get(events))
         .route("/v1/check", post(checked))
+        .route("/v1/day", get(page::day))
         .route("/v1/status", get(status))
+        .route("/", get(page::page))
+        .route("/assets/{name}", get(asset))
         .fallback(nothing_here)
         .method_not_allowed_fallback(other_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
@@ -474,7 +482,10 @@ async fn events(
         value["position"] = json!(entry.position);
         value["type"] = json!(attributes.kind);
         value["time"] = json!(attributes.time);
+        value["entered"] = json!(attributes.enteredat);
         value["command"] = json!(attributes.command);
+        // The device read it before it was recorded.
+        value["data"] = serde_json::from_slice(&entry.message.body).unwrap_or_default();
         value
     });
     let events: Vec<Value> = events.collect();
