@@ -149,9 +149,39 @@ impl Cable {
     }
 }
 
+/// The processes of a browser. They do not end with their driver, so they are found by the profile that they use.
+struct Running {
+    _driver: Child,
+    mark: String,
+}
+
+impl Running {
+    /// Kills them; answers with how many there were.
+    fn end(&self) -> usize {
+        let mut ended = 0;
+        for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let Ok(line) = std::fs::read(entry.path().join("cmdline")) else { continue };
+            let own = line.split(|it| *it == 0).any(|it| it == self.mark.as_bytes());
+            let kill =
+                || std::process::Command::new("kill").arg("-KILL").arg(entry.file_name()).status();
+            if own && kill().is_ok_and(|it| it.success()) {
+                ended += 1;
+            }
+        }
+        ended
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
 /// A browser without a window.
 pub(crate) struct Browser {
-    _driver: Child,
+    // Dropped first: what it runs on goes after it.
+    running: Running,
     /// What it keeps between two starts.
     profile: TempDir,
     pub(crate) client: Client,
@@ -169,19 +199,9 @@ impl Browser {
 
     /// Kills it as a power cut would, and starts it again with what it had kept.
     pub(crate) async fn killed(self) -> anyhow::Result<Self> {
-        let Self { _driver: mut driver, profile, .. } = self;
-        let mark = format!("--user-data-dir={}", profile.path().display());
-        let mut ended = 0;
-        for entry in std::fs::read_dir("/proc")?.flatten() {
-            let Ok(line) = std::fs::read(entry.path().join("cmdline")) else { continue };
-            let own = line.split(|it| *it == 0).any(|it| it == mark.as_bytes());
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if own && Command::new("kill").args(["-KILL", &name]).status().await?.success() {
-                ended += 1;
-            }
-        }
-        ensure!(ended > 0, "no browser of {mark}");
-        driver.kill().await?;
+        let Self { running, profile, .. } = self;
+        ensure!(running.end() > 0, "no browser of {}", running.mark);
+        drop(running);
         // It takes another's lock for its own machine's, and waits for whoever is gone.
         for name in ["SingletonLock", "SingletonCookie", "SingletonSocket"] {
             let _absent = std::fs::remove_file(profile.path().join(name));
@@ -193,16 +213,19 @@ impl Browser {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?.port();
         let driver = Command::new("chromedriver")
             .arg(format!("--port={port}"))
+            .env("TMPDIR", profile.path())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn()
             .context("no chromedriver: cargo xtask setup browser")?;
+        let mark = format!("--user-data-dir={}", profile.path().display());
+        let running = Running { _driver: driver, mark };
         let capabilities = json!({
             "goog:chromeOptions": { "args": [
                 "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
                 "--window-size=1920,1080", "--force-prefers-reduced-motion",
-                format!("--user-data-dir={}", profile.path().display()),
+                running.mark,
             ] },
             "goog:loggingPrefs": { "browser": "ALL" },
         });
@@ -213,7 +236,7 @@ impl Browser {
             Ok(builder.connect(&format!("http://127.0.0.1:{port}")).await.ok())
         })
         .await?;
-        Ok(Self { _driver: driver, profile, client })
+        Ok(Self { running, profile, client })
     }
 
     /// The size of the screen, in pixels.

@@ -64,7 +64,7 @@ async fn an_issue_is_signed_when_each_finding_was_accepted_with_a_reason() -> an
 
     let last = hall.last().await?;
     let refused = run(&["submit", "2023-05"], editor).await?.fails(4, "E.502");
-    assert!(refused.err.contains("zhoubao issue accept 2023-05 "), "{}", refused.err);
+    assert!(refused.err.contains("zhoubao issue accept ISSUE "), "{}", refused.err);
     run(&["submit", "2023-05", "--dry-run"], editor).await?.fails(4, "E.502");
     // A reason, a right, a place or all of them, and something that was found.
     let all = ["accept", "2023-05", "W.310", "--all", "--reason"];

@@ -425,7 +425,7 @@ pub fn decide(
                 return Ok(vec![]);
             }
             it.require(&issue, &[Stage::Frozen])?;
-            it.require_settled(&issue, &findings)?;
+            it.require_settled(&findings)?;
             Ok(vec![IssueEvent::Submitted { issue }])
         }
         Command::Accept { issue, findings, reason } => {
@@ -481,7 +481,7 @@ pub fn decide(
                     format!("前一期 {other} 尚未签发 is not signed off"),
                 ));
             }
-            it.require_settled(&issue, &findings)?;
+            it.require_settled(&findings)?;
             if issued_on < it.period.last() {
                 let detail =
                     format!("印发日期 {issued_on} 早于本期末 lies before the period's end");
@@ -587,22 +587,19 @@ impl Issue {
         }
     }
 
-    fn require_settled(&self, id: &ObjectId, findings: &[Finding]) -> Result<(), Refusal> {
+    fn require_settled(&self, findings: &[Finding]) -> Result<(), Refusal> {
         let mut open: Vec<_> = findings.iter().filter(|it| self.is_open(it)).collect();
         // What cannot be accepted comes first: it costs the most work.
         open.sort_by_key(|it| it.standing());
-        let Some(first) = open.first() else { return Ok(()) };
+        if open.is_empty() {
+            return Ok(());
+        }
         let named = open.iter().take(NAMED_MAX);
         let named: Vec<_> =
             named.map(|it| format!("{} {}（{}）", it.code, it.place, it.text)).collect();
         let more = if open.len() > NAMED_MAX { " …" } else { "" };
-        let next = match first.standing() {
-            Standing::Blocks => format!("先改正 put it right first: zhoubao issue check {id}"),
-            _ => format!("zhoubao issue accept {id} {} --all --reason …", first.code),
-        };
         let (count, named) = (open.len(), named.join("；"));
-        let detail =
-            format!("{count} 项检查结果未处理 findings not settled: {named}{more}。{next}");
+        let detail = format!("{count} 项检查结果未处理 findings not settled: {named}{more}");
         Err(Refusal::new(Code::FindingsOpen, detail))
     }
 
