@@ -298,7 +298,10 @@ async fn deleted_whole(hall: &Hall, nats: Option<&mut NatsServer>) -> anyhow::Re
     assert!(drilled["rows"].as_u64() > Some(1000), "{drilled}");
     assert_eq!(drilled["issues"].as_array().map(Vec::len), Some(5), "{drilled}");
     let files = published_files(hall).await?;
-    assert_eq!((&drilled["files"], &drilled["missing_files"]), (&json!(files), &json!(0)));
+    // Some of them have the same content.
+    let copied = drilled["files"].as_u64().context("no number")?;
+    assert!((10..=files).contains(&copied), "{drilled}");
+    assert_eq!(drilled["missing_files"], 0, "{drilled}");
 
     match nats {
         None => {
