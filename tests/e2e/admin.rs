@@ -72,7 +72,8 @@ async fn what_waits_is_listed_and_let_in_or_rejected_by_a_person() -> anyhow::Re
     let of = ["--case", "c2", "--time", "2023-02-08T09:00:00+08:00", "--anyway"];
     hall.run(&[&accept[..], &of].concat()).await?.ok();
     let flagged = hall.last().await?;
-    let fork = plant(&hall, "w01", 1).await?;
+    hall.run(&["emit", "咨询", "--terminal", "w03"]).await?.ok();
+    let fork = plant(&hall, "w03", 1).await?;
     let held = plant(&hall, "w02", 3).await?;
 
     let mut service = Service::start(&hall, 0).await?;
@@ -87,7 +88,7 @@ async fn what_waits_is_listed_and_let_in_or_rejected_by_a_person() -> anyhow::Re
         waiting.iter().map(row).collect::<Vec<_>>(),
         [
             json!(["terminal.w01#1", "flagged", "E.106", flagged, false]),
-            json!(["terminal.w01#1", "quarantined", "E.104", fork, true]),
+            json!(["terminal.w03#1", "quarantined", "E.104", fork, true]),
             json!(["terminal.w02#3", "held", "E.107", held, true]),
         ]
     );
@@ -156,7 +157,7 @@ async fn what_waits_is_listed_and_let_in_or_rejected_by_a_person() -> anyhow::Re
     assert_eq!(hall.last().await?, last + 1);
     let position = fork.to_string();
     let reject =
-        [("key", "f2"), ("event", "terminal.w01#1"), ("position", &position), ("reason", "重号")];
+        [("key", "f2"), ("event", "terminal.w03#1"), ("position", &position), ("reason", "重号")];
     assert_eq!(person.send("/admin/reject", &reject).await?.status, 303);
     let third = json!({ "event": "terminal.w02#3", "position": held, "reason": "设备已毁" });
     let done = person.post("/v1/admin/release", "k3", &third).await?;
