@@ -24,7 +24,6 @@ const READERS: &[&str] = &["projector", "office", "archive", "break-glass", "wat
 const WATCH: &[&str] = &["watch"];
 const PROJECTOR: &[&str] = &["projector"];
 const WRITERS: &[&str] = &["office", "break-glass"];
-const OFFICE: &[&str] = &["office"];
 const FILES: &[&str] = &["office", "archive", "break-glass"];
 const BREAK_GLASS: &[&str] = &["break-glass"];
 const CHECK: &[&str] = &["check"];
