@@ -279,7 +279,15 @@ async fn issues(hall: &Hall) -> anyhow::Result<Vec<Vec<u8>>> {
     Ok(all)
 }
 
-/// Journal and read models are gone: a backup brings the same issues.
+/// How many files are published; each is in the store, whole.
+async fn published_files(hall: &Hall) -> anyhow::Result<u64> {
+    let report = hall.run(&["audit", "verify", "--json"]).await?.ok().json()?;
+    let files = report["files"].as_u64().context("no number")?;
+    assert!(files > 10, "{report}");
+    Ok(files)
+}
+
+/// Journal, files and read models are gone: a backup brings the same issues.
 async fn deleted_whole(hall: &Hall, nats: Option<&mut NatsServer>) -> anyhow::Result<()> {
     hall.run(&["demo", "--once"]).await?.ok();
     let before = issues(hall).await?;
@@ -289,9 +297,17 @@ async fn deleted_whole(hall: &Hall, nats: Option<&mut NatsServer>) -> anyhow::Re
     assert_eq!(drilled["events"], hall.last().await?);
     assert!(drilled["rows"].as_u64() > Some(1000), "{drilled}");
     assert_eq!(drilled["issues"].as_array().map(Vec::len), Some(5), "{drilled}");
+    let files = published_files(hall).await?;
+    // Some of them have the same content.
+    let copied = drilled["files"].as_u64().context("no number")?;
+    assert!((10..=files).contains(&copied), "{drilled}");
+    assert_eq!(drilled["missing_files"], 0, "{drilled}");
 
     match nats {
-        None => lose_file(hall)?,
+        None => {
+            lose_file(hall)?;
+            std::fs::remove_dir_all(hall.dir().join("files"))?;
+        }
         Some(server) => lose_stream(server).await?,
     }
     for ending in ["", "-wal", "-shm"] {
@@ -300,6 +316,7 @@ async fn deleted_whole(hall: &Hall, nats: Option<&mut NatsServer>) -> anyhow::Re
     hall.run(&["restore", &backup]).await?.ok();
     hall.counts().await?;
     assert_eq!(issues(hall).await?, before);
+    assert_eq!(published_files(hall).await?, files);
     // What is archived of the restored journal is what was archived of the first.
     let again = text(&beside(hall, "again.backup")?);
     hall.run(&["backup", &again]).await?.ok();
@@ -324,6 +341,118 @@ async fn a_journal_deleted_whole_gives_the_same_issues_again_in_files() -> anyho
     Ok(())
 }
 
+/// The files of a folder of files, in order.
+fn kept(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut all = vec![];
+    for folder in std::fs::read_dir(folder)? {
+        for file in std::fs::read_dir(folder?.path())? {
+            all.push(file?.path());
+        }
+    }
+    all.sort();
+    Ok(all)
+}
+
+/// Loses or alters a file here and there: each copy says so before anything is written, and takes it from the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_published_file_that_is_missing_or_altered_is_named_and_taken_from_the_other_copy()
+-> anyhow::Result<()> {
+    let hall = Hall::in_files()?;
+    hall.run(&["demo", "--once"]).await?.ok();
+    let folder = beside(&hall, "archive")?;
+    let to = text(&folder);
+    let archive = ["archive", "--to", &to, "--once"];
+    hall.run(&archive).await?.ok();
+    let (in_archive, in_store) = (folder.join("files"), hall.dir().join("files"));
+    let archived = kept(&in_archive)?;
+    assert!(archived.len() > 10);
+    let (missing, altered) = (&archived[0], &archived[1]);
+    let name = |path: &Path| path.file_name().map(|it| it.to_string_lossy().into_owned());
+    let (first, second) = (name(missing).context("no")?, name(altered).context("no")?);
+    let in_store = |digest: &str| in_store.join(&digest[..2]).join(digest);
+    let whole = std::fs::read(altered)?;
+    let spoil = |path: &Path| -> anyhow::Result<()> {
+        let mut bytes = whole.clone();
+        bytes[whole.len() / 2] ^= 1;
+        Ok(std::fs::write(path, bytes)?)
+    };
+
+    // In the archive: named, and refused before any write.
+    std::fs::remove_file(missing)?;
+    spoil(altered)?;
+    let elsewhere = Hall::in_files()?;
+    let no_backup = text(&beside(&hall, "no.backup")?);
+    for ran in [
+        elsewhere.run(&["restore", &to]).await?,
+        hall.run(&["backup", "--from", &to, &no_backup]).await?,
+        hall.run(&["drill", "--from", &to]).await?,
+        crate::hall::ended(hall.command(&["doctor"]).env("ZHOUBAO_ARCHIVE", &to).spawn()?).await?,
+    ] {
+        assert_eq!(ran.exit, 3, "{ran:?}");
+        let said = format!("{}{}", ran.text(), ran.err);
+        for it in ["E.708", &first, &second] {
+            assert!(said.contains(it), "{it}: {said}");
+        }
+    }
+    assert!(!elsewhere.dir().exists() && !Path::new(&no_backup).exists());
+    let python = |copy: String| python_says(&hall, copy);
+    assert!(!python(to.clone()).await?, "the program of the documentation sees it, too");
+    // The store has them.
+    hall.run(&archive).await?.ok();
+    assert_eq!((kept(&in_archive)?, &std::fs::read(altered)?), (archived.clone(), &whole));
+    assert!(python(to.clone()).await?);
+
+    // In the store: put back from the archive, and nothing else is touched.
+    std::fs::remove_file(in_store(&first))?;
+    spoil(&in_store(&second))?;
+    hall.run(&["audit", "verify"]).await?.fails(3, "E.322");
+    let last = hall.last().await?;
+    let back = hall.run(&["restore", &to, "--files", "--json"]).await?.ok().json()?;
+    assert_eq!((&back["put_back"], &back["files"]), (&json!(2), &json!(archived.len())), "{back}");
+    published_files(&hall).await?;
+    assert_eq!(hall.last().await?, last);
+
+    // In a backup every byte counts, those of files, too.
+    let backup = beside(&hall, "hall.backup")?;
+    hall.run(&["backup", &text(&backup)]).await?.ok();
+    assert!(python(text(&backup)).await?);
+    let bytes = std::fs::read(&backup)?;
+    for damage in [bytes.len() - 2, bytes.len() - 1] {
+        let mut other = bytes.clone();
+        other[damage] ^= 1;
+        std::fs::write(&backup, other)?;
+        elsewhere.run(&["restore", &text(&backup)]).await?.fails(3, "E.708");
+        assert!(!python(text(&backup)).await?);
+    }
+
+    // Lost everywhere: the events are archived all the same, and whoever restores says that he knows.
+    std::fs::remove_file(missing)?;
+    std::fs::remove_file(in_store(&first))?;
+    hall.run(&["emit", "咨询", "--terminal", "w01", "--anyway"]).await?.ok();
+    let lost = hall.run(&archive).await?.fails(3, "E.708");
+    assert!(lost.err.contains(&first) && lost.text().contains(&(last + 1).to_string()), "{lost:?}");
+    elsewhere.run(&["restore", &to]).await?.fails(3, "E.708");
+    let restore = ["restore", &to, "--accept-missing-files", "--json"];
+    let restored = elsewhere.run(&restore).await?.ok().json()?;
+    assert_eq!(
+        (&restored["position"], &restored["missing_files"]),
+        (&json!(last + 1), &json!(1)),
+        "{restored}"
+    );
+    assert_eq!(kept(&elsewhere.dir().join("files"))?.len(), archived.len() - 1);
+    // Files of another journal are not put into this one.
+    let other = Hall::in_files()?;
+    other.set_up().await?;
+    let other = other.run(&["restore", &to, "--files", "--accept-missing-files"]).await?;
+    other.fails(3, "E.703");
+    Ok(())
+}
+
+/// Whether the program of docs/archive.md finds a copy whole.
+async fn python_says(hall: &Hall, copy: String) -> anyhow::Result<bool> {
+    Ok(python(hall, &copy).await?.status.success())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_journal_deleted_whole_gives_the_same_issues_again_on_nats() -> anyhow::Result<()> {
     let mut server = NatsServer::start().await?;
@@ -333,6 +462,7 @@ async fn a_journal_deleted_whole_gives_the_same_issues_again_on_nats() -> anyhow
     let in_file = Hall::in_files()?;
     in_file.run(&["restore", &text(&beside(&hall, "hall.backup")?)]).await?.ok();
     assert_eq!(issues(&in_file).await?, issues(&hall).await?);
+    assert_eq!(published_files(&in_file).await?, published_files(&hall).await?);
     Ok(())
 }
 

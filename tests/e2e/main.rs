@@ -3,6 +3,7 @@
 //! Every process and every wait has a deadline. Start with `hall`, which runs the program; each other module is one
 //! subject.
 
+mod admin;
 mod archive;
 mod bench;
 mod board;

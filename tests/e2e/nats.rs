@@ -222,6 +222,19 @@ async fn who_tries_what_he_may_not_is_named_and_recorded_once() -> anyhow::Resul
     let (watch, office) = (out.join("keys/watch.nk"), out.join("keys/office.nk"));
     let log = server.log_path().display().to_string();
     let once = ["nats-watch", "--out", path(&out)?, "--log", &log, "--once"];
+    // Nobody watches yet, and later nobody does any more.
+    let warns = async |word: &str| {
+        let seen = hall.run_as(&office, "", &["doctor", "--json"]).await?.ok().json()?;
+        let found = seen["findings"].as_array().context("no findings")?;
+        let found = found.iter().find(|it| it["subject"] == "看守 watch").context("no watch")?;
+        assert_eq!(found["level"], "warning", "{found}");
+        assert!(found["detail"].as_str().is_some_and(|it| it.contains(word)), "{found}");
+        assert!(found["next"].as_str().is_some_and(|it| it.contains("nats-watch")), "{found}");
+        anyhow::Ok(())
+    };
+    warns("never ran").await?;
+    std::fs::write(hall.dir().join("watch.last"), "2023-02-06T09:00:00+08:00\n")?;
+    warns("silent since 2023-02-06").await?;
     hall.run_as(&watch, "", &once).await?.ok();
     let before = recorded(&hall).await?;
 
@@ -245,7 +258,8 @@ async fn who_tries_what_he_may_not_is_named_and_recorded_once() -> anyhow::Resul
         assert_eq!(refused, format!("Permissions Violation for Subscription to \"{subject}\""));
     }
     // The doctor asks the same as the office did, and is no intruder.
-    hall.run_as(&office, "", &["doctor"]).await?.ok();
+    let seen = hall.run_as(&office, "", &["doctor"]).await?.ok().text();
+    assert!(seen.contains("✓ 看守 watch  运行中"), "{seen}");
 
     let ran = hall.run_as(&watch, "", &once).await?.ok();
     assert!(ran.text().contains("terminal w02: 越权写入"), "{ran:?}");

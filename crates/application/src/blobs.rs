@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
-use zhoubao_domain::id::Digest;
+use zhoubao_contract::{Stored, decode};
+use zhoubao_domain::event::{Event, IssueEvent};
+use zhoubao_domain::id::{Digest, HallCode};
 
 /// Longest file that is kept, 64 MiB.
 pub const BLOB_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -56,4 +58,24 @@ pub fn check(bytes: &[u8]) -> Result<Digest, BlobError> {
 /// [`BlobError::Damaged`].
 pub fn checked(wanted: &Digest, bytes: Vec<u8>) -> Result<Vec<u8>, BlobError> {
     if digest(&bytes) == *wanted { Ok(bytes) } else { Err(BlobError::Damaged(*wanted)) }
+}
+
+/// The files that an event names: those of a published issue, and attachments of news. Each with where it is named.
+#[must_use]
+pub fn named(stored: &Stored, hall: &HallCode) -> Vec<(Digest, String)> {
+    let subject = &stored.message.subject;
+    // Few of all events: the others are not read for it.
+    if !subject.ends_with(".issues") && !subject.contains(".desk.submission.") {
+        return vec![];
+    }
+    let at = stored.position;
+    match decode(stored, hall).map(|it| it.event) {
+        Ok(Event::Issue(IssueEvent::Published { files, .. })) => {
+            files.into_iter().map(|it| (it.digest, format!("{} #{at}", it.name))).collect()
+        }
+        Ok(Event::SubmissionFiled { attachments, .. }) => {
+            attachments.into_iter().map(|it| (it, format!("附件 attachment #{at}"))).collect()
+        }
+        _ => vec![],
+    }
 }

@@ -226,6 +226,7 @@ impl Desk {
             }
             for (stream, event) in &events {
                 check(&known, stream, event, by.actor.as_ref())?;
+                self.would_settle(event, &by).await?;
                 if let (Event::Setup(setup), Stream::Setup(topic, id)) = (event, stream) {
                     known.foresee(*topic, id, setup);
                 }
@@ -328,6 +329,11 @@ impl Desk {
     #[must_use]
     pub fn store(&self) -> &Arc<dyn ReadModels> {
         &self.store
+    }
+
+    /// What time it is.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// The hall.

@@ -20,6 +20,8 @@ pub mod projector;
 pub mod publication;
 pub mod receipts;
 pub mod seal;
+mod settling;
+pub mod standing;
 pub mod statistics;
 pub mod store;
 pub mod trace;

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use zhoubao_contract::receipt::{Open, Receipt};
 use zhoubao_contract::signature::SigningKey;
 use zhoubao_domain::id::{HallCode, Stream, Subject, TerminalId};
-use zhoubao_projections::rows::{ExceptionRow, Standing};
+use zhoubao_projections::rows::{Checkpoint, ExceptionRow, Head, Standing};
 
 use crate::journal::JournalError;
 use crate::store::{ReadModels, StoreError};
@@ -65,7 +65,7 @@ impl Writer {
         receipts: &dyn Receipts,
         now: Timestamp,
     ) -> Result<(), ReceiptsError> {
-        for (terminal, receipt) in counted(store, &self.hall, "terminal.").await? {
+        for (terminal, receipt) in counted(store, &self.hall).await? {
             if self.told.get(&terminal) == Some(&receipt) {
                 continue;
             }
@@ -87,21 +87,25 @@ pub async fn counted_of(
     hall: &HallCode,
     terminal: &TerminalId,
 ) -> Result<Option<Receipt>, StoreError> {
-    let stream = Stream::Terminal(terminal.clone()).to_string();
-    let all = counted(store, hall, &stream).await?;
+    // Read first: what is said of the position must hold of what is read after it.
+    let Some(checkpoint) = store.checkpoint(hall).await? else { return Ok(None) };
+    let line = Stream::Terminal(terminal.clone());
+    let heads = store.heads(hall, &line.to_string()).await?;
     // Others may begin with its name.
-    Ok(all.into_iter().find(|(it, _)| it == terminal).map(|(_, receipt)| receipt))
+    let Some((_, head)) = heads.into_iter().find(|(it, _)| *it == line) else { return Ok(None) };
+    let open = store.open_exceptions_of(hall, &line).await?;
+    let rows: Vec<_> = open.iter().filter(|it| it.standing != Standing::Warned).collect();
+    Ok(Some(receipt(hall, terminal, &checkpoint, &head, &rows)))
 }
 
-/// How far each line whose name begins with `prefix` is counted, as receipts without a time.
+/// How far the line of each terminal is counted, as receipts without a time.
 async fn counted(
     store: &dyn ReadModels,
     hall: &HallCode,
-    prefix: &str,
 ) -> Result<Vec<(TerminalId, Receipt)>, StoreError> {
     // Read first: what is said of the position must hold of what is read after it.
     let Some(checkpoint) = store.checkpoint(hall).await? else { return Ok(vec![]) };
-    let heads = store.heads(hall, prefix).await?;
+    let heads = store.heads(hall, "terminal.").await?;
     let open = store.exceptions(hall, true).await?;
     let mut of_line: HashMap<&str, Vec<&ExceptionRow>> = HashMap::new();
     for it in open.iter().filter(|it| it.standing != Standing::Warned) {
@@ -110,19 +114,29 @@ async fn counted(
     let receipts = heads.into_iter().filter_map(|(stream, head)| {
         let rows = of_line.remove(stream.to_string().as_str()).unwrap_or_default();
         let Stream::Terminal(terminal) = stream else { return None };
-        let receipt = Receipt {
-            source: Subject::new(hall.clone(), Stream::Terminal(terminal.clone())).to_string(),
-            number: head.number,
-            hash: head.hash,
-            incarnation: checkpoint.incarnation.clone(),
-            position: head.position.max(rows.last().map_or(0, |it| it.position)),
-            open: rows.iter().take(OPEN_MAX).map(|it| open_event(it)).collect(),
-            open_count: rows.len() as u64,
-            at: Timestamp::UNIX_EPOCH,
-        };
+        let receipt = receipt(hall, &terminal, &checkpoint, &head, &rows);
         Some((terminal, receipt))
     });
     Ok(receipts.collect())
+}
+
+fn receipt(
+    hall: &HallCode,
+    terminal: &TerminalId,
+    checkpoint: &Checkpoint,
+    head: &Head,
+    rows: &[&ExceptionRow],
+) -> Receipt {
+    Receipt {
+        source: Subject::new(hall.clone(), Stream::Terminal(terminal.clone())).to_string(),
+        number: head.number,
+        hash: head.hash,
+        incarnation: checkpoint.incarnation.clone(),
+        position: head.position.max(rows.last().map_or(0, |it| it.position)),
+        open: rows.iter().take(OPEN_MAX).map(|it| open_event(it)).collect(),
+        open_count: rows.len() as u64,
+        at: Timestamp::UNIX_EPOCH,
+    }
 }
 
 fn open_event(it: &ExceptionRow) -> Open {

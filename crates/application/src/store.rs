@@ -160,6 +160,13 @@ pub trait ReadModels: Send + Sync {
         open: bool,
     ) -> Result<Vec<ExceptionRow>, StoreError>;
 
+    /// Those of one line that are not settled, ascending by position.
+    async fn open_exceptions_of(
+        &self,
+        hall: &HallCode,
+        line: &Stream,
+    ) -> Result<Vec<ExceptionRow>, StoreError>;
+
     /// One case with its events.
     async fn case(&self, hall: &HallCode, case: &CaseId) -> Result<Option<CaseRow>, StoreError>;
 

@@ -282,6 +282,72 @@ pub(crate) struct AcceptedBy {
     pub reason: String,
 }
 
+/// How the hall stands (运维).
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct AdminState {
+    /// The end of the journal; none where it does not answer.
+    pub journal: Option<u64>,
+    /// How far the read models are.
+    pub projected: Option<u64>,
+    /// Events that are not in the read models yet.
+    pub lag: Option<u64>,
+    /// When the read models were last known to have everything.
+    pub as_of: Option<String>,
+    /// What became of the events up to there.
+    pub counts: Option<AdminCounts>,
+    pub terminals: Vec<AdminTerminal>,
+    /// Events that do not count as they stand, the oldest first.
+    pub waiting: Vec<Waiting>,
+}
+
+/// What became of all events; the first is the sum of the others.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct AdminCounts {
+    pub stored: u64,
+    pub counted: u64,
+    pub flagged: u64,
+    pub quarantined: u64,
+    pub held: u64,
+    pub repeated: u64,
+}
+
+/// A terminal, as the read models know it.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct AdminTerminal {
+    pub terminal: String,
+    /// The name of its window; none where the register does not have it.
+    pub window: Option<String>,
+    /// Whether it is in service.
+    pub active: bool,
+    /// The number of its last event that its line took.
+    pub number: Option<u64>,
+    /// When the journal took that one.
+    pub last_seen: Option<String>,
+    /// First number that is missing, while later ones wait for it.
+    pub missing_first: Option<u64>,
+    pub missing_last: Option<u64>,
+    /// Working days of its window that are not closed.
+    pub open_days: Vec<String>,
+}
+
+/// An event that does not count as it stands.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Waiting {
+    pub position: u64,
+    /// Such as `terminal.w01#17`; none where line or number could not be read.
+    pub event: Option<String>,
+    /// `flagged`, `held` or `quarantined`.
+    pub standing: &'static str,
+    pub code: &'static str,
+    /// The code in words.
+    pub title: &'static str,
+    pub detail: String,
+    /// What to do.
+    pub next: &'static str,
+    /// Whether its release or rejection has to name the position.
+    pub by_position: bool,
+}
+
 /// News: an editor's all, everybody else's own.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct SubmissionList {

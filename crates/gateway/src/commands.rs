@@ -28,7 +28,7 @@ use zhoubao_application::writer::Receipt;
 use zhoubao_domain::calendar::Period;
 use zhoubao_domain::code::Code;
 use zhoubao_domain::event::{Event, InspectionResult};
-use zhoubao_domain::id::{DeskTopic, Digest, ObjectId, Stream};
+use zhoubao_domain::id::{DeskTopic, Digest, EventRef, ObjectId, Stream};
 use zhoubao_domain::issue::Command;
 use zhoubao_domain::time::hall_day;
 
@@ -324,8 +324,20 @@ pub(crate) struct Adopt {
 /// A number, which a form sends as a text.
 fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     let value = Value::deserialize(deserializer)?;
+    parsed(&value)
+}
+
+/// The same of a number that may be missing.
+fn number_if_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(None),
+        value => parsed(&value).map(Some),
+    }
+}
+
+fn parsed<T: std::str::FromStr, E: serde::de::Error>(value: &Value) -> Result<T, E> {
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    text.trim().parse().map_err(|_| serde::de::Error::custom(format!("`{text}` is no number")))
+    text.trim().parse().map_err(|_| E::custom(format!("`{text}` is no number")))
 }
 
 impl Deed for Adopt {
@@ -588,6 +600,74 @@ impl Deed for ReturnSubmission {
         by: By,
     ) -> Result<Option<Receipt>, Problem> {
         returned(gateway, target, self.reason, by).await
+    }
+}
+
+async fn settled(
+    gateway: &Gateway,
+    event: impl FnOnce(EventRef) -> Event,
+    original: &str,
+    by: By,
+) -> Result<Option<Receipt>, Problem> {
+    let event = event(id(original)?);
+    Ok(Some(gateway.desk.record(Stream::Quarantine, event, by).await?))
+}
+
+/// Lets what was flagged, held or quarantined count (放行).
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Release {
+    /// Such as `terminal.w01#17`.
+    event: String,
+    /// The message that is meant, of what is held or quarantined.
+    #[serde(default, deserialize_with = "number_if_any")]
+    #[schemars(with = "Option<u64>")]
+    position: Option<u64>,
+    #[serde(default)]
+    reason: String,
+}
+
+impl Deed for Release {
+    const PLACE: Place = Place::Admin;
+
+    async fn done(
+        self,
+        gateway: &Gateway,
+        _target: &str,
+        by: By,
+    ) -> Result<Option<Receipt>, Problem> {
+        let Self { event, position, reason } = self;
+        settled(gateway, |original| Event::Released { original, position, reason }, &event, by)
+            .await
+    }
+}
+
+/// Rules that what was flagged, held or quarantined never counts (驳回).
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Reject {
+    /// Such as `terminal.w01#17`.
+    event: String,
+    /// The message that is meant, of what is held or quarantined.
+    #[serde(default, deserialize_with = "number_if_any")]
+    #[schemars(with = "Option<u64>")]
+    position: Option<u64>,
+    #[serde(default)]
+    reason: String,
+}
+
+impl Deed for Reject {
+    const PLACE: Place = Place::Admin;
+
+    async fn done(
+        self,
+        gateway: &Gateway,
+        _target: &str,
+        by: By,
+    ) -> Result<Option<Receipt>, Problem> {
+        let Self { event, position, reason } = self;
+        settled(gateway, |original| Event::Rejected { original, position, reason }, &event, by)
+            .await
     }
 }
 

@@ -12,11 +12,11 @@ use zhoubao_domain::event::Right;
 
 use crate::access::{Access, BODY_BYTES_MAX, check, guard};
 use crate::commands::{
-    Accept, Adopt, After, Amend, Deed, File, Freeze, Inspect, OpenIssue, Return, ReturnSubmission,
-    SetPeriod, Sign, Submit, Void, Withdraw, form, json,
+    Accept, Adopt, After, Amend, Deed, File, Freeze, Inspect, OpenIssue, Reject, Release, Return,
+    ReturnSubmission, SetPeriod, Sign, Submit, Void, Withdraw, form, json,
 };
 use crate::openapi::{self, Operation};
-use crate::pages::{board, desk, health, inspection, issues, login, submissions, window};
+use crate::pages::{admin, board, desk, health, inspection, issues, login, submissions, window};
 use crate::problem::Problem;
 use crate::{Gateway, answers, assets, lines};
 
@@ -51,6 +51,9 @@ const SUBMIT: Access = Access::Right(&[Right::Submit]);
 const INSPECT: Access = Access::Right(&[Right::Inspect]);
 /// Drafting and signing look at the same pages.
 const DESK: Access = Access::Right(&[Right::Edit, Right::Sign]);
+const RELEASE: Access = Access::Right(&[Right::Release]);
+/// Whoever keeps the hall's set-up, and whoever settles what waits.
+const ADMIN: Access = Access::Right(&[Right::Administer, Right::Release]);
 /// Whoever files news, and whoever makes an issue of them.
 const NEWS: Access = Access::Right(&[Right::Submit, Right::Edit]);
 
@@ -141,6 +144,9 @@ pub fn routes() -> Vec<Route> {
         done("/submissions/{submission}/return", EDIT, post(form::<ReturnSubmission>)),
         shown("/inspection", INSPECT, get(inspection::form)),
         done("/inspection", INSPECT, post(form::<Inspect>)),
+        shown("/admin", ADMIN, get(admin::page)),
+        done("/admin/release", RELEASE, post(form::<Release>)),
+        done("/admin/reject", RELEASE, post(form::<Reject>)),
         // The same for programs.
         shown("/v1/desk", DESK, get(desk::data)).described(
             says::<answers::DeskList>("各期现状 every issue as it stands").asked::<After>(),
@@ -167,6 +173,14 @@ pub fn routes() -> Vec<Route> {
         command::<Withdraw>("/v1/submissions/{submission}/withdraw", SUBMIT),
         command::<ReturnSubmission>("/v1/submissions/{submission}/return", EDIT),
         command::<Inspect>("/v1/inspections", INSPECT),
+        shown("/v1/admin", ADMIN, get(admin::data)).described(
+            says::<answers::AdminState>(
+                "大厅现状和待处理的事件 how the hall stands, and what waits for a person",
+            )
+            .asked::<After>(),
+        ),
+        command::<Release>("/v1/admin/release", RELEASE),
+        command::<Reject>("/v1/admin/reject", RELEASE),
     ]
 }
 

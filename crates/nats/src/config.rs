@@ -168,7 +168,7 @@ impl Rights {
     #[must_use]
     pub fn of_service(hall: &HallCode, service: Service, key: &UserKey) -> Self {
         let publish = match service {
-            Service::Archive => reading(hall),
+            Service::Archive => reading(hall).into_iter().chain(reading_files(hall)).collect(),
             Service::Projector => {
                 let mut publish = reading(hall);
                 publish.push(format!("receipt.{hall}.*"));
@@ -186,6 +186,7 @@ impl Rights {
                 let receipts = receipts_name(hall);
                 let mut publish = reading(hall);
                 publish.push(format!("hall.{hall}.>"));
+                publish.extend(files(hall));
                 publish.push(format!("$JS.API.STREAM.INFO.{receipts}"));
                 for stream in [stream_name(hall), receipts, bucket_stream(hall)] {
                     publish.push(format!("$JS.API.STREAM.CREATE.{stream}"));
@@ -228,14 +229,19 @@ fn reading(hall: &HallCode) -> Vec<String> {
 
 /// What whoever keeps files asks the server: their chunks and names, and never to remove one.
 fn files(hall: &HallCode) -> Vec<String> {
+    let mut files = vec![format!("$O.{}.>", bucket_name(hall))];
+    files.extend(reading_files(hall));
+    files
+}
+
+/// What whoever reads files asks the server.
+fn reading_files(hall: &HallCode) -> [String; 3] {
     let (bucket, stream) = (bucket_name(hall), bucket_stream(hall));
     [
-        format!("$O.{bucket}.>"),
         format!("$JS.API.STREAM.INFO.{stream}"),
         format!("$JS.API.DIRECT.GET.{stream}"),
         format!("$JS.API.DIRECT.GET.{stream}.$O.{bucket}.M.>"),
     ]
-    .into()
 }
 
 fn answers(user: &str) -> String {

@@ -10,6 +10,7 @@ use zhoubao_application::journal::{Expectation, Journal as _};
 use zhoubao_application::store::ReadModels as _;
 use zhoubao_application::writer::{Unnumbered, Writer};
 use zhoubao_domain::calendar::Period;
+use zhoubao_domain::code::Code;
 use zhoubao_domain::event::{AuthorizationChange, Event, Kind, Right, Setup, TerminalHead};
 use zhoubao_domain::figure::Definition;
 use zhoubao_domain::id::{Digest, EventRef, ObjectId, SetupTopic, Stream};
@@ -245,6 +246,7 @@ impl World {
         key: String,
         deed: Deed,
     ) -> Result<(), String> {
+        let rules = matches!(deed, Deed::Release(_) | Deed::Reject(_));
         self.commands.insert(key.clone(), (deed, None));
         let desk = self.desk();
         let tries = self.dice.between(1, 3);
@@ -254,6 +256,10 @@ impl World {
             self.say(format_args!("office: {key}: {}", told(&done)));
             match done {
                 Ok(Ok(_)) => return Ok(()),
+                // Its terminal has put it right meanwhile.
+                Ok(Err(DeskError::Refused(it))) if rules && it.code == Code::NotFound => {
+                    return Ok(());
+                }
                 Ok(Err(DeskError::Refused(refusal))) => {
                     return Err(format!("the desk refuses: {refusal}"));
                 }

@@ -489,6 +489,17 @@ impl ReadModels for MemoryStore {
         })
     }
 
+    async fn open_exceptions_of(
+        &self,
+        hall: &HallCode,
+        line: &Stream,
+    ) -> Result<Vec<ExceptionRow>, StoreError> {
+        let line = line.to_string();
+        let mut open = self.exceptions(hall, true).await?;
+        open.retain(|it| it.stream == line);
+        Ok(open)
+    }
+
     async fn case(&self, hall: &HallCode, case: &CaseId) -> Result<Option<CaseRow>, StoreError> {
         self.read(hall, |rows| Ok(rows.cases.get(case).cloned()))
     }

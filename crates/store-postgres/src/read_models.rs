@@ -46,6 +46,31 @@ impl Page for PostgresPage {
     }
 }
 
+/// A row of the table of exceptions.
+struct ExceptionText {
+    position: i64,
+    stream: String,
+    number: i64,
+    standing: String,
+    code: String,
+    detail: String,
+    settled: Option<i64>,
+}
+
+impl ExceptionText {
+    fn read(self) -> Result<ExceptionRow, StoreError> {
+        Ok(ExceptionRow {
+            position: count(self.position),
+            stream: self.stream,
+            number: count(self.number),
+            standing: worded(Standing::from_word, &self.standing, "standing")?,
+            code: worded(Code::from_text, &self.code, "code")?,
+            detail: self.detail,
+            settled: self.settled.map(count),
+        })
+    }
+}
+
 #[async_trait]
 impl ReadModels for PostgresReadModels {
     async fn claim(&self, hall: &HallCode) -> Result<Epoch, StoreError> {
@@ -163,23 +188,36 @@ impl ReadModels for PostgresReadModels {
         open: bool,
     ) -> Result<Vec<ExceptionRow>, StoreError> {
         self.within(async {
-            let rows = sqlx::query_file!("queries/exceptions.sql", hall_number(hall), open)
-                .fetch_all(&self.pool)
-                .await
-                .map_err(store_error)?;
-            rows.into_iter()
-                .map(|row| {
-                    Ok(ExceptionRow {
-                        position: count(row.position),
-                        stream: row.stream,
-                        number: count(row.number),
-                        standing: worded(Standing::from_word, &row.standing, "standing")?,
-                        code: worded(Code::from_text, &row.code, "code")?,
-                        detail: row.detail,
-                        settled: row.settled.map(count),
-                    })
-                })
-                .collect()
+            let rows = sqlx::query_file_as!(
+                ExceptionText,
+                "queries/exceptions.sql",
+                hall_number(hall),
+                open
+            )
+            .fetch_all(&self.pool)
+            .await
+            .map_err(store_error)?;
+            rows.into_iter().map(ExceptionText::read).collect()
+        })
+        .await
+    }
+
+    async fn open_exceptions_of(
+        &self,
+        hall: &HallCode,
+        line: &Stream,
+    ) -> Result<Vec<ExceptionRow>, StoreError> {
+        self.within(async {
+            let rows = sqlx::query_file_as!(
+                ExceptionText,
+                "queries/exceptions_of_line.sql",
+                hall_number(hall),
+                line.to_string()
+            )
+            .fetch_all(&self.pool)
+            .await
+            .map_err(store_error)?;
+            rows.into_iter().map(ExceptionText::read).collect()
         })
         .await
     }

@@ -45,6 +45,7 @@ mod look_up;
 pub mod swap;
 #[cfg(test)]
 mod tests;
+mod to_read;
 mod view;
 
 use self::commit::Prepared;
@@ -324,6 +325,15 @@ impl ReadModels for SqliteReadModels {
     ) -> Result<Vec<ExceptionRow>, StoreError> {
         let mut connection = self.readers.acquire().await.map_err(fault)?;
         view::exceptions(&mut connection, hall_number(hall), open).await
+    }
+
+    async fn open_exceptions_of(
+        &self,
+        hall: &HallCode,
+        line: &Stream,
+    ) -> Result<Vec<ExceptionRow>, StoreError> {
+        let mut connection = self.readers.acquire().await.map_err(fault)?;
+        view::open_exceptions_of(&mut connection, hall_number(hall), line).await
     }
 
     async fn case(&self, hall: &HallCode, case: &CaseId) -> Result<Option<CaseRow>, StoreError> {

@@ -5,15 +5,18 @@
 //!    manifest.json                 how far the copy goes, written last
 //!    00000000000000000001.ndjson   lines of `contract::archive`, from message 1 on
 //!    00000000000000068412.ndjson   goes on where the one before it ended
+//!    files/3f/3f0a…                what the events name: published files and attachments (`files`)
 //!    archive.lock                  locked by the process that writes
 //!
-//!  hall.backup                     the manifest, then the lines of all files
+//!  hall.backup                     the manifest, then all lines, then all files
 //! ```
 //!
 //! What the manifest promises is on disk. What lies behind it was being written when the power went: good lines of it
 //! are taken, and the first that is not good ends the copy.
 
-use std::collections::VecDeque;
+mod files;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -27,6 +30,8 @@ use zhoubao_contract::{Stored, hash};
 use zhoubao_domain::code::Code;
 use zhoubao_domain::id::{Digest, HallCode};
 
+pub use self::files::{Files, Named};
+use crate::blobs::FolderBlobs;
 use crate::failure::Failure;
 use crate::files::{PRIVATE, folder_of, replace, sync_name};
 
@@ -106,6 +111,8 @@ pub struct Copy {
     line: Vec<u8>,
     hasher: Sha256,
     bytes: u64,
+    /// Bytes of the manifest where it stands in the same file.
+    start: u64,
     /// Where to stop, although there may be more.
     until: u64,
 }
@@ -116,8 +123,8 @@ pub struct Checked {
     pub end: Chain,
     /// Its last message.
     pub last: Option<Stored>,
-    /// Bytes and SHA-256 of its lines.
-    pub content: (u64, Digest),
+    /// The files that its events name.
+    pub files: Files,
     /// The file that it ends in, and the bytes that are good there.
     tail: Option<(PathBuf, u64)>,
 }
@@ -147,6 +154,7 @@ impl Copy {
             part.line(&mut line)?;
             (Some(part), VecDeque::new())
         };
+        let start = if is_folder { 0 } else { line.len() as u64 };
         let manifest = Manifest::parse(&line).map_err(|it| damaged(path, it.detail))?;
         if manifest.content.is_some() == is_folder {
             return Err(damaged(path, "the manifest is another one's"));
@@ -165,6 +173,7 @@ impl Copy {
             line,
             hasher: Sha256::new(),
             bytes: 0,
+            start,
             until: u64::MAX,
         })
     }
@@ -179,8 +188,11 @@ impl Copy {
     /// Reads a line; `None` at the end. The inner `None` is the first line of a file.
     fn step(&mut self) -> Result<Option<Option<Stored>>, Failure> {
         let promised = self.manifest.end.position;
+        let is_backup = self.manifest.content.is_some();
+        // Behind the lines of a backup there are its files.
+        let until = if is_backup { self.until.min(promised) } else { self.until };
         loop {
-            if self.chain.position >= self.until {
+            if self.chain.position >= until {
                 return Ok(None);
             }
             let part = match &mut self.part {
@@ -211,7 +223,6 @@ impl Copy {
                     detail: "a line is cut short".to_owned(),
                 }),
             };
-            let is_backup = self.manifest.content.is_some();
             match read {
                 // Nobody has promised it: the power went while it was written.
                 Err(_) if !is_backup && self.chain.position >= promised && self.rest.is_empty() => {
@@ -227,13 +238,22 @@ impl Copy {
                     if is_end && self.chain.digest != self.manifest.end.digest {
                         return Err(damaged(&part.path, "it does not end as its manifest says"));
                     }
-                    if is_backup && self.chain.position > promised {
-                        return Err(damaged(&part.path, "it goes on behind its end"));
-                    }
                     return Ok(Some(stored));
                 }
             }
         }
+    }
+
+    /// Where each file of a backup is, read behind its lines.
+    fn places(&mut self) -> Result<BTreeMap<Digest, (u64, u64)>, Failure> {
+        let Some(part) = &mut self.part else { return Ok(BTreeMap::new()) };
+        files::read_places(
+            &self.path,
+            &mut part.input,
+            self.start,
+            &mut self.bytes,
+            &mut self.hasher,
+        )
     }
 
     /// The next messages, at most `max`; none at the end.
@@ -252,51 +272,104 @@ impl Copy {
     }
 }
 
-/// Reads a whole copy and checks every line of it.
+/// Reads a whole copy and checks every line of it, and every file that its events name. Of files that are not there, or
+/// not whole, it says so: whoever needs them refuses ([`Named::refuse`]).
 ///
 /// # Errors
 ///
-/// E.708 if anything in it is not as it was written; E.705 if it cannot be read at all.
+/// E.708 if anything else in it is not as it was written; E.705 if it cannot be read at all.
 pub fn check(path: &Path) -> Result<Checked, Failure> {
     let mut copy = Copy::open(path)?;
-    let mut last = None;
+    let (mut last, mut named) = (None, Named::default());
     while let Some(line) = copy.step()? {
-        last = line.or(last);
+        if let Some(stored) = line {
+            named.add(&stored, &copy.chain.hall);
+            last = Some(stored);
+        }
     }
-    let content = (copy.bytes, Digest::new(copy.hasher.finalize().into()));
-    if copy.manifest.content.is_some_and(|it| it != content) {
-        return Err(damaged(path, "its lines are not those that its manifest was made for"));
-    }
+    let files = match copy.manifest.content {
+        None => Files::of_folder(path, named)?,
+        Some(content) => {
+            let places = copy.places()?;
+            if (copy.bytes, Digest::new(copy.hasher.finalize().into())) != content {
+                return Err(damaged(path, "it is not what its manifest was made for"));
+            }
+            Files::of_backup(path, places, named)?
+        }
+    };
     let tail = copy.part.map(|it| (it.path, it.good));
-    Ok(Checked { end: copy.chain, last, content, tail })
+    Ok(Checked { end: copy.chain, last, files, tail })
 }
 
 /// Writes a folder's copy into one file that can be carried away; the file is complete or not there.
 ///
 /// # Errors
 ///
-/// E.708 if the folder is damaged; E.705 if the file is there already or cannot be written.
-pub fn write_backup(from: &Path, file: &Path) -> Result<Manifest, Failure> {
-    let Checked { end, content, .. } = check(from)?;
-    let mut copy = Copy::open(from)?.until(end.position);
-    let manifest = Manifest { end, content: Some(content) };
+/// E.708 if the folder is damaged, or lacks files and that is not accepted; E.705 if the file is there already or cannot
+/// be written.
+pub fn write_backup(
+    from: &Path,
+    file: &Path,
+    accept_missing: bool,
+) -> Result<(Manifest, Files), Failure> {
+    let Checked { end, files, .. } = check(from)?;
+    if !accept_missing {
+        files.lost.refuse(from)?;
+    }
     let failed = |error: std::io::Error| Failure::file(file, &error);
+    let content = write_content(from, &end, &files, std::io::sink())?;
+    let manifest = Manifest { end, content: Some(content) };
     let mut aside = tempfile::NamedTempFile::new_in(folder_of(file)).map_err(failed)?;
     {
         let mut out = std::io::BufWriter::new(aside.as_file_mut());
         out.write_all(manifest.to_line().as_bytes()).map_err(failed)?;
-        while copy.step()?.is_some() {
-            out.write_all(&copy.line).map_err(failed)?;
+        let written = write_content(from, &manifest.end, &files, &mut out);
+        if written? != content {
+            return Err(damaged(from, "it changed while it was read"));
         }
         out.flush().map_err(failed)?;
-    }
-    if (copy.bytes, Digest::new(copy.hasher.finalize().into())) != content {
-        return Err(damaged(from, "it changed while it was read"));
     }
     aside.as_file().sync_all().map_err(failed)?;
     aside.persist_noclobber(file).map_err(|error| failed(error.error))?;
     sync_name(file).map_err(failed)?;
-    Ok(manifest)
+    Ok((manifest, files))
+}
+
+/// Writes what stands behind the manifest of a backup; answers with its bytes and SHA-256.
+fn write_content(
+    from: &Path,
+    end: &Chain,
+    files: &Files,
+    out: impl std::io::Write,
+) -> Result<(u64, Digest), Failure> {
+    let mut out = Counted { out, bytes: 0, hasher: Sha256::new() };
+    let mut copy = Copy::open(from)?.until(end.position);
+    while copy.step()?.is_some() {
+        let written = out.write_all(&copy.line);
+        written.map_err(|error| Failure::unavailable(error.to_string()))?;
+    }
+    files.write(&mut out)?;
+    Ok((out.bytes, Digest::new(out.hasher.finalize().into())))
+}
+
+/// Counts and hashes what is written.
+struct Counted<W> {
+    out: W,
+    bytes: u64,
+    hasher: Sha256,
+}
+
+impl<W: std::io::Write> std::io::Write for Counted<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.out.flush()
+    }
 }
 
 /// An archive that is being written: one process at a time.
@@ -305,6 +378,8 @@ pub struct Keeper {
     chain: Chain,
     /// Hash of the last event.
     last: Option<Digest>,
+    /// Files that its events name and that are not in it.
+    pub lost: Named,
     /// The file that is written to, and its bytes.
     file: Option<(File, u64)>,
     file_bytes_max: u64,
@@ -354,7 +429,7 @@ impl Keeper {
         if !is_there(folder) {
             write_manifest(folder, &start)?;
         }
-        let Checked { end, last, tail, .. } = check(folder)?;
+        let Checked { end, last, tail, files } = check(folder)?;
         if end.hall != *hall || end.incarnation != incarnation.0 {
             let message = format!(
                 "`{}` is the archive of hall {}, journal {}; this is hall {hall}, journal {}",
@@ -384,7 +459,8 @@ impl Keeper {
         }
         let last = last.map(|it| hash(&it.message));
         let folder = folder.to_owned();
-        let keeper = Self { folder, chain: end, last, file, file_bytes_max, lock };
+        let lost = files.lost;
+        let keeper = Self { folder, chain: end, last, lost, file, file_bytes_max, lock };
         keeper.promise()?;
         Ok(keeper)
     }
@@ -403,6 +479,12 @@ impl Keeper {
     #[must_use]
     pub fn position(&self) -> u64 {
         self.chain.position
+    }
+
+    /// Where the files go that the events name; each must be there before its event is added.
+    #[must_use]
+    pub fn files(&self) -> FolderBlobs {
+        files::folder(&self.folder)
     }
 
     /// Adds the next messages and says so in the manifest, when they are on disk.
@@ -536,7 +618,7 @@ mod tests {
         };
         assert_eq!(positions, (1..=7).collect::<Vec<_>>());
         let backup = folder.join("hall.backup");
-        write_backup(folder, &backup).unwrap();
+        write_backup(folder, &backup, false).unwrap();
         assert_eq!(check(&backup).unwrap().end, check(folder).unwrap().end);
         let of_folder = files(folder).into_iter().map(|it| (it, folder));
         for (file, copy) in of_folder.chain([(backup.clone(), backup.as_path())]) {

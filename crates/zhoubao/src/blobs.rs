@@ -20,6 +20,29 @@ impl FolderBlobs {
         Self(folder.into())
     }
 
+    /// The file with this digest; its bytes are checked.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or has other bytes.
+    pub fn find(&self, digest: &Digest) -> Result<Option<Vec<u8>>, BlobError> {
+        let found = read(&self.path(digest)).map_err(unavailable)?;
+        found.map(|it| blobs::checked(digest, it)).transpose()
+    }
+
+    /// Keeps a file; what a disk has spoilt is written again.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written, or is too large.
+    pub fn keep(&self, bytes: &[u8]) -> Result<Digest, BlobError> {
+        let digest = blobs::check(bytes)?;
+        if !matches!(self.find(&digest), Ok(Some(_))) {
+            write(&self.path(&digest), bytes).map_err(unavailable)?;
+        }
+        Ok(digest)
+    }
+
     fn path(&self, digest: &Digest) -> PathBuf {
         let name = digest.to_string();
         self.0.join(name.get(..2).unwrap_or_default()).join(name)
@@ -51,17 +74,11 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 #[async_trait]
 impl Blobs for FolderBlobs {
     async fn put(&self, bytes: &[u8]) -> Result<Digest, BlobError> {
-        let digest = blobs::check(bytes)?;
-        // What a disk has spoilt is written again.
-        if !matches!(self.get(&digest).await, Ok(Some(_))) {
-            write(&self.path(&digest), bytes).map_err(unavailable)?;
-        }
-        Ok(digest)
+        self.keep(bytes)
     }
 
     async fn get(&self, digest: &Digest) -> Result<Option<Vec<u8>>, BlobError> {
-        let found = read(&self.path(digest)).map_err(unavailable)?;
-        found.map(|it| blobs::checked(digest, it)).transpose()
+        self.find(digest)
     }
 }
 

@@ -196,7 +196,8 @@ pub enum Command {
     Backup(BackupArgs),
     /// 恢复 makes the journal again from an archive or a backup, where there is none
     #[command(after_help = "例 examples:\n  zhoubao restore /mnt/second/archive\n  \
-        zhoubao restore hall-2023-02-10.backup --journal nats://hall:4222\n\n\
+        zhoubao restore hall-2023-02-10.backup --journal nats://hall:4222\n  \
+        zhoubao restore /mnt/second/archive --files      only the files that were lost\n\n\
         The copy is checked before anything is written (E.708). What terminals hold beyond it they send again by themselves.")]
     Restore(RestoreArgs),
     /// 重建日志 makes a new journal where the old one is lost and no copy is left; the windows fill it again
@@ -691,6 +692,9 @@ pub struct BackupArgs {
     /// 存档目录 an archive to take it from, instead of the journal
     #[arg(long, value_name = "FOLDER")]
     pub from: Option<PathBuf>,
+    /// 接受缺失文件 goes on although published files or attachments are missing or altered
+    #[arg(long)]
+    pub accept_missing_files: bool,
 }
 
 /// Arguments of `restore`.
@@ -699,6 +703,12 @@ pub struct RestoreArgs {
     /// 存档或备份 folder of an archive, or file of a backup
     #[arg(value_name = "FOLDER|FILE")]
     pub from: PathBuf,
+    /// 只放回文件 puts back only the files that the store lacks; the journal is there and stays as it is
+    #[arg(long)]
+    pub files: bool,
+    /// 接受缺失文件 goes on although published files or attachments are missing or altered
+    #[arg(long)]
+    pub accept_missing_files: bool,
 }
 
 /// Arguments of `recover`: the year's sums and the numbers of the last issue, all of them.
@@ -739,6 +749,9 @@ pub struct DrillArgs {
     /// 存档或备份 folder of an archive, or file of a backup [default: the setting `archive`]
     #[arg(long, value_name = "FOLDER|FILE")]
     pub from: Option<PathBuf>,
+    /// 接受缺失文件 goes on although published files or attachments are missing or altered
+    #[arg(long)]
+    pub accept_missing_files: bool,
 }
 
 /// Flags of `doctor`.

@@ -17,6 +17,7 @@
 //!    receipts/        how far each terminal's line is counted, signed; may be deleted at any time
 //!    receipts.key     the secret key that signs them
 //!    seal.key         the office's secret key, which seals issues and bundles
+//!    watch.last       when `nats-watch` last told that it runs
 //!    projector.lock   locked by the process that writes read.db
 //!    projector.wanted locked by a rebuild that asks it to give way
 //! ```
@@ -56,6 +57,12 @@ impl Folder {
     #[must_use]
     pub fn journal(&self) -> PathBuf {
         self.0.join("journal.db")
+    }
+
+    /// When `zhoubao nats-watch` last told that it runs.
+    #[must_use]
+    pub fn watch(&self) -> PathBuf {
+        self.0.join("watch.last")
     }
 
     /// The read models.

@@ -165,6 +165,14 @@ impl ReadModels for GivingWay {
         self.store().await?.get()?.exceptions(hall, open).await
     }
 
+    async fn open_exceptions_of(
+        &self,
+        hall: &HallCode,
+        line: &Stream,
+    ) -> Result<Vec<ExceptionRow>, StoreError> {
+        self.store().await?.get()?.open_exceptions_of(hall, line).await
+    }
+
     async fn case(&self, hall: &HallCode, case: &CaseId) -> Result<Option<CaseRow>, StoreError> {
         self.store().await?.get()?.case(hall, case).await
     }

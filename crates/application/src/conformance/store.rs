@@ -1220,6 +1220,12 @@ pub async fn given_a_history_when_read_then_all_rows_are_what_was_committed(
     let open: Vec<_> =
         expected.exceptions.iter().filter(|it| it.settled.is_none()).cloned().collect();
     assert_eq!(store.exceptions(&hall, true).await.expect("read"), open);
+    let lines: BTreeSet<&str> = open.iter().map(|it| it.stream.as_str()).collect();
+    for line in lines {
+        let of_line: Vec<_> = open.iter().filter(|it| it.stream == line).cloned().collect();
+        let Ok(line) = line.parse() else { continue };
+        assert_eq!(store.open_exceptions_of(&hall, &line).await.expect("read"), of_line);
+    }
     for (id, row) in &expected.cases {
         assert_eq!(store.case(&hall, id).await.expect("read").as_ref(), Some(row));
     }

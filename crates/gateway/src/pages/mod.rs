@@ -1,5 +1,6 @@
 //! The pages: made on the server, readable without a script.
 
+pub(crate) mod admin;
 pub(crate) mod board;
 mod chart;
 pub(crate) mod desk;
@@ -56,6 +57,9 @@ impl Frame {
         if who.may(Right::Inspect) {
             places.push(("/inspection", "巡查"));
         }
+        if who.may(Right::Administer) || who.may(Right::Release) {
+            places.push(("/admin", "运维"));
+        }
         Self {
             hall: hall.to_owned(),
             user: who.user.as_ref().map(ToString::to_string).unwrap_or_default(),
@@ -78,6 +82,8 @@ pub(crate) enum Place {
     Submissions,
     /// Inspection rounds.
     Inspection,
+    /// What waits for a person.
+    Admin,
 }
 
 impl Place {
@@ -91,6 +97,7 @@ impl Place {
             }
             Self::Submissions => "/submissions".to_owned(),
             Self::Inspection => "/inspection".to_owned(),
+            Self::Admin => "/admin".to_owned(),
         }
     }
 }
@@ -122,6 +129,7 @@ pub(crate) async fn refused(
         }
         Place::Submissions => submissions::list_page(gateway, who, fields, Some(error)).await,
         Place::Inspection => inspection::form_page(gateway, who, fields, Some(error)).await,
+        Place::Admin => admin::admin_page(gateway, who, fields, Some(error)).await,
     }?;
     *response.status_mut() = status;
     Ok(response)

@@ -24,7 +24,7 @@ const READERS: &[&str] = &["projector", "office", "archive", "break-glass", "wat
 const WATCH: &[&str] = &["watch"];
 const PROJECTOR: &[&str] = &["projector"];
 const WRITERS: &[&str] = &["office", "break-glass"];
-const OFFICE: &[&str] = &["office"];
+const FILES: &[&str] = &["office", "archive", "break-glass"];
 const BREAK_GLASS: &[&str] = &["break-glass"];
 const CHECK: &[&str] = &["check"];
 const NOBODY: &[&str] = &[];
@@ -177,11 +177,11 @@ fn actions() -> Vec<(Action, &'static [&'static str])> {
         ),
         (Publish("$JS.API.DIRECT.GET.RECEIPTS_510000"), NOBODY),
         // Files.
-        (Append("$O.FILES_510000.C.x"), OFFICE),
-        (Append("$O.FILES_510000.M.x"), OFFICE),
-        (Ask("$JS.API.STREAM.INFO.OBJ_FILES_510000", none()), OFFICE),
-        (Ask("$JS.API.DIRECT.GET.OBJ_FILES_510000.$O.FILES_510000.M.x", Value::Null), OFFICE),
-        (Ask("$JS.API.DIRECT.GET.OBJ_FILES_510000", json!({ "seq": 1 })), OFFICE),
+        (Append("$O.FILES_510000.C.x"), WRITERS),
+        (Append("$O.FILES_510000.M.x"), WRITERS),
+        (Ask("$JS.API.STREAM.INFO.OBJ_FILES_510000", none()), FILES),
+        (Ask("$JS.API.DIRECT.GET.OBJ_FILES_510000.$O.FILES_510000.M.x", Value::Null), FILES),
+        (Ask("$JS.API.DIRECT.GET.OBJ_FILES_510000", json!({ "seq": 1 })), FILES),
         (Ask("$JS.API.STREAM.UPDATE.OBJ_FILES_510000", json!("{")), BREAK_GLASS),
         (Publish("$JS.API.CONSUMER.CREATE.OBJ_FILES_510000"), NOBODY),
         (Publish("$JS.API.STREAM.PURGE.OBJ_FILES_510000"), NOBODY),
@@ -313,11 +313,14 @@ async fn every_role_may_do_its_work_and_nothing_else() -> anyhow::Result<()> {
         assert!(refused.contains("Authorization Violation"), "{refused}");
     }
 
-    // The office keeps files; a window has nothing to look for there.
+    // The office keeps files, the archive takes them; a window has nothing to look for there.
     let blobs = NatsBlobs::connect(&hall.options("office")).await?;
     let file = vec![5; 500_000];
     let digest = blobs.put(&file).await?;
+    assert_eq!(blobs.get(&digest).await?.as_ref(), Some(&file));
+    let blobs = NatsBlobs::connect(&hall.options("archive")).await?;
     assert_eq!(blobs.get(&digest).await?, Some(file));
+    assert!(blobs.put(b"x").await.is_err());
     let blobs = NatsBlobs::connect(&hall.options("w01")).await?;
     assert!(blobs.put(b"x").await.is_err() && blobs.get(&digest).await.is_err());
 

@@ -282,23 +282,50 @@ pub(super) async fn exceptions(
     hall: i64,
     open: bool,
 ) -> Result<Vec<ExceptionRow>, StoreError> {
-    let rows = sqlx::query_file!("queries/read/exceptions.sql", hall, open)
+    let rows = sqlx::query_file_as!(ExceptionText, "queries/read/exceptions.sql", hall, open)
         .fetch_all(connection)
         .await
         .map_err(fault)?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(ExceptionRow {
-                position: row.position.cast_unsigned(),
-                stream: row.stream,
-                number: row.number.cast_unsigned(),
-                standing: convert::word("exception.standing", &row.standing, Standing::from_word)?,
-                code: convert::word("exception.code", &row.code, Code::from_text)?,
-                detail: row.detail,
-                settled: row.settled.map(i64::cast_unsigned),
-            })
+    rows.into_iter().map(ExceptionText::read).collect()
+}
+
+pub(super) async fn open_exceptions_of(
+    connection: &mut SqliteConnection,
+    hall: i64,
+    line: &Stream,
+) -> Result<Vec<ExceptionRow>, StoreError> {
+    let line = line.to_string();
+    let rows =
+        sqlx::query_file_as!(ExceptionText, "queries/read/exceptions_of_line.sql", hall, line)
+            .fetch_all(connection)
+            .await
+            .map_err(fault)?;
+    rows.into_iter().map(ExceptionText::read).collect()
+}
+
+/// A row of the table of exceptions.
+struct ExceptionText {
+    position: i64,
+    stream: String,
+    number: i64,
+    standing: String,
+    code: String,
+    detail: String,
+    settled: Option<i64>,
+}
+
+impl ExceptionText {
+    fn read(self) -> Result<ExceptionRow, StoreError> {
+        Ok(ExceptionRow {
+            position: self.position.cast_unsigned(),
+            stream: self.stream,
+            number: self.number.cast_unsigned(),
+            standing: convert::word("exception.standing", &self.standing, Standing::from_word)?,
+            code: convert::word("exception.code", &self.code, Code::from_text)?,
+            detail: self.detail,
+            settled: self.settled.map(i64::cast_unsigned),
         })
-        .collect()
+    }
 }
 
 pub(super) async fn case(

@@ -6,10 +6,12 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
+use zhoubao_application::blobs::Blobs;
 use zhoubao_application::follow::{FollowError, Follower};
 use zhoubao_domain::code::Code;
 
-use crate::archive::{self, FILE_BYTES_MAX, Keeper};
+use crate::archive::{self, FILE_BYTES_MAX, Keeper, Named};
+use crate::blobs::FolderBlobs;
 use crate::cli::{ArchiveArgs, BackupArgs};
 use crate::failure::{Failure, chain};
 use crate::files::folder_of;
@@ -21,6 +23,9 @@ const PAGE_MESSAGES_MAX: usize = 5_000;
 
 /// Longest wait for the next message, so that a page without any comes often enough to end on.
 const WAIT: Duration = Duration::from_millis(200);
+
+/// How often the store is asked again for files that it did not have.
+const AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 /// Longest wait for whoever keeps the archive, and how often to look.
 const REACH_MAX: Duration = Duration::from_secs(10);
@@ -38,13 +43,15 @@ pub async fn run(ctx: &Context, args: ArchiveArgs) -> Result<(), Failure> {
         )
     })?;
     if args.once {
-        let position = follow(ctx, &folder, true).await?;
+        let (position, lost) = follow(ctx, &folder, true).await?;
         if ctx.output.is_json() {
-            ctx.output.value(&json!({ "archive": folder, "position": position }));
+            let lost = lost.count();
+            ctx.output
+                .value(&json!({ "archive": folder, "position": position, "missing_files": lost }));
         } else {
             ctx.output.line(format!("已存档到 archived to {position}"));
         }
-        return Ok(());
+        return lost.refuse(&folder);
     }
     tokio::select! {
         failure = keep(ctx, &folder) => Err(failure),
@@ -64,21 +71,33 @@ pub(crate) async fn keep(ctx: &Context, folder: &Path) -> Failure {
     }
 }
 
-/// Follows the journal into the archive; answers with the last position once it has all, if that is asked for.
-async fn follow(ctx: &Context, folder: &Path, once: bool) -> Result<u64, Failure> {
+/// Follows the journal into the archive, with the files that its events name. Answers with the last position once it has
+/// all, if that is asked for, and with the files that the store does not have: they keep no event out of the archive.
+async fn follow(ctx: &Context, folder: &Path, once: bool) -> Result<(u64, Named), Failure> {
     let hall = ctx.hall()?;
     let journal = ctx.open_journal_there(&hall).await?;
+    let blobs = ctx.open_blobs().await?;
     let state = journal.state().await?;
     let bar = ctx.output.progress(state.last, "存档 archiving");
     let mut keeper = {
-        let folder = folder.to_owned();
+        let (folder, hall) = (folder.to_owned(), hall.clone());
         blocking(move || Keeper::open(&folder, &hall, &state.incarnation, FILE_BYTES_MAX)).await?
     };
     tracing::info!(log.position = keeper.position(), "the archive is whole and goes on from here");
+    let files = keeper.files();
+    let mut lost = fetch(&*blobs, &files, std::mem::take(&mut keeper.lost)).await?;
+    let mut asked_at = Instant::now();
     let mut follower = Follower::new(journal, keeper.checkpoint());
     loop {
         let page = follower.next_page(PAGE_MESSAGES_MAX, WAIT).await;
         let page = page.map_err(|error| refused(&error, folder))?;
+        let mut named = Named::default();
+        page.messages.iter().for_each(|it| named.add(it, &hall));
+        if !lost.is_empty() && asked_at.elapsed() > AGAIN_AFTER {
+            asked_at = Instant::now();
+            named.append(std::mem::take(&mut lost));
+        }
+        lost.append(fetch(&*blobs, &files, named).await?);
         if !page.messages.is_empty() {
             keeper = blocking(move || {
                 keeper.append(&page.messages)?;
@@ -89,9 +108,21 @@ async fn follow(ctx: &Context, folder: &Path, once: bool) -> Result<u64, Failure
         }
         if once && page.caught_up {
             bar.finish_and_clear();
-            return Ok(keeper.position());
+            return Ok((keeper.position(), lost));
         }
     }
+}
+
+/// Takes files out of the store into the archive; answers with those that are not in the store, and says so.
+async fn fetch(blobs: &dyn Blobs, files: &FolderBlobs, named: Named) -> Result<Named, Failure> {
+    let lost = named.fetch(blobs, files).await?;
+    if !lost.is_empty() {
+        tracing::warn!(
+            files = lost.count(),
+            "files that events name are not in the store, or not whole: the archive goes on without them"
+        );
+    }
+    Ok(lost)
 }
 
 /// Waits until the archive, where one is kept, has the event at a position; brings it there if nobody else does.
@@ -161,7 +192,7 @@ fn refused(error: &FollowError, folder: &Path) -> Failure {
 ///
 /// E.708 for a damaged archive; E.705 if the file is there already.
 pub async fn backup(ctx: &Context, args: BackupArgs) -> Result<(), Failure> {
-    let BackupArgs { file, from } = args;
+    let BackupArgs { file, from, accept_missing_files } = args;
     if file.exists() {
         let message = format!("`{}` 已存在 is there already", file.display());
         return Err(Failure::usage(message).with_next("name another file"));
@@ -179,16 +210,17 @@ pub async fn backup(ctx: &Context, args: BackupArgs) -> Result<(), Failure> {
         }
     };
     let path = file.clone();
-    let manifest = blocking(move || archive::write_backup(&from, &path)).await?;
-    let end = &manifest.end;
+    let written = blocking(move || archive::write_backup(&from, &path, accept_missing_files));
+    let (manifest, files) = written.await?;
+    let (end, files) = (&manifest.end, files.there.count());
     if ctx.output.is_json() {
         ctx.output.value(&json!({
             "backup": file, "hall": end.hall.as_str(), "incarnation": end.incarnation, "position": end.position,
-            "chain": end.digest.to_string(), "sha256": manifest.content.map(|(_, it)| it.to_string()),
+            "files": files, "chain": end.digest.to_string(), "sha256": manifest.content.map(|(_, it)| it.to_string()),
         }));
     } else {
         ctx.output.line(format!(
-            "已备份 backed up to {}: `{}`，链 chain {}",
+            "已备份 backed up to {}: `{}`，{files} 个文件 files，链 chain {}",
             end.position,
             file.display(),
             end.digest

@@ -10,20 +10,22 @@ use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use serde_json::{Value, json};
 use zhoubao_application::journal::{Journal, JournalError, JournalState};
 use zhoubao_application::known::Known;
+use zhoubao_application::standing::{self, CLOSED_DAYS, Gap, OpenDays};
 use zhoubao_application::store::{ReadModels, Snapshot, SnapshotQuery};
 use zhoubao_contract::{Stored, event_from_json, hash};
 use zhoubao_domain::code::{Code, Weight};
 use zhoubao_domain::counting::CLOCK_OFFSET_MAX;
 use zhoubao_domain::event::Event;
-use zhoubao_domain::id::{HallCode, SetupTopic, Stream, Subject, TerminalId};
+use zhoubao_domain::id::{HallCode, Stream, Subject, TerminalId};
 use zhoubao_domain::time::{hall_day, rfc3339};
 use zhoubao_nats::stream::stream_name;
 use zhoubao_nats::watch::DOCTOR;
 use zhoubao_nats::{NatsJournal, Options, Severity};
 use zhoubao_projections::rows::{Checkpoint, ExceptionRow, FactRow, Head, Standing};
 use zhoubao_store_sqlite::ledger::{Ledger, LedgerError, Settings};
+use zhoubao_store_sqlite::read_models::SqliteReadModels;
 
-use super::nats_watch::title;
+use super::nats_watch::{title, told_at};
 use crate::archive::{self, Checked};
 use crate::cli::DoctorArgs;
 use crate::config::{Address, JournalAt, StoreAt};
@@ -34,14 +36,14 @@ use crate::receipts::public_key;
 use crate::terminal::clock;
 use crate::wiring::{Access, Context, Whole};
 
+/// Silence of the watch after which it counts as stopped: it tells each minute.
+const WATCH_SILENT_MAX: SignedDuration = SignedDuration::from_mins(5);
+
 /// Free space below which somebody should look.
 const FREE_BYTES_LOW: u64 = 1 << 30;
 
 /// Free space below which the journal may stop any day.
 const FREE_BYTES_MIN: u64 = 100 << 20;
-
-/// Days back over which the windows' day closes are looked at.
-const CLOSED_DAYS: i32 = 31;
 
 /// Month from which on the next year's calendar is missed: the notice comes in November.
 const NEXT_YEAR_FROM: i8 = 11;
@@ -196,6 +198,7 @@ async fn look(ctx: &Context, findings: &mut Findings) {
         own_clock(ctx, &**journal, state.last, findings).await;
     }
     archive(ctx, journal.as_deref(), findings).await;
+    watch(ctx, findings);
     receipts(ctx, findings);
     ledgers(ctx, &hall, findings).await;
     let Some(store) = store(ctx, findings).await else { return };
@@ -224,7 +227,8 @@ async fn look(ctx: &Context, findings: &mut Findings) {
         open_exceptions(&exceptions, findings);
         audit(&snapshot.facts, today, findings);
         let heads = store.heads(&hall, "terminal.").await?;
-        terminals(&known, heads, &exceptions, findings);
+        let gaps = standing::gaps(&heads, &exceptions);
+        terminals(&known, heads, gaps, findings);
         if let Some(journal) = &journal {
             last_events(&**journal, &hall, findings).await?;
         }
@@ -519,10 +523,13 @@ async fn archive(ctx: &Context, journal: Option<&dyn Journal>, findings: &mut Fi
         let detail = format!("`{}` 尚无存档 there is none yet", folder.display());
         return findings.warn(subject, detail, Some(Code::ArchiveLags), Code::ArchiveLags.fix());
     }
-    let Checked { end, .. } = match archive::check(folder) {
+    let Checked { end, files, .. } = match archive::check(folder) {
         Ok(checked) => checked,
         Err(failure) => return findings.fail(subject, failure),
     };
+    if let Err(failure) = files.lost.refuse(folder) {
+        findings.fail("存档文件 archived files", failure);
+    }
     // Asked after the archive was read, which goes on meanwhile.
     let Some(journal) = journal else { return };
     let state = match journal.state().await {
@@ -550,6 +557,9 @@ async fn archive(ctx: &Context, journal: Option<&dyn Journal>, findings: &mut Fi
     };
     let mut detail =
         format!("`{}` 到 up to {}，落后 behind by {behind}", folder.display(), end.position);
+    if files.there.count() > 0 {
+        detail = format!("{detail}，{} 个文件 files", files.there.count());
+    }
     if behind == 0 {
         return findings.ok(subject, detail);
     }
@@ -570,14 +580,49 @@ async fn archive(ctx: &Context, journal: Option<&dyn Journal>, findings: &mut Fi
     }
 }
 
+/// Whether `zhoubao nats-watch` runs, where the users of the broker have rights that somebody may overstep.
+fn watch(ctx: &Context, findings: &mut Findings) {
+    let subject = "看守 watch";
+    let is_on_nats = matches!(ctx.config.journal, JournalAt::Nats(_));
+    if !is_on_nats || ctx.config.nats_nkey.is_none() {
+        return;
+    }
+    let next = "start it, with this data folder: systemctl enable --now zhoubao-nats-watch (docs/nats.md); if it runs, look at its log";
+    match told_at(&ctx.folder().watch()) {
+        Err(failure) => findings.fail(subject, failure),
+        Ok(None) => {
+            let detail = "从未运行 it never ran: nobody sees who tries what he may not";
+            findings.warn(subject, detail, None, next);
+        }
+        Ok(Some(at)) if ctx.clock.now().duration_since(at) > WATCH_SILENT_MAX => {
+            let detail = format!("无消息 silent since {}", rfc3339(at));
+            findings.warn(subject, detail, None, next);
+        }
+        Ok(Some(at)) => findings.ok(subject, format!("运行中 it runs, {}", rfc3339(at))),
+    }
+}
+
 async fn store(ctx: &Context, findings: &mut Findings) -> Option<Arc<dyn ReadModels>> {
     let subject = "读模型 read models";
     if ctx.config.store == StoreAt::Sqlite && !ctx.folder().read_models().exists() {
         findings.warn(subject, "尚无读模型 there are none yet", None, "zhoubao project --once");
         return None;
     }
-    match ctx.open_store().await {
-        Ok(store) => Some(store),
+    let opened = match &ctx.config.store {
+        StoreAt::Sqlite => {
+            let read = SqliteReadModels::open_to_read(ctx.folder().read_models()).await;
+            read.map(|it| it.map(|it| Arc::new(it) as Arc<dyn ReadModels>)).map_err(Failure::from)
+        }
+        StoreAt::Postgres(_) => ctx.open_store().await.map(Some),
+    };
+    match opened {
+        Ok(None) => {
+            let detail = "是旧版本的 of an older version of the program";
+            let next = "start the program, which brings them up to date: zhoubao serve, or zhoubao project --once";
+            findings.warn(subject, detail, None, next);
+            None
+        }
+        Ok(store) => store,
         Err(failure) => {
             findings.fail(subject, failure);
             None
@@ -719,12 +764,7 @@ fn audit(facts: &[FactRow], today: Date, findings: &mut Findings) {
     }
 }
 
-fn terminals(
-    known: &Known,
-    heads: Vec<(Stream, Head)>,
-    exceptions: &[ExceptionRow],
-    findings: &mut Findings,
-) {
+fn terminals(known: &Known, heads: Vec<(Stream, Head)>, gaps: Vec<Gap>, findings: &mut Findings) {
     let subject = "终端 terminals";
     let mut heads: BTreeMap<TerminalId, Head> = heads
         .into_iter()
@@ -752,26 +792,11 @@ fn terminals(
             id,
         });
     }
-    let mut waiting: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
-    for it in exceptions.iter().filter(|it| it.code == Code::SequenceGap) {
-        waiting.entry(&it.stream).or_default().push(it.number);
-    }
-    for (stream, mut numbers) in waiting {
-        numbers.sort_unstable();
-        let head = findings
-            .terminals
-            .iter()
-            .find(|it| stream == format!("terminal.{}", it.id))
-            .and_then(|it| it.head.as_ref())
-            .map_or(0, |it| it.number);
-        let first = numbers.first().copied().unwrap_or_default();
-        let missing = match first.checked_sub(1) {
-            Some(last) if last > head + 1 => format!("{}–{last}", head + 1),
-            _ => format!("{}", head + 1),
-        };
+    for Gap { stream, first, last, waiting } in gaps {
+        let missing = if first == last { first.to_string() } else { format!("{first}–{last}") };
         findings.warn(
             subject,
-            format!("{stream}: 缺 missing {missing}，{} 条等待 wait for it", numbers.len()),
+            format!("{stream}: 缺 missing {missing}，{waiting} 条等待 wait for it"),
             Some(Code::SequenceGap),
             "connect the terminal, so that it sends what it still has",
         );
@@ -902,37 +927,23 @@ fn days_closed(
     findings: &mut Findings,
 ) {
     let subject = "日结 day closes";
-    let Ok(calendar) = known.calendar() else { return };
-    let days = match calendar.working_days(query.first..=today) {
-        Ok(days) => days,
-        // Said above.
-        Err(_) => return,
-    };
-    // Today is not over.
-    let days: Vec<_> = days.into_iter().filter(|it| *it < today).collect();
-    let mut holes = 0;
-    let mut windows = Vec::new();
-    for (id, window) in known.registry.windows.iter().filter(|(_, it)| it.open) {
-        let since = snapshot
-            .facts
-            .iter()
-            .filter(|it| matches!(&it.stream, Stream::Setup(SetupTopic::Window, of) if of.as_str() == id.as_str()))
-            .map(|it| hall_day(it.occurred_at))
-            .min();
-        let open: Vec<_> = days
-            .iter()
-            .filter(|day| since.is_none_or(|since| **day >= since))
-            .filter(|day| !snapshot.day_closes.iter().any(|it| it.window == *id && it.day == **day))
-            .collect();
-        if let (Some(first), Some(last)) = (open.first(), open.last()) {
-            holes += open.len();
-            let range = if first == last { first.to_string() } else { format!("{first}…{last}") };
-            windows.push(format!("{} {range} ({})", window.name, open.len()));
-        }
-    }
+    let open =
+        standing::open_days(known, &snapshot.facts, &snapshot.day_closes, query.first, today);
+    // A calendar that is missing is said above.
+    let Some(OpenDays { working_days, windows }) = open else { return };
+    let holes: usize = windows.values().map(Vec::len).sum();
+    let windows = windows.iter().filter_map(|(id, days)| {
+        let (first, last) = (days.first()?, days.last()?);
+        let range = if first == last { first.to_string() } else { format!("{first}…{last}") };
+        let name = known.registry.windows.get(id).map_or(id.as_str(), |it| &it.name);
+        Some(format!("{name} {range} ({})", days.len()))
+    });
+    let windows: Vec<_> = windows.collect();
     if windows.is_empty() {
-        findings
-            .ok(subject, format!("近 {} 个工作日均已日结 every working day is closed", days.len()));
+        findings.ok(
+            subject,
+            format!("近 {} 个工作日均已日结 every working day is closed", working_days),
+        );
         return;
     }
     findings.warn(

@@ -48,11 +48,14 @@ const COMPARE_TRIES: u32 = 5;
 ///
 /// E.708 for a damaged copy, E.703 and E.704 for one of another journal, E.302 if anything differs.
 pub async fn run(ctx: &Context, args: DrillArgs) -> Result<(), Failure> {
-    let from = args.from.or_else(|| ctx.config.archive.clone()).ok_or_else(|| {
+    let from = args.from.clone().or_else(|| ctx.config.archive.clone()).ok_or_else(|| {
         Failure::usage("没有指定存档 no archive is named")
             .with_next("--from FOLDER|FILE, or the setting `archive`")
     })?;
-    let Checked { end, .. } = check(&from)?;
+    let Checked { end, files, .. } = check(&from)?;
+    if !args.accept_missing_files {
+        files.lost.refuse(&from)?;
+    }
     let hall = ctx.hall()?;
     let live = ctx.open_journal_there(&hall).await?;
     let state = live.state().await?;
@@ -115,6 +118,7 @@ pub async fn run(ctx: &Context, args: DrillArgs) -> Result<(), Failure> {
         ctx.output.value(&json!({
             "hall": hall.as_str(), "incarnation": end.incarnation, "events": end.position,
             "chain": end.digest.to_string(), "behind": behind, "rows": found.rows, "issues": issues,
+            "files": files.there.count(), "missing_files": files.lost.count(),
             "differences": count, "first": found.kept, "differ": differences,
         }));
     } else {
@@ -123,6 +127,11 @@ pub async fn run(ctx: &Context, args: DrillArgs) -> Result<(), Failure> {
         ctx.output.line(format!("链 chain      {}", end.digest));
         ctx.output.line(format!("行 rows       {}，差异 differences {}", found.rows, found.count));
         ctx.output.line(format!("期 issues     {} 相同 the same", issues.len()));
+        ctx.output.line(format!(
+            "文件 files    {}，缺失 missing {}",
+            files.there.count(),
+            files.lost.count()
+        ));
         let verdict = if count == 0 {
             "演练通过 the drill passed"
         } else {

@@ -218,6 +218,8 @@ async fn of_the_desk(
     if args.by.dry_run {
         let known = desk.known().await?;
         zhoubao_application::desk::check(&known, &stream, &event, args.by.by.as_ref())?;
+        let by = By { at: Some(at.unwrap_or(now)), ..super::issue::by(&args.by) };
+        desk.would_settle(&event, &by).await?;
         let receipt = Receipt { stream, number: 0, position: 0 };
         return done(&ctx.output, &receipt, None, false);
     }

@@ -7,22 +7,28 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::json;
+use tokio::time::Instant;
 use zhoubao_application::journal::Journal;
 use zhoubao_application::writer::{Unnumbered, Writer};
 use zhoubao_contract::Stored;
 use zhoubao_domain::event::{Attempt, Event};
 use zhoubao_domain::id::{HallCode, Stream, Subject};
+use zhoubao_domain::time::rfc3339;
 use zhoubao_nats::config::ACCOUNTS_FILE;
 use zhoubao_nats::watch::{Incident, LeftBatches, names, read_log_line};
 
 use crate::cli::NatsWatchArgs;
 use crate::config::JournalAt;
 use crate::failure::Failure;
+use crate::files;
 use crate::projecting::{patiently, stopped};
 use crate::wiring::Context;
 
 /// How often the log is looked at, and what was found written: an alarm comes within a minute.
 const ROUND: Duration = Duration::from_secs(5);
+
+/// How often it tells `zhoubao doctor` that it runs.
+const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// Batches that one terminal leaves in a round before it is an incident: a device that loses its power leaves one.
 const LEFT_MIN: u32 = 10;
@@ -64,8 +70,11 @@ pub async fn run(ctx: &Context, args: NatsWatchArgs) -> Result<(), Failure> {
     let mut round = Round::new();
     if args.once {
         log.read(&hall, &accounts, &mut round)?;
-        return write(ctx, &mut writer, &mut round).await;
+        write(ctx, &mut writer, &mut round).await?;
+        tell(ctx);
+        return Ok(());
     }
+    let mut told: Option<Instant> = None;
     let mut left = LeftBatches::listen(&ctx.nats_options(address, hall.clone())).await?;
     let mut rounds = tokio::time::interval(ROUND);
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -81,6 +90,9 @@ pub async fn run(ctx: &Context, args: NatsWatchArgs) -> Result<(), Failure> {
                     if let Err(failure) = write(ctx, &mut writer, &mut round).await {
                         // What was found is kept for the next round.
                         tracing::warn!(error = failure.message, "nothing was written, trying on");
+                    } else if told.is_none_or(|it| it.elapsed() >= TELL_EVERY) {
+                        tell(ctx);
+                        told = Some(Instant::now());
                     }
                 }
             }
@@ -92,6 +104,30 @@ pub async fn run(ctx: &Context, args: NatsWatchArgs) -> Result<(), Failure> {
             ctx.output.note("已停止 stopped");
             Ok(())
         }
+    }
+}
+
+/// Notes in the data folder that the log was read and what was found was written.
+fn tell(ctx: &Context) {
+    let now = format!("{}\n", rfc3339(ctx.clock.now()));
+    let told = ctx
+        .claim_folder()
+        .and_then(|_| files::replace(&ctx.folder().watch(), now.as_bytes(), files::PRIVATE));
+    if let Err(failure) = told {
+        tracing::warn!(error = failure.message, "the doctor is not told that the watch runs");
+    }
+}
+
+/// When a watch last told that it runs; none where it never did.
+///
+/// # Errors
+///
+/// When the file cannot be read.
+pub(crate) fn told_at(path: &Path) -> Result<Option<Timestamp>, Failure> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(text.trim().parse().ok()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::file(path, &error)),
     }
 }
 

@@ -1,8 +1,9 @@
 //! `zhoubao restore`: the journal again, from an archive or a backup, where there is none.
 //!
 //! ```text
-//!  check every line ─► make the journal, nobody can use it yet ─► every event at its position ─► open it
-//!     E.708              E.703 where one is there                   same time, same incarnation
+//!  check every line ─► make the journal, nobody can ─► files ─► every event at its position ─► open it
+//!  and file: E.708      use it yet; E.703 where there           same time, same incarnation
+//!                       is one
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use zhoubao_nats::StreamOptions;
 use zhoubao_nats::restore::RestoredStream;
 use zhoubao_store_sqlite::restore::RestoredFile;
 
-use crate::archive::{Checked, Copy, check};
+use crate::archive::{Checked, Copy, Files, check};
 use crate::cli::RestoreArgs;
 use crate::config::{JournalAt, StoreAt};
 use crate::failure::Failure;
@@ -54,7 +55,10 @@ impl Target {
 ///
 /// E.708 for a damaged copy, before anything is written; E.703 where a journal is, or for another hall's copy.
 pub async fn run(ctx: &Context, args: RestoreArgs) -> Result<(), Failure> {
-    let Checked { end, last, .. } = check(&args.from)?;
+    let Checked { end, last, files, .. } = check(&args.from)?;
+    if !args.accept_missing_files {
+        files.lost.refuse(&args.from)?;
+    }
     let named = match &ctx.config.hall {
         Some(hall) => Some(hall.clone()),
         None => ctx.folder().hall()?,
@@ -66,7 +70,12 @@ pub async fn run(ctx: &Context, args: RestoreArgs) -> Result<(), Failure> {
     }
     let mut ctx = ctx.clone();
     ctx.config.hall = Some(end.hall.clone());
+    if args.files {
+        return put_back(&ctx, &end, &files).await;
+    }
     let target = begin(&ctx, &end).await?;
+    // Before anybody can use the journal that names them.
+    files.put_into(&*ctx.open_blobs().await?).await?;
     fill(&ctx, target, &args.from, &end).await?;
 
     let journal = ctx.open_journal_of(&end.hall, Whole::Checked, Access::Read).await?;
@@ -83,13 +92,16 @@ pub async fn run(ctx: &Context, args: RestoreArgs) -> Result<(), Failure> {
     if ctx.output.is_json() {
         ctx.output.value(&json!({
             "hall": end.hall.as_str(), "incarnation": end.incarnation, "position": end.position,
-            "read_models": ahead,
+            "files": files.there.count(), "missing_files": files.lost.count(), "read_models": ahead,
         }));
         return Ok(());
     }
     ctx.output.line(format!(
-        "已恢复 restored: 大厅 hall {}，{} 条 events，incarnation {}",
-        end.hall, end.position, end.incarnation
+        "已恢复 restored: 大厅 hall {}，{} 条 events，{} 个文件 files，incarnation {}",
+        end.hall,
+        end.position,
+        files.there.count(),
+        end.incarnation
     ));
     ctx.output.line(
         "  终端会自行补发其后的事件 the terminals send by themselves what they hold beyond it",
@@ -97,6 +109,28 @@ pub async fn run(ctx: &Context, args: RestoreArgs) -> Result<(), Failure> {
     if let Some(at) = ahead {
         ctx.output.line(format!(
             "  读模型在 the read models are at {at}：补发之后 after that, run `zhoubao rebuild`"
+        ));
+    }
+    Ok(())
+}
+
+/// Puts back the files that the store does not have; the journal is there and stays as it is.
+async fn put_back(ctx: &Context, end: &Chain, files: &Files) -> Result<(), Failure> {
+    let state = ctx.open_journal_there(&end.hall).await?.state().await?;
+    if state.incarnation.0 != end.incarnation {
+        let message = "the copy is of another journal than the one that is there";
+        return Err(Failure::coded(Code::OtherJournal, message).with_next("name the right copy"));
+    }
+    let put = files.put_into(&*ctx.open_blobs().await?).await?;
+    if ctx.output.is_json() {
+        let (there, lost) = (files.there.count(), files.lost.count());
+        ctx.output.value(&json!({
+            "hall": end.hall.as_str(), "files": there, "missing_files": lost, "put_back": put,
+        }));
+    } else {
+        ctx.output.line(format!(
+            "放回 put back: {put} 个文件 files；{} 个在存档中 are in the copy",
+            files.there.count()
         ));
     }
     Ok(())
