@@ -14,6 +14,7 @@ mod copies;
 mod demo;
 mod desk;
 mod doctor;
+mod faults;
 mod flood;
 mod forms;
 mod hall;
