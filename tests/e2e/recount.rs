@@ -265,9 +265,12 @@ async fn it_reads_the_read_models_of_postgresql() -> anyhow::Result<()> {
 
     // What is altered there is found, by its counter.
     for (alter, counter) in [
-        ("update figure set amount = amount + 1 where part = '' and amount = 40", "figures_wrong"),
-        ("update tally set amount = amount + 1 where kind = 'consulted'", "rows_wrong"),
-        ("update segment set entries = entries || entries", "double_counted"),
+        (
+            "update zhoubao.figure set amount = amount + 1 where part = '' and amount = 40",
+            "figures_wrong",
+        ),
+        ("update zhoubao.tally set amount = amount + 1 where kind = 'consulted'", "rows_wrong"),
+        ("update zhoubao.segment set entries = entries || entries", "double_counted"),
     ] {
         let altered = ["--no-psqlrc", "--dbname", &database, "--command", alter];
         let altered = Command::new("psql").args(altered).output().await?;

@@ -101,7 +101,7 @@ async fn a_node_of_three_is_killed_and_nothing_is_lost() -> anyhow::Result<()> {
         println!("cluster: kill {kill} of {KILLS}, over after {:.1?}", started.elapsed());
     }
     for window in &mut windows {
-        window.drain(&hall).await?;
+        window.drain(&hall, GIVEN).await?;
     }
     long(hall.command(&["project", "--once"])).await?.ok();
     let backup = hall.dir().with_file_name("hall.backup").display().to_string();

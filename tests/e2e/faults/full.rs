@@ -69,7 +69,7 @@ async fn a_broker_whose_disk_is_full_acknowledges_nothing_that_it_has_not() -> a
     disk.grow(300).await?;
     nats.restart().await?;
     for window in &mut windows {
-        window.drain(&hall).await?;
+        window.drain(&hall, GIVEN).await?;
     }
     long(hall.command(&["project", "--once"])).await?.ok();
     let backup = hall.dir().with_file_name("hall.backup").display().to_string();

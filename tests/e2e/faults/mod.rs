@@ -13,9 +13,10 @@ mod windows;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use futures_util::future::try_join_all;
 use serde_json::Value;
 use tokio::process::{Child, Command};
@@ -27,7 +28,6 @@ use self::plan::{Amounts, Fault, Round, draw, table};
 use self::proxy::{Mode, Proxy};
 use self::windows::{PERIODS, Sums, Window};
 use crate::hall::{Hall, Ran, assert_adds_up, sample};
-use crate::kills::projector;
 use crate::recount::is_right_within;
 
 /// Longest run of a command over all events, in a debug build on a busy machine.
@@ -120,12 +120,14 @@ impl Fire {
     }
 
     fn fold(&mut self) -> anyhow::Result<()> {
+        let log = self.hall.dir().join("projector.log");
         if let Some(child) = &mut self.projector {
-            let ended = child.try_wait()?;
-            ensure!(ended.is_none(), "the projector ended by itself: {ended:?}");
+            if let Some(ended) = child.try_wait()? {
+                bail!("the projector ended by itself: {ended}\n{}", std::fs::read_to_string(log)?);
+            }
         } else {
-            let mut command = projector(&self.hall);
-            command.stderr(std::process::Stdio::null());
+            let mut command = self.hall.command(&["project"]);
+            command.stdout(Stdio::null()).stderr(std::fs::File::create(log)?);
             self.projector = Some(command.spawn()?);
         }
         Ok(())
@@ -273,7 +275,7 @@ async fn under_fire(size: Size) -> anyhow::Result<()> {
         println!("{number:>3} {:<24} {:>6.1?}", round.fault.to_string(), said.elapsed());
     }
     println!("fire over after {:.0?}", started.elapsed());
-    let acknowledged = drain(&fire, &mut windows).await?;
+    let acknowledged = drain(&fire, &mut windows, each, size).await?;
     println!("{acknowledged} events acknowledged after {:.0?}", started.elapsed());
     fire.freeze("fire-2", PERIODS[1]).await?;
     let counters = is_exact(&fire, &windows).await?;
@@ -290,9 +292,15 @@ async fn under_fire(size: Size) -> anyhow::Result<()> {
 }
 
 /// Everything that was called saved gets to the journal and is folded.
-async fn drain(fire: &Fire, windows: &mut [Window]) -> anyhow::Result<usize> {
-    for window in windows.iter_mut() {
-        window.drain(&fire.hall).await?;
+async fn drain(
+    fire: &Fire,
+    windows: &mut [Window],
+    each: usize,
+    size: Size,
+) -> anyhow::Result<usize> {
+    for (place, window) in windows.iter_mut().enumerate() {
+        let upto = if place < STEADY { each } else { size.backlog };
+        window.drain(&fire.hall, upto).await?;
     }
     eventually("the projector", LONG, async || {
         let last = fire.hall.last().await?;

@@ -139,8 +139,11 @@ impl Window {
         self.ended().await
     }
 
-    /// Lets an agent send all that the ledger holds; the ledger holds what was called saved, and the journal all of it.
-    pub(super) async fn drain(&mut self, hall: &Hall) -> anyhow::Result<()> {
+    /// Records what is left up to this count and lets an agent send all that the ledger holds: what was called saved and
+    /// nothing else, and the journal has all of it.
+    pub(super) async fn drain(&mut self, hall: &Hall, upto: usize) -> anyhow::Result<()> {
+        self.start(hall.command(&["terminal", "run", &self.terminal]))?;
+        ensure!(self.record(upto).await?, "{self:?}");
         self.kill().await?;
         let ran = super::long(hall.command(&["terminal", "run", &self.terminal, "--once"])).await?;
         ran.ok();

@@ -20,6 +20,7 @@ TABLES = {
     "figure": "hall issue definition span partition=partition_by part amount events",
 }
 ORDER = {"segment": "stream, segment", "fact": "position"}
+SCHEMA = "zhoubao"
 BYTES = ("hash", "digest")
 DAYS = ("day", "first_day", "last_day")
 
@@ -35,7 +36,7 @@ def question():
     for table in TABLES:
         names = ", ".join(there for _, there in columns(table))
         order = f" order by {ORDER[table]}" if table in ORDER else ""
-        lines.append(f"select '{table}', row_to_json(it) from (select {names} from {table}{order}) it;")
+        lines.append(f"select '{table}', row_to_json(it) from (select {names} from {SCHEMA}.{table}{order}) it;")
     return "\n".join([*lines, "commit;"])
 
 
