@@ -20,6 +20,10 @@ test:
 fast:
     cargo xtask test --fast
 
+# Kill, cut power (as root) and break connections under 200,000 events.
+faults:
+    cargo xtask test --faults
+
 # Check formatting and lints.
 lint:
     cargo xtask lint

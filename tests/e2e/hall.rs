@@ -98,11 +98,21 @@ impl Hall {
     }
 
     /// The journal is on this server.
-    pub(crate) fn with_nats(mut self, server: &zhoubao_test_support::NatsServer) -> Self {
-        let (url, sys_url) = (server.url(), server.sys_url());
+    pub(crate) fn with_nats(self, server: &zhoubao_test_support::NatsServer) -> Self {
+        self.with_broker(server.url(), server.sys_url())
+    }
+
+    /// The journal is at this address, and its servers can be asked for their settings at the other.
+    pub(crate) fn with_broker(mut self, url: String, sys_url: String) -> Self {
         self.flags.extend(["--journal", &url, "--sys-url", &sys_url].map(str::to_owned));
         self.config.journal = JournalAt::Nats(Address::new(url));
         self.config.sys_url = Some(Address::new(sys_url));
+        self
+    }
+
+    /// The journal has so many copies.
+    pub(crate) fn with_copies(mut self, copies: usize) -> Self {
+        self.config.journal_replicas = copies;
         self
     }
 

@@ -15,6 +15,7 @@ mod copies;
 mod demo;
 mod desk;
 mod doctor;
+mod faults;
 mod flood;
 mod forms;
 mod hall;

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
@@ -14,7 +15,7 @@ use zhoubao_application::desk::By;
 use zhoubao_domain::event::{Event, Setup, Tally};
 use zhoubao_domain::id::{SetupTopic, Stream};
 use zhoubao_domain::time::hall_day;
-use zhoubao_test_support::NatsServer;
+use zhoubao_test_support::{NatsServer, Postgres};
 
 use crate::hall::{COMMAND_MAX, Hall, Ran, sample};
 use crate::terminal::lines;
@@ -40,6 +41,14 @@ fn folder() -> PathBuf {
 
 /// Runs a program of `tests/recount`.
 async fn python(arguments: &[&str], variables: &[(&str, &str)]) -> anyhow::Result<Ran> {
+    python_within(arguments, variables, COMMAND_MAX).await
+}
+
+async fn python_within(
+    arguments: &[&str],
+    variables: &[(&str, &str)],
+    limit: Duration,
+) -> anyhow::Result<Ran> {
     let mut command = Command::new("python3");
     command
         .args(arguments)
@@ -48,8 +57,7 @@ async fn python(arguments: &[&str], variables: &[(&str, &str)]) -> anyhow::Resul
         .current_dir(folder())
         .stdin(Stdio::null())
         .kill_on_drop(true);
-    let output =
-        timeout(COMMAND_MAX, command.output()).await.context("recount runs too long")??;
+    let output = timeout(limit, command.output()).await.context("recount runs too long")??;
     Ok(Ran {
         exit: output.status.code().unwrap_or(-1),
         out: output.stdout,
@@ -58,13 +66,18 @@ async fn python(arguments: &[&str], variables: &[(&str, &str)]) -> anyhow::Resul
 }
 
 /// Counts again what these flags name, and answers with the counters.
-async fn recount(flags: &[&str]) -> anyhow::Result<Ran> {
-    python(&[&["-m", "recount", "--json"], flags].concat(), &[]).await
+async fn recount(flags: &[&str], limit: Duration) -> anyhow::Result<Ran> {
+    python_within(&[&["-m", "recount", "--json"], flags].concat(), &[], limit).await
 }
 
 /// It is right, and looked at something.
 pub(crate) async fn is_right(flags: &[&str]) -> anyhow::Result<Value> {
-    let ran = recount(flags).await?;
+    is_right_within(flags, COMMAND_MAX).await
+}
+
+/// The same of a hall that takes so long to count.
+pub(crate) async fn is_right_within(flags: &[&str], limit: Duration) -> anyhow::Result<Value> {
+    let ran = recount(flags, limit).await?;
     ensure!(ran.exit == 0, "{}\n{}", ran.text(), ran.err);
     let counters = ran.json()?["counters"].clone();
     for name in WRONG {
@@ -231,6 +244,44 @@ async fn it_reads_the_journal_of_a_broker_from_its_archive() -> anyhow::Result<(
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn it_reads_the_read_models_of_postgresql() -> anyhow::Result<()> {
+    let database = Postgres::shared().await?.create_database().await?;
+    let hall = Hall::in_files()?.with_postgres(&database);
+    hall.set_up().await?;
+    hall.run_with(&lines(0..40), &["terminal", "run", "w01", "--once"]).await?.ok();
+    hall.run(&["project", "--once"]).await?.ok();
+    let (folder, editor) = (text(hall.dir()), sample()?.people.editor);
+    let by = ["--by", editor.as_str()];
+    let open = ["issue", "open", "w6", "--from", "2023-02-06", "--to", "2023-02-10"];
+    hall.run(&[&open[..], &by].concat()).await?.ok();
+    hall.run(&[&["issue", "freeze", "w6"][..], &by].concat()).await?.ok();
+    hall.run(&["project", "--once"]).await?.ok();
+    let flags = ["--hall", &folder, "--postgres", &database];
+    let counters = is_right(&flags).await?;
+    assert_eq!(counters["acked"], 40);
+    assert!(counters["rows"].as_u64() > Some(300), "{counters}");
+    assert!(counters["figures"].as_u64() > Some(10), "{counters}");
+
+    // What is altered there is found, by its counter.
+    for (alter, counter) in [
+        (
+            "update zhoubao.figure set amount = amount + 1 where part = '' and amount = 40",
+            "figures_wrong",
+        ),
+        ("update zhoubao.tally set amount = amount + 1 where kind = 'consulted'", "rows_wrong"),
+        ("update zhoubao.segment set entries = entries || entries", "double_counted"),
+    ] {
+        let altered = ["--no-psqlrc", "--dbname", &database, "--command", alter];
+        let altered = Command::new("psql").args(altered).output().await?;
+        assert!(altered.status.success(), "{altered:?}");
+        let ran = recount(&flags, COMMAND_MAX).await?;
+        let counters = ran.json()?["counters"].clone();
+        assert!(ran.exit == 1 && counters[counter].as_u64() > Some(0), "{alter}: {counters}");
+    }
+    Ok(())
+}
+
 /// Weeks in which whatever can go wrong does: events that are lost, late, altered, repeated, out of order, signed by
 /// others, corrected, voided, flagged and released, and a set-up that changes meanwhile.
 #[tokio::test(flavor = "multi_thread")]
@@ -245,7 +296,7 @@ async fn it_agrees_on_weeks_in_which_everything_goes_wrong() -> anyhow::Result<(
             assert!(simulated[kind].as_u64() > Some(5), "seed {seed}: {simulated}");
         }
         hall.counts().await?;
-        let ran = recount(&["--hall", &text(hall.dir())]).await?;
+        let ran = recount(&["--hall", &text(hall.dir())], COMMAND_MAX).await?;
         let found = ran.json()?;
         let counters = &found["counters"];
         // What went wrong stays to be seen …

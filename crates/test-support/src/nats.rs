@@ -33,6 +33,7 @@ pub struct NatsServer {
     port: u16,
     config: PathBuf,
     users: Vec<NatsUser>,
+    store: PathBuf,
     scratch: Scratch,
 }
 
@@ -57,6 +58,7 @@ pub struct NatsServerBuilder {
     batch_max_inflight: u32,
     batch_timeout: Duration,
     users: Vec<NatsUser>,
+    store: Option<PathBuf>,
 }
 
 impl Default for NatsServerBuilder {
@@ -67,6 +69,7 @@ impl Default for NatsServerBuilder {
             batch_max_inflight: 50,
             batch_timeout: Duration::from_secs(2),
             users: Vec::new(),
+            store: None,
         }
     }
 }
@@ -107,12 +110,20 @@ impl NatsServerBuilder {
         self
     }
 
+    /// Keeps the streams in this folder instead of one of its own.
+    #[must_use]
+    pub fn store_dir(mut self, folder: PathBuf) -> Self {
+        self.store = Some(folder);
+        self
+    }
+
     /// Starts the server and waits until it takes connections.
     pub async fn start(self) -> anyhow::Result<NatsServer> {
-        let users = self.users.clone();
-        NatsServer::start_on(users, async move |dir, port| {
+        let (users, store) = (self.users.clone(), self.store.clone());
+        NatsServer::start_on(users, store.clone(), async move |dir, port| {
             let path = dir.join("nats.conf");
-            std::fs::write(&path, self.config(port, &dir.join(STORE)))?;
+            let store = store.clone().unwrap_or_else(|| dir.join(STORE));
+            std::fs::write(&path, self.config(port, &store))?;
             Ok(path)
         })
         .await
@@ -185,16 +196,18 @@ impl NatsServer {
     pub async fn start_configured(
         write: impl AsyncFn(&Path, u16) -> anyhow::Result<PathBuf>,
     ) -> anyhow::Result<Self> {
-        Self::start_on(Vec::new(), write).await
+        Self::start_on(Vec::new(), None, write).await
     }
 
     async fn start_on(
         users: Vec<NatsUser>,
+        store: Option<PathBuf>,
         write: impl AsyncFn(&Path, u16) -> anyhow::Result<PathBuf>,
     ) -> anyhow::Result<Self> {
         let (binary, scratch) = (find_binary()?, Scratch::new()?);
+        let store = store.unwrap_or_else(|| scratch.path().join(STORE));
         let config = PathBuf::new();
-        let mut server = Self { process: None, binary, port: 0, config, users, scratch };
+        let mut server = Self { process: None, binary, port: 0, config, users, store, scratch };
         let mut last = None;
         for _ in 0..PORTS_TRIED {
             server.port = port::free()?;
@@ -242,7 +255,7 @@ impl NatsServer {
     /// Folder of the streams.
     #[must_use]
     pub fn store_dir(&self) -> PathBuf {
-        self.scratch.path().join(STORE)
+        self.store.clone()
     }
 
     /// What the server has logged since its folder was made.

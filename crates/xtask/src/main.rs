@@ -29,6 +29,7 @@ Usage: cargo xtask <command>
                          find or install what tests and demo need
   demo [arguments…]      run the demo; the arguments are those of `zhoubao demo`
   test [--fast]          everything that CI checks; --fast runs the tests only
+  test --faults          kills, power cuts (as root) and broken connections under 200,000 events
   bugs                   compile bugs in on purpose, and see that the simulator finds each
   lint                   formatting and clippy
   sqlx [--check]         write the checked queries' data anew, or only compare
@@ -63,6 +64,7 @@ fn dispatch(words: &[&str]) -> Result<()> {
         ["demo", arguments @ ..] => demo::run(arguments),
         ["test"] => test::all(),
         ["test", "--fast"] => test::fast(),
+        ["test", "--faults"] => test::faults(),
         ["bugs"] => test::bugs(),
         ["lint"] => test::lint(),
         ["sqlx"] => sqlx::write(),

@@ -16,6 +16,11 @@ const CLIPPY: Step = ("clippy", || {
     run(cargo_test(&targets).args(["--", "-D", "warnings"]))
 });
 const TEST: Step = ("test", || run(&mut cargo_test(&["test", "--workspace", "--locked"])));
+const FAULTS: Step = ("faults", || {
+    // One after another: each has the machine's two cores to itself.
+    let suite = ["test", "-p", "zhoubao", "--test", "e2e", "--locked", "--", "faults::", "flood::"];
+    run(cargo_test(&suite).args(["--include-ignored", "--nocapture", "--test-threads", "1"]))
+});
 const BUGS: Step = ("bugs", || {
     let planted = ["test", "-p", "zhoubao-sim", "--features", "planted-bugs", "--test", "bugs"];
     run(cargo_test(&planted).args(["--locked", "--", "--nocapture"]))
@@ -34,6 +39,11 @@ pub(crate) fn all() -> Result<()> {
 /// Runs the tests only; a server that is missing fails the test that needs it.
 pub(crate) fn fast() -> Result<()> {
     steps(&[TEST])
+}
+
+/// Breaks real processes, disks and connections while 200,000 events are recorded; needs root for the power cuts.
+pub(crate) fn faults() -> Result<()> {
+    steps(&[FAULTS])
 }
 
 /// Compiles bugs in on purpose; the simulator must find each.

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import sys
 
-from recount import issues, ledgers, rows, rules, wire
+from recount import issues, ledgers, postgres, rows, rules, wire
 from recount.bodies import Read
 from recount.report import Report
 
@@ -27,6 +27,7 @@ def arguments(given):
     parser.add_argument("--journal", metavar="FILE", help="journal of a hall in one file")
     parser.add_argument("--archive", metavar="PATH", help="archive (a folder) or backup (a file): of a journal on NATS, or beside one")
     parser.add_argument("--read", metavar="FILE", help="read models")
+    parser.add_argument("--postgres", metavar="URL", help="read models in PostgreSQL, in place of a file; asks its client psql")
     parser.add_argument("--ledger", metavar="FILE", action="append", default=[], help="ledger of a terminal; may be repeated")
     parser.add_argument("--issue", metavar="PATH", action="append", default=[], help="package of an issue, or its JSON; may be repeated")
     parser.add_argument("--json", action="store_true", help="one JSON object")
@@ -57,6 +58,13 @@ def of_folder(it):
                 it.issue.append(os.path.join(packages, name))
 
 
+def read_models(it, hall):
+    """The read models that are named, from a file or from PostgreSQL."""
+    if it.postgres is not None:
+        return rows.ReadModels(postgres.open_database(it.postgres), hall)
+    return rows.ReadModels(wire.open_database(it.read), hall) if it.read is not None else None
+
+
 def recount(it):
     """Compares everything that is named."""
     report = Report()
@@ -66,7 +74,7 @@ def recount(it):
         ledgers.check_copy(copy, journal, report)
     hall = rules.Hall(journal.hall)
     reads = [Read(message, journal.hall) for message in journal.messages]
-    models = rows.ReadModels(it.read, journal.hall) if it.read is not None else None
+    models = read_models(it, journal.hall)
     compared = models is None
     for place, read in enumerate(reads):
         if not compared and read.position > models.sequence():

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from recount import days, wire
+from recount import days
 
 LETTERS = {"consulted": "C", "accepted": "A", "issued": "I", "transferred": "T"}
 SEGMENT_NUMBERS = 256
@@ -31,10 +31,9 @@ def entry_line(entry):
 class ReadModels:
     """Rows of one hall."""
 
-    def __init__(self, path, hall):
-        self.database = wire.open_database(path)
+    def __init__(self, database, hall):
+        self.database = database
         self.hall = int(hall)
-        self.path = path
         found = self.rows("checkpoint", "incarnation, sequence, hash, stored, counted, flagged, quarantined, held, repeated")
         self.checkpoint = found[0] if found else None
 
