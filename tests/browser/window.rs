@@ -22,7 +22,7 @@ const DOWN: char = '\u{E015}';
 const TAB: char = '\u{E004}';
 
 /// Longest wait for what the page does by itself.
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(90);
 
 /// A running agent with a port.
 struct Agent {

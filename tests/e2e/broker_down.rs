@@ -15,7 +15,7 @@ use zhoubao_test_support::{NatsServer, eventually};
 use crate::hall::{COMMAND_MAX, Hall, assert_adds_up, code, consulted, ended};
 
 /// Longest time in which the projector reads on after the server is back.
-const BACK_MAX: Duration = Duration::from_secs(30);
+const BACK_MAX: Duration = Duration::from_secs(90);
 
 /// Lines of one batch of `emit -`.
 const BATCH: usize = 200;

@@ -22,7 +22,7 @@ use zhoubao_domain::id::{Digest, HallCode, Subject};
 use zhoubao_projections::rows::Counts;
 
 /// Longest run of one command; the machine may be busy compiling.
-pub(crate) const COMMAND_MAX: Duration = Duration::from_secs(90);
+pub(crate) const COMMAND_MAX: Duration = Duration::from_secs(240);
 
 /// What a command printed, and how it ended.
 #[derive(Debug)]

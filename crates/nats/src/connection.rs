@@ -26,7 +26,7 @@ pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(2);
 
 /// Longest wait for an answer of the checks at start: nobody waits for the next event then, and a server whose disk is
 /// busy with others' appends answers late.
-pub(crate) const CHECK_WAIT: Duration = Duration::from_secs(10);
+pub(crate) const CHECK_WAIT: Duration = Duration::from_secs(30);
 
 /// Longest pause between two attempts to connect: the next event must arrive within three seconds after the server
 /// is back.

@@ -14,8 +14,9 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::run::{Result, Scratch, at, cargo, output, root, run, say};
+use crate::run::{Result, Scratch, at, output, root, run, say};
 use crate::setup;
+use crate::test::linting;
 
 /// Longest wait for PostgreSQL to start; the machine may be busy.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -136,7 +137,7 @@ fn expand(queries: &Queries, dir: &Path) -> Result<Option<Data>> {
     let out = scratch.path().join("data");
     at(&out, fs::create_dir(&out))?;
     let library = Touched::new(&dir.join("src/lib.rs"))?;
-    run(cargo(&["check", "--locked", "--package", package])
+    run(linting(&["build", "--locked", "--lib", "--package", package])
         .env("SQLX_OFFLINE", "false")
         .env("SQLX_OFFLINE_DIR", &out)
         .env(variable, &database.url))?;

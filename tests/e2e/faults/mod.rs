@@ -4,6 +4,8 @@
 //! delays and holds (`proxy`), to a broker on a disk that loses its power (`disk`); in each round something strikes. At
 //! the end `tests/recount` counts everything again, and the test counts what it gave a third time.
 
+#![expect(clippy::print_stdout, reason = "a long run tells how far it is, and what came out")]
+
 mod cluster;
 mod disk;
 mod full;

@@ -26,9 +26,10 @@ use crate::journal::{
 pub const HALL: &str = "510000";
 
 /// Longest wait for what must happen; the machine may be busy compiling.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Longest time from the server's return to the next event at a reader.
+/// Longest time from the server's return to the next event at a reader, beyond what a new connection takes: on a busy
+/// machine the server itself answers late.
 const RECOVERY_MAX: Duration = Duration::from_secs(3);
 
 /// A journal of its own for one test: empty at first, backed by a real server or folder that the fixture owns
@@ -745,9 +746,16 @@ pub async fn catch_up_then_live_without_gap_or_repeat_while_the_server_dies<F: F
         let down = reached();
         fixture.start().await;
         let back = Instant::now();
-        eventually("the next event", || async { (reached() > down).then_some(()) }).await;
-        let deaf = back.elapsed();
-        assert!(deaf < RECOVERY_MAX, "the next event came {deaf:?} after the server was back");
+        let next = async {
+            eventually("the next event", || async { (reached() > down).then_some(()) }).await;
+            back.elapsed()
+        };
+        let anew = async {
+            fixture.handle().await;
+            back.elapsed()
+        };
+        let (deaf, anew) = tokio::join!(next, anew);
+        assert!(deaf < RECOVERY_MAX + anew, "the next event {deaf:?}, a new connection {anew:?}");
     }
     eventually("the reader to be live", || async { (reached() > BEFORE as usize).then_some(()) })
         .await;

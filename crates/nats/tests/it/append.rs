@@ -148,7 +148,7 @@ async fn the_same_event_is_stored_again_within_the_duplicate_window_and_beyond_i
     let mut config = api(&server, "STREAM.INFO.HALL_510000", &json!({})).await?["config"].take();
     config["duplicate_window"] = json!(Duration::from_millis(100).as_nanos());
     api(&server, "STREAM.UPDATE.HALL_510000", &config).await?;
-    eventually("the window to close", Duration::from_secs(20), async || {
+    eventually("the window to close", Duration::from_secs(60), async || {
         Ok((!knows().await?).then_some(()))
     })
     .await?;
@@ -238,7 +238,7 @@ async fn appends_carry_an_expectation_and_no_message_id() -> anyhow::Result<()> 
 
     let mut seen = Vec::new();
     while seen.len() < 4 {
-        let message = tokio::time::timeout(Duration::from_secs(10), wire.next()).await?;
+        let message = tokio::time::timeout(Duration::from_secs(60), wire.next()).await?;
         let message = message.expect("a message");
         let headers = message.headers.expect("headers");
         let header = |name| headers.get(name).map(|it| it.as_str().to_owned());

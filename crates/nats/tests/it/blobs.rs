@@ -77,7 +77,7 @@ async fn each_step_of_an_issue_is_announced_once_and_nothing_else() -> anyhow::R
     journal.append(&[step], &[at(&issues, 1)]).await?;
     for (sequence, body) in [("1", "a"), ("3", "b")] {
         let message =
-            tokio::time::timeout(std::time::Duration::from_secs(10), heard.next()).await?;
+            tokio::time::timeout(std::time::Duration::from_secs(60), heard.next()).await?;
         let message = message.ok_or_else(|| anyhow::anyhow!("the subscription ended"))?;
         assert_eq!(message.subject.as_str(), "live.510000.issue");
         assert_eq!(message.payload, format!("{{\"issue\":\"{body}\"}}").as_bytes());

@@ -11,7 +11,7 @@ use zhoubao_test_support::NatsServer;
 
 use crate::{at, client, event, journal, line, terminal};
 
-const WAIT: Duration = Duration::from_secs(10);
+const WAIT: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn a_page_is_full_where_there_is_enough() -> anyhow::Result<()> {

@@ -14,7 +14,7 @@ use zhoubao_test_support::NatsServer;
 
 use crate::{api, at, client, event, journal, line, options, stream_options, terminal};
 
-const WAIT: Duration = Duration::from_secs(10);
+const WAIT: Duration = Duration::from_secs(60);
 
 const COPY: Digest = Digest::new([7; 32]);
 
