@@ -18,6 +18,7 @@ mod nats;
 mod port;
 mod postgres;
 mod process;
+mod queries;
 mod scratch;
 
 use std::time::{Duration, Instant};
@@ -28,6 +29,7 @@ pub use api::{breaks_of_asyncapi, breaks_of_openapi};
 pub use fonts::{FONTS, fonts};
 pub use nats::{NatsServer, NatsServerBuilder, NatsUser};
 pub use postgres::Postgres;
+pub use queries::{files_below, queries_are_as_described};
 
 /// Longest wait for a server to start or to end; the machine may be busy compiling.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -33,7 +33,7 @@ Usage: cargo xtask <command>
   test --faults          kills, power cuts (as root) and broken connections under 200,000 events
   bugs                   compile bugs in on purpose, and see that the simulator finds each
   lint                   formatting and clippy
-  sqlx [--check]         write the checked queries' data anew, or only compare
+  sqlx                   write the checked queries' data anew
   help                   this text";
 
 fn main() -> ExitCode {
@@ -70,7 +70,6 @@ fn dispatch(words: &[&str]) -> Result<()> {
         ["bugs"] => test::bugs(),
         ["lint"] => test::lint(),
         ["sqlx"] => sqlx::write(),
-        ["sqlx", "--check"] => sqlx::check(),
         _ => Err(format!("unknown command `{}`\n\n{HELP}", words.join(" "))),
     }
 }

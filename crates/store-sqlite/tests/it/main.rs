@@ -4,5 +4,6 @@
 
 mod journal;
 mod ledger;
+mod queries;
 mod read_models;
 mod restore;
