@@ -24,6 +24,17 @@ fast:
 faults:
     cargo xtask test --faults
 
+# Fuzz what reads bytes from outside, each target for a minute (needs `cargo install cargo-fuzz`).
+fuzz seconds="60":
+    #!/bin/sh
+    set -e
+    # The sanitizers are unstable options of the compiler.
+    export RUSTC_BOOTSTRAP=1
+    for target in message line archive template submission document; do
+        mkdir -p fuzz/corpus/$target
+        cargo fuzz run --fuzz-dir fuzz $target fuzz/corpus/$target -- -max_total_time={{ seconds }} -timeout=10 -rss_limit_mb=4096
+    done
+
 # Check formatting and lints.
 lint:
     cargo xtask lint
