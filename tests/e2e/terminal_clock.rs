@@ -165,8 +165,13 @@ async fn a_wrong_clock_is_told_by_port_and_status_until_the_next_contact() -> an
     .await?;
     let answer = device.port.post("/v1/events", &consultation("b")).await?;
     assert!(answer.status == 200 && answer.body["warning"].is_null(), "{answer:?}");
+    // One of them corrects the first, some time after the contact.
+    zhoubao_test_support::eventually("the correction", crate::hall::COMMAND_MAX, async || {
+        let status = device.port.get("/v1/status").await?.body;
+        Ok((status["recorded"] == 3).then_some(()))
+    })
+    .await?;
     device.kill().await?;
-    // The second one corrects the first.
     assert_eq!(offsets(&hall).await?, [Some(47_000), None, None]);
     Ok(())
 }
