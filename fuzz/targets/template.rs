@@ -10,5 +10,6 @@ fuzz_target!(|text: &str| {
     let again = Template::parse(text).expect("the same twice");
     assert_eq!(template.digest(), again.digest());
     let _ = template.check(&[]);
-    let _ = (template.title(), template.submission_sections(), template.imports(), template.settable());
+    let _ =
+        (template.title(), template.submission_sections(), template.imports(), template.settable());
 });
