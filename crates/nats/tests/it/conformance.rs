@@ -1,17 +1,20 @@
 //! The suite of the port.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 use zhoubao_application::conformance::journal::Fixture;
-use zhoubao_application::journal::Journal;
+use zhoubao_application::journal::{Journal, JournalError};
 use zhoubao_nats::NatsJournal;
 use zhoubao_test_support::NatsServer;
 
 use crate::append::hold_batches;
 use crate::{options, stream_options};
+
+/// How long a connection is tried.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Open batches of one stream.
 const INFLIGHT: u32 = 50;
@@ -37,7 +40,14 @@ async fn make() -> Server {
 impl Fixture for Server {
     async fn handle(&self) -> Arc<dyn Journal> {
         let options = options(&*self.server.lock().await);
-        Arc::new(NatsJournal::connect(options).await.expect("a journal"))
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match NatsJournal::connect(options.clone()).await {
+                // Where the disk is busy with others' files for half a minute, the next try finds it free.
+                Err(JournalError::Unavailable(_)) if Instant::now() < deadline => {}
+                connected => return Arc::new(connected.expect("a journal")),
+            }
+        }
     }
 
     async fn kill(&self) {
