@@ -307,7 +307,11 @@ impl Fold {
     async fn page(&mut self, page: DecodedPage) -> Result<(), ProjectError> {
         let incarnation = page.incarnation.map(|it| it.0).unwrap_or_default();
         let mut run = std::mem::take(&mut self.waiting);
-        run.extend(page.messages);
+        if run.is_empty() {
+            run = page.messages;
+        } else {
+            run.extend(page.messages);
+        }
         while let Some(place) = run.iter().position(Incoming::stands_alone) {
             let mut rest = run.split_off(place).into_iter();
             self.run(run, &incarnation).await?;

@@ -35,7 +35,7 @@ pub struct Incoming {
     /// Its hash.
     pub hash: Digest,
     /// What it says, or why that cannot be told.
-    pub outcome: Result<Recorded, Box<DecodeError>>,
+    pub outcome: Result<Box<Recorded>, Box<DecodeError>>,
     /// Type and body of an event outside the windows' lines.
     raw: Option<Box<Raw>>,
     /// The signature of its hash, where one can be read.
@@ -53,7 +53,8 @@ impl Incoming {
     /// Decodes a message of the journal of `hall`.
     #[must_use]
     pub fn read(stored: Stored, hall: &HallCode) -> Self {
-        let outcome = zhoubao_contract::decode(&stored, hall);
+        // Pages of thousands are moved from one vector to the next: in boxes, so that only pointers are.
+        let outcome = zhoubao_contract::decode(&stored, hall).map(Box::new);
         let hash = match &outcome {
             Ok(recorded) => recorded.hash,
             Err(error) => error.hash.unwrap_or_else(|| zhoubao_contract::hash(&stored.message)),
@@ -480,7 +481,7 @@ impl Model {
         self.advance(incoming, identity);
         match &incoming.outcome {
             Ok(recorded) => {
-                let recorded = Recorded { position: at, ..recorded.clone() };
+                let recorded = Recorded { position: at, ..Recorded::clone(recorded) };
                 self.apply(&recorded, incoming.position, cause, incoming.raw.as_deref());
             }
             Err(error) => self.of_error(error, incoming, identity, at),

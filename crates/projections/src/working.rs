@@ -17,6 +17,9 @@ pub(crate) type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 /// Cases kept in memory: two generations of this many, so that memory does not grow with the journal.
 const CASES_KEPT: usize = 40_000;
 
+/// Room for the entries of a segment that one page usually brings.
+const SEGMENT_BYTES: usize = 8 * 1024;
+
 #[derive(Debug, Default)]
 struct Line {
     head: Option<Head>,
@@ -69,7 +72,7 @@ impl Lines {
                 last_position: entry.position,
                 first_day: day,
                 last_day: day,
-                entries: String::new(),
+                entries: String::with_capacity(SEGMENT_BYTES),
             });
         }
         let Some(row) = line.segments.last_mut() else { return };
