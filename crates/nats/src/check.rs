@@ -16,7 +16,7 @@ use zhoubao_application::journal::BATCH_MESSAGES_MAX;
 use zhoubao_domain::code::Code;
 
 use crate::append;
-use crate::connection::{CHECK_WAIT, Connection, Options};
+use crate::connection::{ANSWER_WAIT, CHECK_WAIT, Connection, Options};
 use crate::fault::Fault;
 use crate::stream::{WIRE_BYTES_MAX, stream_name};
 
@@ -139,15 +139,26 @@ async fn servers(
         let server = serde_json::from_slice::<Varz>(&message.payload);
         let server = server.map_err(|it| Fault::Unexpected(it.to_string()))?.data;
         servers.insert(server.server_id.clone(), server);
-        if missing(&servers, holders).is_empty() {
-            deadline = Instant::now() + LINGER;
+        match missing(&servers, holders) {
+            it if it.names.is_empty() => deadline = Instant::now() + LINGER,
+            // One that is down never answers.
+            it if it.is_minority => deadline = deadline.min(Instant::now() + ANSWER_WAIT),
+            _ => {}
         }
     }
 }
 
-/// Servers that must answer and did not, each by name or as a number.
-fn missing(servers: &BTreeMap<String, Server>, holders: &[String]) -> Vec<String> {
-    let mut missing: Vec<_> = holders
+/// Servers that must answer and did not.
+struct Missing {
+    /// Each by name or as a number.
+    names: Vec<String>,
+    /// Whether most of those that hold the stream answered, and most of the cluster: whatever is acknowledged is then on
+    /// one that answered, and a hall starts while one server of three is down.
+    is_minority: bool,
+}
+
+fn missing(servers: &BTreeMap<String, Server>, holders: &[String]) -> Missing {
+    let mut names: Vec<_> = holders
         .iter()
         .filter(|name| servers.values().all(|it| it.server_name != **name))
         .cloned()
@@ -156,10 +167,11 @@ fn missing(servers: &BTreeMap<String, Server>, holders: &[String]) -> Vec<String
     // The servers of INFO's `connect_urls` are not counted: one server may have several addresses there.
     let size = servers.values().filter_map(|it| it.jetstream.meta.as_ref());
     let size = size.map(|it| it.cluster_size).max().unwrap_or(1);
-    if storing + missing.len() < size {
-        missing.push(format!("{} of {size} servers of the cluster", size - storing));
+    let is_minority = (names.is_empty() || names.len() * 2 < holders.len()) && size < storing * 2;
+    if storing + names.len() < size {
+        names.push(format!("{} of {size} servers of the cluster", size - storing));
     }
-    missing
+    Missing { names, is_minority }
 }
 
 /// Checks version, synchronisation and limits of every server that holds the stream or could.
@@ -167,7 +179,7 @@ pub(crate) async fn check_servers(
     connection: &Connection,
     options: &Options,
     holders: &[String],
-) -> Vec<Finding> {
+) -> Result<Vec<Finding>, Fault> {
     let mut findings = Vec::new();
     let Some(sys_url) = &options.sys_url else {
         findings.extend(check_own_server(connection));
@@ -177,10 +189,12 @@ pub(crate) async fn check_servers(
                 .to_owned(),
             Some(SYNC_LINE.to_owned()),
         ));
-        return findings;
+        return Ok(findings);
     };
     let servers = match servers(options, sys_url, holders).await {
         Ok(servers) => servers,
+        // A server that went away is waited for: nobody knows its settings to be unsafe.
+        Err(fault @ Fault::Disconnected) if !options.accept_loss => return Err(fault),
         Err(fault) => {
             findings.push(Finding::new(
                 Severity::Loss,
@@ -192,7 +206,7 @@ pub(crate) async fn check_servers(
                 ),
             ));
             findings.extend(check_own_server(connection));
-            return findings;
+            return Ok(findings);
         }
     };
     let own = connection.client.server_info();
@@ -206,9 +220,10 @@ pub(crate) async fn check_servers(
             None,
         ));
     }
-    for name in missing(&servers, holders) {
+    let Missing { names, is_minority } = missing(&servers, holders);
+    for name in names {
         findings.push(Finding::new(
-            Severity::Loss,
+            if is_minority { Severity::Warning } else { Severity::Loss },
             format!(
                 "{name} did not answer, so it is not known whether it writes before it acknowledges"
             ),
@@ -238,7 +253,7 @@ pub(crate) async fn check_servers(
             ));
         }
     }
-    findings
+    Ok(findings)
 }
 
 /// Checks what the server at the other end says of itself to whoever connects.
@@ -363,4 +378,49 @@ pub(crate) async fn check_excess(connection: &Connection, options: &Options) -> 
         ));
     }
     findings
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{BTreeMap, Server, missing};
+
+    /// Names that are missing, and whether they are a minority.
+    fn missed(answers: &[&str], size: usize, holders: &[&str]) -> (Vec<String>, bool) {
+        let server = |name: &&str| -> Server {
+            serde_json::from_value(
+                json!({ "server_id": name, "server_name": name, "version": "2.15.1",
+                "jetstream": { "config": {}, "meta": { "cluster_size": size } } }),
+            )
+            .expect("a server")
+        };
+        let servers: BTreeMap<_, _> =
+            answers.iter().map(|it| ((*it).to_owned(), server(it))).collect();
+        let holders: Vec<_> = holders.iter().map(|it| (*it).to_owned()).collect();
+        let missing = missing(&servers, &holders);
+        (missing.names, missing.is_minority)
+    }
+
+    #[test]
+    fn given_a_cluster_when_one_of_three_is_down_then_the_others_do() {
+        let all = ["a", "b", "c"];
+        assert_eq!(missed(&all, 3, &all), (vec![], true));
+        assert_eq!(missed(&["a", "c"], 3, &all), (vec!["b".to_owned()], true));
+        assert_eq!(missed(&["b"], 3, &all), (vec!["a".to_owned(), "c".to_owned()], false));
+        assert_eq!(missed(&[], 3, &["a"]), (vec!["a".to_owned()], false));
+    }
+
+    #[test]
+    fn given_a_stream_on_fewer_servers_when_another_is_down_then_it_is_told_as_a_number() {
+        let of_three = vec!["1 of 3 servers of the cluster".to_owned()];
+        assert_eq!(missed(&["a", "b"], 3, &["a"]), (of_three.clone(), true));
+        // Half of the copies is no majority.
+        assert_eq!(missed(&["a", "c"], 3, &["a", "b"]), (vec!["b".to_owned()], false));
+        assert_eq!(
+            missed(&["a"], 3, &["a"]),
+            (vec!["2 of 3 servers of the cluster".to_owned()], false)
+        );
+        assert_eq!(missed(&["a", "b"], 3, &[]), (of_three, true));
+    }
 }

@@ -275,7 +275,7 @@ impl NatsJournal {
                     "stream {} does not exist: make it first, and only for a hall that never had one",
                     self.stream
                 );
-                let mut findings = check_servers(&self.connection, &self.options, &[]).await;
+                let mut findings = check_servers(&self.connection, &self.options, &[]).await?;
                 findings.push(Finding::new(Severity::Unsafe, detail, None));
                 return Ok(findings);
             }
@@ -291,7 +291,7 @@ impl NatsJournal {
             }
             Err(fault) => return Err(fault.into()),
         };
-        let mut findings = check_servers(&self.connection, &self.options, &info.holders()).await;
+        let mut findings = check_servers(&self.connection, &self.options, &info.holders()).await?;
         findings.extend(compare(&self.options.hall, self.options.replicas, &info.config));
         if info.incarnation().is_none() {
             findings.push(Finding {

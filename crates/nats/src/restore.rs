@@ -123,7 +123,7 @@ impl RestoredStream {
         last: u64,
     ) -> Result<Self, JournalError> {
         let connection = Connection::open(&options).await?;
-        for finding in check_servers(&connection, &options, &[]).await {
+        for finding in check_servers(&connection, &options, &[]).await? {
             let accepted = finding.severity == Severity::Warning
                 || (finding.severity == Severity::Loss && options.accept_loss);
             if !accepted {

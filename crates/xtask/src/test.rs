@@ -27,7 +27,7 @@ const TEST: Step = ("test", || {
 });
 const FAULTS: Step = ("faults", || {
     // One after another: each has the machine's two cores to itself.
-    let suite = ["test", "-p", "zhoubao", "--test", "e2e", "--locked", "--", "faults::", "flood::"];
+    let suite = ["test", "--workspace", "--test", "e2e", "--locked", "--", "faults::", "flood::"];
     run(linting(&suite).args(["--include-ignored", "--nocapture", "--test-threads", "1"]))
 });
 const BUGS: Step = ("bugs", || {

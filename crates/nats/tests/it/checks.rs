@@ -55,8 +55,6 @@ async fn what_is_not_known_counts_as_unsafe() -> anyhow::Result<()> {
     let unknown = [
         // Nobody to ask.
         None,
-        // Nobody there.
-        Some("nats://check:check@127.0.0.1:1".to_owned()),
         // Refused.
         Some(url.replace("hall:hall", "check:wrong")),
         // A user of the hall, not of `$SYS`.
@@ -68,6 +66,18 @@ async fn what_is_not_known_counts_as_unsafe() -> anyhow::Result<()> {
         check_refused(refused, Code::UnsafeBroker, &["put `"]);
         NatsJournal::connect(Options { accept_loss: true, ..options }).await?;
     }
+    Ok(())
+}
+
+/// It may be back in a moment, as the journal's own may.
+#[tokio::test]
+async fn a_server_that_is_not_there_is_waited_for_and_not_called_unsafe() -> anyhow::Result<()> {
+    let (server, _) = journal().await?;
+    let nobody = Some("nats://check:check@127.0.0.1:1".to_owned());
+    let options = Options { sys_url: nobody, ..options(&server) };
+    let refused = NatsJournal::connect(options.clone()).await;
+    assert!(matches!(refused, Err(JournalError::Unavailable(_))), "{refused:?}");
+    NatsJournal::connect(Options { accept_loss: true, ..options }).await?;
     Ok(())
 }
 
