@@ -176,6 +176,7 @@ impl Hall {
         command
             // Any free port.
             .env("ZHOUBAO_LISTEN", "127.0.0.1:0")
+            .env("ZHOUBAO_JOURNAL_REPLICAS", self.config.journal_replicas.to_string())
             .arg("--dir")
             .arg(self.dir())
             .args(&self.flags)

@@ -63,7 +63,7 @@ pub(crate) async fn make(
 ) -> Result<(), Fault> {
     let config = settings(hall, replicas);
     let subject = format!("STREAM.CREATE.{}", config.name);
-    match connection.api::<Value>(&subject, &config, CHECK_WAIT).await {
+    match connection.check_api::<Value>(&subject, &config).await {
         Ok(_) | Err(Fault::Refused { code: STREAM_EXISTS, .. }) => Ok(()),
         Err(fault) => Err(fault),
     }

@@ -312,7 +312,7 @@ pub(crate) async fn check_rights(
         }
         let subject = format!("hall.{hall}.{line}");
         let headers = append::expectation(u64::MAX >> 1);
-        match connection.ask(&subject, Some(headers), "".into(), CHECK_WAIT).await {
+        match connection.check(&subject, Some(headers), "".into()).await {
             Ok(_) => {}
             Err(Fault::NotPermitted(_)) => {
                 findings.push(lacks(&format!("write to `{subject}`"), &subject));
@@ -323,7 +323,7 @@ pub(crate) async fn check_rights(
     }
 
     let subject = format!("$JS.API.DIRECT.GET.{stream}");
-    match connection.ask(&subject, None, r#"{"seq":1}"#.into(), CHECK_WAIT).await {
+    match connection.check(&subject, None, r#"{"seq":1}"#.into()).await {
         Ok(_) => {}
         Err(Fault::NotPermitted(_)) => {
             findings.push(lacks("read single events", &format!("{subject}.>")))
@@ -337,12 +337,12 @@ pub(crate) async fn check_rights(
         "inactive_threshold": 1_000_000_000,
     }});
     let subject = format!("CONSUMER.CREATE.{stream}");
-    match connection.api::<Value>(&subject, &request, CHECK_WAIT).await {
+    match connection.check_api::<Value>(&subject, &request).await {
         Ok(consumer) => {
             let consumer = consumer["name"].as_str().unwrap_or_default();
             let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}");
             let request = r#"{"batch":1,"no_wait":true}"#;
-            match connection.ask(&subject, None, request.into(), CHECK_WAIT).await {
+            match connection.check(&subject, None, request.into()).await {
                 // On a slow machine the server may have forgotten it already, which is no refusal either.
                 Ok(_) | Err(Fault::NoResponders) => {}
                 Err(Fault::NotPermitted(_)) => {
@@ -368,7 +368,7 @@ pub(crate) async fn check_excess(connection: &Connection, options: &Options) -> 
     let mut findings = Vec::new();
     // A body that is no JSON changes nothing, whoever sends it.
     let subject = format!("$JS.API.STREAM.UPDATE.{stream}");
-    if connection.ask(&subject, None, "{".into(), CHECK_WAIT).await.is_ok() {
+    if connection.check(&subject, None, "{".into()).await.is_ok() {
         findings.push(Finding::new(
             Severity::Warning,
             format!(

@@ -288,6 +288,26 @@ impl Connection {
         }
     }
 
+    /// Asks what may be asked twice for [`CHECK_WAIT`]: again when no answer comes, because nobody answers what was asked
+    /// while a cluster chose its leader; with more and more patience, because a busy server answers late.
+    pub(crate) async fn check(
+        &self,
+        subject: &str,
+        headers: Option<HeaderMap>,
+        payload: Bytes,
+    ) -> Result<Message, Fault> {
+        let deadline = Instant::now() + CHECK_WAIT;
+        let mut wait = ANSWER_WAIT;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.ask(subject, headers.clone(), payload.clone(), wait.min(left)).await {
+                Err(Fault::Timeout(_)) if wait < left => wait *= 2,
+                Err(Fault::Timeout(_)) => return Err(Fault::Timeout(CHECK_WAIT)),
+                answered => return answered,
+            }
+        }
+    }
+
     /// Asks the JetStream API; `subject` without its prefix.
     pub(crate) async fn api<T: DeserializeOwned>(
         &self,
@@ -295,13 +315,28 @@ impl Connection {
         request: &impl Serialize,
         wait: Duration,
     ) -> Result<T, Fault> {
-        let payload =
-            serde_json::to_vec(request).map_err(|it| Fault::Unexpected(it.to_string()))?;
-        let answer =
-            self.ask(&format!("$JS.API.{subject}"), None, payload.into(), wait).await?.payload;
-        acknowledged(&answer)?;
-        serde_json::from_slice(&answer).map_err(|it| Fault::Unexpected(it.to_string()))
+        let subject = format!("$JS.API.{subject}");
+        read(&self.ask(&subject, None, written(request)?, wait).await?.payload)
     }
+
+    /// As [`Self::api`], for what may be asked twice ([`Self::check`]).
+    pub(crate) async fn check_api<T: DeserializeOwned>(
+        &self,
+        subject: &str,
+        request: &impl Serialize,
+    ) -> Result<T, Fault> {
+        let subject = format!("$JS.API.{subject}");
+        read(&self.check(&subject, None, written(request)?).await?.payload)
+    }
+}
+
+fn written(request: &impl Serialize) -> Result<Bytes, Fault> {
+    Ok(serde_json::to_vec(request).map_err(|it| Fault::Unexpected(it.to_string()))?.into())
+}
+
+fn read<T: DeserializeOwned>(answer: &[u8]) -> Result<T, Fault> {
+    acknowledged(answer)?;
+    serde_json::from_slice(answer).map_err(|it| Fault::Unexpected(it.to_string()))
 }
 
 /// Whether an answer of JetStream is no refusal.

@@ -18,7 +18,7 @@ use zhoubao_domain::id::{HallCode, Subject};
 use crate::append;
 use crate::blobs;
 use crate::check::{Finding, Severity, check_excess, check_rights, check_servers};
-use crate::connection::{ANSWER_WAIT, CHECK_WAIT, Connection, Options};
+use crate::connection::{ANSWER_WAIT, Connection, Options};
 use crate::cursor::{Cuts, NatsCursor};
 use crate::fault::Fault;
 use crate::message::{RawMessage, from_direct_get, says_when};
@@ -268,7 +268,8 @@ impl NatsJournal {
     }
 
     async fn find(&self) -> Result<Vec<Finding>, JournalError> {
-        let info = match self.info(CHECK_WAIT).await {
+        let subject = format!("STREAM.INFO.{}", self.stream);
+        let info: StreamInfo = match self.connection.check_api(&subject, &json!({})).await {
             Ok(info) => info,
             Err(Fault::Refused { code: NO_STREAM, .. }) => {
                 let detail = format!(
@@ -336,13 +337,13 @@ impl NatsJournal {
         JournalError::Unsafe { code: Code::OtherJournal, detail: self.no_incarnation() }
     }
 
-    async fn info(&self, wait: Duration) -> Result<StreamInfo, Fault> {
+    async fn info(&self) -> Result<StreamInfo, Fault> {
         let subject = format!("STREAM.INFO.{}", self.stream);
-        self.connection.api(&subject, &json!({}), wait).await
+        self.connection.api(&subject, &json!({}), ANSWER_WAIT).await
     }
 
     async fn known_info(&self) -> Result<StreamInfo, JournalError> {
-        match self.info(ANSWER_WAIT).await {
+        match self.info().await {
             Err(Fault::Refused { code: NO_STREAM, .. }) => Err(JournalError::Unsafe {
                 code: Code::OtherJournal,
                 detail: format!("stream {} is gone", self.stream),
@@ -381,7 +382,7 @@ impl NatsJournal {
     async fn restored_through(&self) -> Result<u64, Fault> {
         match self.through.get() {
             Some(through) => Ok(through),
-            None => Ok(self.through.note(&self.info(ANSWER_WAIT).await?.config)),
+            None => Ok(self.through.note(&self.info().await?.config)),
         }
     }
 

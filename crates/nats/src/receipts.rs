@@ -6,7 +6,7 @@ use zhoubao_application::journal::JournalError;
 use zhoubao_application::receipts::Receipts;
 use zhoubao_domain::id::{HallCode, TerminalId};
 
-use crate::connection::{ANSWER_WAIT, CHECK_WAIT, Connection, Options, acknowledged};
+use crate::connection::{ANSWER_WAIT, Connection, Options, acknowledged};
 use crate::fault::Fault;
 use crate::journal::STREAM_EXISTS;
 use crate::message::text_of_direct_get;
@@ -39,7 +39,7 @@ pub(crate) async fn make(
 ) -> Result<(), Fault> {
     let config = receipts_settings(hall, replicas);
     let subject = format!("STREAM.CREATE.{}", config.name);
-    match connection.api::<Value>(&subject, &config, CHECK_WAIT).await {
+    match connection.check_api::<Value>(&subject, &config).await {
         Ok(_) | Err(Fault::Refused { code: STREAM_EXISTS, .. }) => Ok(()),
         Err(fault) => Err(fault),
     }

@@ -276,5 +276,5 @@ impl RestoredStream {
 }
 
 async fn info(connection: &Connection, name: &str) -> Result<Value, Fault> {
-    connection.api(&format!("STREAM.INFO.{name}"), &json!({}), CHECK_WAIT).await
+    connection.check_api(&format!("STREAM.INFO.{name}"), &json!({})).await
 }
