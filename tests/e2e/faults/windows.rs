@@ -7,6 +7,7 @@ use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
+use zhoubao_test_support::eventually;
 
 use crate::hall::{COMMAND_MAX, Hall};
 
@@ -73,6 +74,19 @@ impl Window {
     /// How many events its agent has said are saved.
     pub(super) fn saved(&self) -> usize {
         self.saved
+    }
+
+    /// Lets the device send its first event, which measures its clock: what it records from then on needs no correction.
+    pub(super) async fn meet(&mut self, hall: &Hall) -> anyhow::Result<()> {
+        self.start(hall.command(&["terminal", "run", &self.terminal]))?;
+        ensure!(self.record(1).await?, "{self:?}");
+        let status = ["terminal", "status", &self.terminal, "--json"];
+        eventually("the clock to be measured", COMMAND_MAX, async || {
+            let status = hall.run(&status).await?.ok().json()?;
+            Ok(status["clock"]["measured_at"].is_string().then_some(()))
+        })
+        .await?;
+        self.kill().await
     }
 
     /// Starts the agent unless it runs; answers with its process.
