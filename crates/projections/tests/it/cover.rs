@@ -212,9 +212,14 @@ fn folded(
         let mut run = std::mem::take(&mut waiting);
         run.extend(page);
         waiting = run.split_off(run.len() - model.open_tail(&run));
-        let hashes = model.needs(&run).repeats.into_iter();
+        let needs = model.needs(&run);
+        let hashes = needs.repeats.into_iter();
         let hashes = hashes.filter_map(|it| Some((it.clone(), *first.get(&it)?))).collect();
-        model.supply(Found { hashes, ..Found::default() });
+        // What is held on an earlier page and may be taken now.
+        let messages =
+            needs.messages.into_iter().map(|it| journal.messages[it as usize - 1].clone());
+        let messages = messages.map(|it| Incoming::read(it, &hall())).collect();
+        model.supply(Found { hashes, messages, ..Found::default() });
         model.fold_run(run, "incarnation");
     }
     let (changes, checkpoint) = model.take();
