@@ -87,7 +87,7 @@ impl Visitor {
         visitor
     }
 
-    fn request(&self, method: &str, path: &str, body: &str) -> String {
+    pub(crate) fn request(&self, method: &str, path: &str, body: &str) -> String {
         let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
         for (name, value) in &self.headers {
             request += &format!("{name}: {value}\r\n");

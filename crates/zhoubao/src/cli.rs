@@ -876,6 +876,8 @@ pub enum BenchKind {
     Ingest,
     /// From an event on disk to the screens that watch, and the broker's own way to as many subscribers.
     Live,
+    /// What readers of the live board cost the service, the one above the limit, and one that never reads.
+    Readers,
 }
 
 /// What one process of `bench` does.
@@ -907,7 +909,7 @@ pub struct BenchArgs {
     /// 测什么 what to measure
     #[arg(value_enum)]
     pub kind: BenchKind,
-    /// 事件数 events [default: 100000; of a drain 10000, of ingest 20000, of live 5000]
+    /// 事件数 events [default: 100000; of a drain 10000, of ingest 20000, of live 5000, of readers 500]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub events: Option<u64>,
     /// 每批或每页条数 messages of one append [default: 200], or of a page of the baseline's rebuild [default: 10000]
@@ -919,6 +921,9 @@ pub struct BenchArgs {
     /// 落盘延时 milliseconds that each fsync of the drain's own server takes longer; needs strace, unless 0
     #[arg(long, value_name = "MS", default_value_t = 4, value_parser = clap::value_parser!(u32).range(..=1_000))]
     pub fsync_ms: u32,
+    /// 观看者 readers of the live board, of `readers`: as many as its service lets in
+    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = readers)]
+    pub readers: usize,
     /// 随机种子 the same seed gives the same record
     #[arg(long, default_value_t = 42)]
     pub seed: u64,
@@ -939,6 +944,7 @@ impl BenchArgs {
             BenchKind::Drain => 10_000,
             BenchKind::Ingest => 20_000,
             BenchKind::Live => 5_000,
+            BenchKind::Readers => 500,
         };
         self.events.unwrap_or(usual)
     }
@@ -984,6 +990,12 @@ pub enum Format {
     Ofd,
     /// Every form.
     All,
+}
+
+/// Fewer than two leave nobody beside the one that never reads.
+fn readers(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|it| (2..=20_000).contains(it));
+    count.ok_or_else(|| "expected 2 to 20000".to_owned())
 }
 
 fn parameter(text: &str) -> Result<(String, String), String> {
