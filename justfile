@@ -24,6 +24,10 @@ fast:
 faults:
     cargo xtask test --faults
 
+# Send a service what its API's document allows and what it does not, for example `just api --role editor`.
+api *arguments:
+    cargo xtask api {{ arguments }}
+
 # Check formatting and lints.
 lint:
     cargo xtask lint

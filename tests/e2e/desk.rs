@@ -125,6 +125,9 @@ async fn an_issue_goes_from_the_desk_to_its_readers_over_pages_alone() -> anyhow
     let period = [week.period.first(), week.period.last()].map(|it| it.to_string());
     assert_eq!([&draft["first"], &draft["last"]], [&period[0], &period[1]]);
     assert_eq!(draft["stage"], "open");
+    // What nobody has done is not waited for.
+    let beyond = editor.visitor.get("/v1/desk?after=99999999").await?;
+    assert_eq!((beyond.status, beyond.json()?["code"].as_str()), (400, Some("E.102")));
 
     // 巡查, by the form: an item without a result is told, and what was chosen is kept.
     let form = inspector.page("/inspection").await?;

@@ -9,6 +9,7 @@ mod answers;
 mod assets;
 mod audit;
 mod commands;
+mod extract;
 mod lines;
 pub mod live;
 pub mod openapi;

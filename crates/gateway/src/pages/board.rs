@@ -6,7 +6,7 @@ use std::time::Duration;
 use askama::Template;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Extension, Query, State};
+use axum::extract::{Extension, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, COOKIE, ETAG, HeaderMap};
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse as _, Response};
@@ -24,6 +24,7 @@ use zhoubao_domain::time::{hall_day, rfc3339};
 
 use super::{chart, page as shown};
 use crate::access::Who;
+use crate::extract::Query;
 use crate::live::{self, RETRY_SECONDS};
 use crate::openapi::{Day, Moment};
 use crate::problem::Problem;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::Json;
-use axum::extract::{Extension, Path, Query, State};
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::http::header::ETAG;
 use axum::response::{IntoResponse as _, Response};
@@ -30,6 +30,7 @@ use crate::answers::{
     AcceptedBy, DeskIssue, DeskList, DraftAnswer, FoundRow, Me, Placed, Proposal,
 };
 use crate::commands::After;
+use crate::extract::{Path, Query};
 use crate::openapi::Day;
 use crate::problem::Problem;
 
