@@ -468,6 +468,9 @@ pub(crate) struct Sign {
     issued_on: Option<Date>,
     #[serde(default)]
     password: String,
+    /// The one-time code of his device, where he has set one up (E.154).
+    #[serde(default)]
+    code: String,
 }
 
 impl Deed for Sign {
@@ -482,7 +485,9 @@ impl Deed for Sign {
         let read = id::<Digest>(&self.document)?;
         let issue = find(gateway, target).await?;
         let user = by.actor.clone();
-        gateway.proven(user.as_ref(), self.password).await?;
+        let (user, _) = gateway.proven(user.as_ref(), self.password).await?;
+        let purpose = by.command.as_ref().map(|key| format!("{issue} {read} {key}"));
+        gateway.take_code(&user, self.code.trim(), purpose.as_deref())?;
         let on = self.issued_on.unwrap_or_else(|| hall_day(gateway.clock.now()));
         let receipt = gateway.desk.sign_off(issue, on, Some(read), by).await?;
         // A number is given once for ever: whoever hears of it, hears of what two disks hold.

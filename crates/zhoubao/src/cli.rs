@@ -296,6 +296,18 @@ pub enum AccountAction {
         #[arg(long, value_name = "URL")]
         url: Option<String>,
     },
+    /// 动态码 says whether a person has a device for one-time codes, or forgets it when it is lost
+    #[command(
+        after_help = "例 examples:\n  zhoubao account totp u200\n  zhoubao account totp u200 --remove\n\n\
+        本人在页面上绑定 the person sets a device up on the pages, under 本人"
+    )]
+    Totp {
+        /// 工号 work number
+        user: UserId,
+        /// 解除 forgets the device: until another is set up, sign-offs are as the setting `totp` says
+        #[arg(long)]
+        remove: bool,
+    },
     /// 大屏 makes a link for a wall screen, which needs no login; an earlier link of this name ends
     #[command(after_help = "例 examples:\n  zhoubao account screen 一楼大屏\n  \
         zhoubao account screen 一楼大屏 --remove\n  zhoubao account screen        lists them")]
@@ -1321,7 +1333,7 @@ pub enum IssueAction {
     },
     /// 签发 approves and numbers the issue
     #[command(
-        after_help = "例 example:\n  zhoubao issue sign 2023-w06 --on 2023-02-20 --by u200 --yes"
+        after_help = "例 example:\n  zhoubao issue sign 2023-w06 --on 2023-02-20 --by u200 --code 123456 --yes"
     )]
     Sign {
         /// The issue.
@@ -1329,6 +1341,9 @@ pub enum IssueAction {
         /// 印发日期 date of the masthead [default: today]
         #[arg(long, value_name = "DATE")]
         on: Option<Date>,
+        /// 动态码 one-time code of the person's device, where one is asked for
+        #[arg(long, value_name = "CODE")]
+        code: Option<String>,
         /// Who decides.
         #[command(flatten)]
         decide: DecideArgs,

@@ -14,6 +14,7 @@ use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 use zhoubao_domain::event::TreeHash;
 use zhoubao_domain::id::HallCode;
+use zhoubao_gateway::codes::Codes;
 use zhoubao_gateway::live::READERS_MAX;
 
 use crate::failure::Failure;
@@ -86,6 +87,11 @@ pub const KEYS: &[(&str, &str, &str)] = &[
         "public_host",
         "",
         "host by which people call the pages, where a proxy that encrypts stands in front of them",
+    ),
+    (
+        "totp",
+        "enrolled",
+        "动态码 one-time codes at sign-off: `off`, `enrolled` (from whoever has set up a device) or `required`",
     ),
     (
         "live_readers_max",
@@ -270,6 +276,8 @@ pub struct Config {
     pub listen: Option<SocketAddr>,
     /// The host by which a proxy in front of the pages is called.
     pub public_host: Option<String>,
+    /// From whom a sign-off takes a one-time code.
+    pub totp: Codes,
     /// Most readers of the live board at a time.
     pub live_readers_max: usize,
     /// Folder of the fonts, where not the system's are used.
@@ -583,6 +591,7 @@ impl Config {
                 _ => Some(values.required("listen")?),
             },
             public_host: values.get("public_host")?,
+            totp: values.required("totp")?,
             live_readers_max,
             fonts: values.parse("fonts")?,
             log: values.get("log")?,
@@ -624,6 +633,7 @@ impl Default for Config {
             issues: None,
             listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 8425))),
             public_host: None,
+            totp: Codes::default(),
             live_readers_max: READERS_MAX,
             fonts: None,
             tree_hash: TreeHash::default(),

@@ -105,6 +105,7 @@ impl Port {
             live,
             accounts: accounts(ctx),
             sessions: Sessions::default(),
+            codes: ctx.config.totp,
             port: self.address.port(),
             names: ctx.config.public_host.iter().cloned().collect(),
             noted: Noted::default(),

@@ -106,6 +106,7 @@ impl Web {
             live,
             accounts,
             sessions,
+            codes: ctx.config.totp,
             port: address.port(),
             names: vec![],
             looking: tokio::sync::Mutex::default(),
