@@ -23,6 +23,7 @@ mod keys;
 mod kills;
 mod nats;
 mod pages;
+mod readers;
 mod recount;
 mod refusals;
 mod repeats;

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::to_bytes;
-use axum::extract::{Extension, Form, Path, Request, State};
+use axum::extract::{Extension, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{HeaderMap, IF_MATCH};
 use axum::response::Response;
@@ -35,6 +35,7 @@ use zhoubao_domain::time::hall_day;
 use crate::Gateway;
 use crate::access::{BODY_BYTES_MAX, Who};
 use crate::answers::Done;
+use crate::extract::{Form, Path};
 use crate::openapi::Day;
 use crate::pages::{self, Place};
 use crate::people::hex;
@@ -221,6 +222,11 @@ impl After {
     /// Waits until the read models have it.
     pub(crate) async fn wait(&self, gateway: &Gateway) -> Result<(), Problem> {
         if let Some(after) = self.after {
+            let last = gateway.desk.journal().state().await?.last;
+            if after > last {
+                let detail = format!("日志只到 the journal ends at {last}, there is no {after}");
+                return Err(malformed(detail));
+            }
             gateway.desk.reach(after, AFTER_MAX).await?;
         }
         Ok(())
@@ -462,6 +468,9 @@ pub(crate) struct Sign {
     issued_on: Option<Date>,
     #[serde(default)]
     password: String,
+    /// The one-time code of his device, where he has set one up (E.154).
+    #[serde(default)]
+    code: String,
 }
 
 impl Deed for Sign {
@@ -476,7 +485,9 @@ impl Deed for Sign {
         let read = id::<Digest>(&self.document)?;
         let issue = find(gateway, target).await?;
         let user = by.actor.clone();
-        gateway.proven(user.as_ref(), self.password).await?;
+        let (user, _) = gateway.proven(user.as_ref(), self.password).await?;
+        let purpose = by.command.as_ref().map(|key| format!("{issue} {read} {key}"));
+        gateway.take_code(&user, self.code.trim(), purpose.as_deref())?;
         let on = self.issued_on.unwrap_or_else(|| hall_day(gateway.clock.now()));
         let receipt = gateway.desk.sign_off(issue, on, Some(read), by).await?;
         // A number is given once for ever: whoever hears of it, hears of what two disks hold.

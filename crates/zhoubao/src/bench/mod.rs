@@ -11,6 +11,8 @@
 //!
 //! [`web`] measures both sides in one process, by turns.
 //!
+//! [`readers`] has the service in a process of its own, and no baseline but the same without them.
+//!
 //! [`drain`] has no baseline but the same hall while it is idle, and no turns.
 //!
 //! Read [`turn`] first, then [`baseline`].
@@ -18,6 +20,7 @@
 pub mod baseline;
 pub mod drain;
 pub mod journal;
+pub mod readers;
 pub mod turn;
 pub mod web;
 
