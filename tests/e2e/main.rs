@@ -27,6 +27,7 @@ mod recount;
 mod refusals;
 mod repeats;
 mod rules;
+mod signing;
 #[path = "../slipped.rs"]
 mod slipped;
 mod terminal;
