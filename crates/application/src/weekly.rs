@@ -237,7 +237,9 @@ async fn compose_by(
     let query = SnapshotQuery {
         first: figure::first_day(issue.period, previous_last),
         last: issue.period.last(),
-        after: Some(cut),
+        // What came after the cut is wound back for the days of the issue only, so an issue of long ago is composed in
+        // the time of a new one.
+        after: None,
         adjustments_after: Some(previous_cut),
         issues: std::iter::once(id)
             .chain(previous.map(|(id, _)| id))
