@@ -19,6 +19,7 @@ mod faults;
 mod flood;
 mod forms;
 mod hall;
+mod huge;
 mod keys;
 mod kills;
 mod nats;

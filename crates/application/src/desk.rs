@@ -418,12 +418,6 @@ pub fn check(
                     format!("稿件 {} 字节 bytes, at most {SUBMISSION_BYTES_MAX}", text.len());
                 return Err(Refusal::new(Code::TooLarge, detail));
             }
-            if text.chars().any(|it| it.is_control() && !matches!(it, '\n' | '\r' | '\t')) {
-                return Err(Refusal::new(
-                    Code::Malformed,
-                    "稿件含控制字符 the text holds control characters",
-                ));
-            }
             if section.trim().is_empty() || text.trim().is_empty() {
                 return Err(Refusal::new(
                     Code::Malformed,
