@@ -43,6 +43,10 @@ api *arguments:
 lint:
     cargo xtask lint
 
+# Read the demo's Word and OFD files with programs of others, which it installs below `target/readers`.
+readers *folders="zhoubao-demo/issues":
+    tests/readers/run {{ folders }}
+
 # Measure the product beside a hand-written program, for example `just bench rebuild --events 1000000`.
 bench *arguments:
     cargo run --release -- bench {{ arguments }}

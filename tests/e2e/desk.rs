@@ -16,20 +16,20 @@ use crate::slipped::SLIPPED;
 use crate::web::{Answer, PASSWORD, Service, Visitor};
 
 /// A person with what his requests have to hold.
-struct Person {
+pub(crate) struct Person {
     visitor: Visitor,
     csrf: String,
 }
 
 impl Person {
-    async fn named(hall: &Hall, service: &Service, user: &str) -> anyhow::Result<Self> {
+    pub(crate) async fn named(hall: &Hall, service: &Service, user: &str) -> anyhow::Result<Self> {
         let visitor = Visitor::at(service.address).welcomed(hall, user).await?;
         let csrf = visitor.get("/v1/me").await?.json()?;
         let csrf = csrf["csrf"].as_str().context("no csrf")?.to_owned();
         Ok(Self { visitor, csrf })
     }
 
-    fn program(&self, key: &str) -> Visitor {
+    pub(crate) fn program(&self, key: &str) -> Visitor {
         self.visitor
             .with("Content-Type", "application/json")
             .with("X-CSRF-Token", &self.csrf)
@@ -37,7 +37,12 @@ impl Person {
     }
 
     /// A command in JSON.
-    async fn wants(&self, path: &str, key: &str, body: &Value) -> anyhow::Result<Answer> {
+    pub(crate) async fn wants(
+        &self,
+        path: &str,
+        key: &str,
+        body: &Value,
+    ) -> anyhow::Result<Answer> {
         self.program(key).call("POST", path, &body.to_string()).await
     }
 
@@ -49,7 +54,7 @@ impl Person {
     }
 
     /// Sends a form with what its page holds.
-    async fn fills(
+    pub(crate) async fn fills(
         &self,
         path: &str,
         key: &str,

@@ -19,6 +19,7 @@ mod faults;
 mod flood;
 mod forms;
 mod hall;
+mod huge;
 mod keys;
 mod kills;
 mod nats;
@@ -28,6 +29,7 @@ mod recount;
 mod refusals;
 mod repeats;
 mod rules;
+mod signing;
 #[path = "../slipped.rs"]
 mod slipped;
 mod terminal;

@@ -25,6 +25,7 @@ use sha2::{Digest as _, Sha256};
 use zhoubao_application::desk::By;
 use zhoubao_application::weekly::{self, NewIssue, Which};
 use zhoubao_application::writer::Receipt;
+use zhoubao_composer::submission::check_characters;
 use zhoubao_domain::calendar::Period;
 use zhoubao_domain::code::Code;
 use zhoubao_domain::event::{Event, InspectionResult};
@@ -83,14 +84,10 @@ fn read<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
     serde_json::from_value(value).map_err(|it| malformed(it.to_string()))
 }
 
-/// No text of a person holds control characters, apart from those of its layout.
+/// No text of a person holds control characters, apart from those of its layout, or marks of the writing direction.
 fn plain(value: &Value) -> Result<(), Problem> {
-    let is_plain =
-        |it: &str| !it.chars().any(|it| it.is_control() && !matches!(it, '\n' | '\r' | '\t'));
     match value {
-        Value::String(it) if !is_plain(it) => {
-            Err(malformed("含控制字符 a text holds control characters"))
-        }
+        Value::String(it) => check_characters(it).map_err(|it| malformed(it.detail)),
         Value::Array(all) => all.iter().try_for_each(plain),
         Value::Object(all) => all.values().try_for_each(plain),
         _ => Ok(()),

@@ -250,7 +250,8 @@ pub enum Command {
     #[command(after_help = "例 examples:\n  zhoubao bench rebuild --events 1000000\n  \
         zhoubao bench rebuild --journal nats --store postgres://zhoubao@db/zhoubao --events 1000000 --json\n  \
         zhoubao bench append --journal nats --events 100000\n  \
-        zhoubao bench drain --journal nats\n  zhoubao bench ingest --journal nats\n  zhoubao bench live --journal nats\n\n\
+        zhoubao bench drain --journal nats\n  zhoubao bench ingest --journal nats\n  zhoubao bench live --journal nats\n  \
+        zhoubao bench compose --events 1000000\n\n\
         见 docs/benchmarks.md; halls 990000 and 990001, schemas zhoubao_bench and zhoubao_bench_raw are made and removed")]
     Bench(BenchArgs),
     /// 模拟故障 runs whole halls under seeded faults in memory, and checks every promise after every step
@@ -890,6 +891,8 @@ pub enum BenchKind {
     Live,
     /// What readers of the live board cost the service, the one above the limit, and one that never reads.
     Readers,
+    /// Composing and rendering an issue after a long journal, and after a short one.
+    Compose,
 }
 
 /// What one process of `bench` does.
@@ -921,13 +924,14 @@ pub struct BenchArgs {
     /// 测什么 what to measure
     #[arg(value_enum)]
     pub kind: BenchKind,
-    /// 事件数 events [default: 100000; of a drain 10000, of ingest 20000, of live 5000, of readers 500]
+    /// 事件数 events [default: 100000; of a drain 10000, of ingest 20000, of live 5000, of readers 500, of compose
+    /// 1000000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub events: Option<u64>,
     /// 每批或每页条数 messages of one append [default: 200], or of a page of the baseline's rebuild [default: 10000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub page: Option<u32>,
-    /// 轮数 runs of each side, by turns, or drains [default: 3; of a drain 20]
+    /// 轮数 runs of each side, by turns, or drains [default: 3; of a drain 20, of compose 20]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub runs: Option<u32>,
     /// 落盘延时 milliseconds that each fsync of the drain's own server takes longer; needs strace, unless 0
@@ -957,6 +961,7 @@ impl BenchArgs {
             BenchKind::Ingest => 20_000,
             BenchKind::Live => 5_000,
             BenchKind::Readers => 500,
+            BenchKind::Compose => 1_000_000,
         };
         self.events.unwrap_or(usual)
     }
@@ -964,7 +969,10 @@ impl BenchArgs {
     /// How often.
     #[must_use]
     pub fn runs(&self) -> u32 {
-        let usual = if self.kind == BenchKind::Drain { 20 } else { 3 };
+        let usual = match self.kind {
+            BenchKind::Drain | BenchKind::Compose => 20,
+            BenchKind::Append | BenchKind::Rebuild | BenchKind::Ingest | BenchKind::Live => 3,
+        };
         self.runs.unwrap_or(usual)
     }
 
