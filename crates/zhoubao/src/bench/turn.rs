@@ -55,9 +55,7 @@ pub(crate) async fn take(
             | BenchKind::Readers
             | BenchKind::Compose,
             _,
-        ) => {
-            Err(Failure::usage("it has no turns"))
-        }
+        ) => Err(Failure::usage("it has no turns")),
     }
 }
 
