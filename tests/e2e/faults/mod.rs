@@ -88,6 +88,7 @@ struct Fire {
     projector: Option<Child>,
     /// How often the read models were built anew.
     went_back: usize,
+    rebuilding: bool,
     fired: BTreeMap<Fault, usize>,
 }
 
@@ -115,6 +116,7 @@ impl Fire {
             database,
             projector: None,
             went_back: 0,
+            rebuilding: false,
             fired,
         })
     }
@@ -135,19 +137,22 @@ impl Fire {
 
     fn fold(&mut self) -> anyhow::Result<()> {
         let log = self.hall.dir().join("projector.log");
-        let mut what = "project";
         if let Some(child) = &mut self.projector {
             let Some(ended) = child.try_wait()? else { return Ok(()) };
             // A reader sees events before the broker's disk has them, and before anybody is told so. A power cut takes
             // those away; the projector stops, and the administrator does what it says.
             let said = std::fs::read_to_string(&log)?;
-            if said.contains("E.704") && self.fired.contains_key(&Fault::PowerCut) {
+            if self.rebuilding {
+                // What the next fault ended is begun again.
+                self.rebuilding = !ended.success();
+            } else if said.contains("E.704") && self.fired.contains_key(&Fault::PowerCut) {
                 self.went_back += 1;
-                what = "rebuild";
-            } else if !ended.success() {
+                self.rebuilding = true;
+            } else {
                 bail!("the projector ended by itself: {ended}\n{said}");
             }
         }
+        let what = if self.rebuilding { "rebuild" } else { "project" };
         let mut command = self.hall.command(&[what]);
         command.stdout(Stdio::null()).stderr(std::fs::File::create(log)?);
         self.projector = Some(command.spawn()?);

@@ -105,10 +105,11 @@ impl Window {
                 let line = timeout(COMMAND_MAX, said.next_line()).await.with_context(|| {
                     format!("{terminal} saves nothing behind {saved} of {upto}")
                 })??;
-                let Some(line) = line.filter(|it| it.ends_with("saved")) else { break };
+                let whole = |it: &String| it.ends_with("saved") || it.ends_with("saved before");
+                let Some(line) = line.filter(whole) else { break };
                 let number = line
                     .strip_prefix(&format!("terminal.{terminal}#"))
-                    .and_then(|it| it.strip_suffix(" 已保存 saved")?.parse().ok());
+                    .and_then(|it| it.split_once(" 已保存")?.0.parse().ok());
                 let number = number.with_context(|| line.clone())?;
                 ensure!(number > *last, "{line} behind {last}");
                 *last = number;
