@@ -971,7 +971,11 @@ impl BenchArgs {
     pub fn runs(&self) -> u32 {
         let usual = match self.kind {
             BenchKind::Drain | BenchKind::Compose => 20,
-            BenchKind::Append | BenchKind::Rebuild | BenchKind::Ingest | BenchKind::Live => 3,
+            BenchKind::Append
+            | BenchKind::Rebuild
+            | BenchKind::Ingest
+            | BenchKind::Live
+            | BenchKind::Readers => 3,
         };
         self.runs.unwrap_or(usual)
     }
