@@ -35,9 +35,17 @@ fuzz seconds="60":
         cargo fuzz run --fuzz-dir fuzz $target fuzz/corpus/$target -- -max_total_time={{ seconds }} -timeout=10 -rss_limit_mb=4096
     done
 
+# Send a service what its API's document allows and what it does not, for example `just api --role editor`.
+api *arguments:
+    cargo xtask api {{ arguments }}
+
 # Check formatting and lints.
 lint:
     cargo xtask lint
+
+# Read the demo's Word and OFD files with programs of others, which it installs below `target/readers`.
+readers *folders="zhoubao-demo/issues":
+    tests/readers/run {{ folders }}
 
 # Measure the product beside a hand-written program, for example `just bench rebuild --events 1000000`.
 bench *arguments:

@@ -5,13 +5,14 @@ use anyhow::ensure;
 use crate::machine::{Browser, Cable, Hall, Service};
 
 /// The pages of an editor, by name.
-const PAGES: [(&str, &str); 7] = [
+const PAGES: [(&str, &str); 8] = [
     ("desk", "/desk"),
     ("desk-issue", "/desk/2023-05"),
     ("issues", "/issues"),
     ("reader", "/issues/2023-05"),
     ("board", "/board"),
     ("replay", "/board?day=2023-02-10"),
+    ("account", "/account"),
     ("nothing", "/nothing-here"),
 ];
 

@@ -29,3 +29,24 @@ async fn given_a_journal_in_a_file_when_a_drain_is_to_be_measured_then_it_says_w
     assert!(ran.err.contains("zhoubao bench drain --journal nats"), "{ran:?}");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn given_a_long_and_a_short_journal_when_an_issue_is_composed_then_both_give_all_forms()
+-> anyhow::Result<()> {
+    let hall = Hall::in_files()?;
+    let arguments = ["bench", "compose", "--events", "2500", "--runs", "1", "--json"];
+    let measured = hall.run(&arguments).await?.ok().json()?;
+    assert_eq!(measured["forms"], 7, "{measured}");
+    let events = |of: &str| measured["events"][of].as_u64().unwrap_or_default();
+    // The set-up, the register and the desk's own events come on top.
+    assert!(events("long") > 2_500 && events("short") + 500 == events("long"), "{measured}");
+    for side in ["long", "short"] {
+        let runs = measured[side].as_array().map_or(&[][..], Vec::as_slice);
+        assert_eq!(runs.len(), 1, "{measured}");
+        for part in ["compose_ms", "render_ms", "ms", "again_ms"] {
+            assert!(runs[0][part].as_f64().is_some_and(|it| it > 0.0), "{measured}");
+        }
+    }
+    assert!(measured["ratio"].as_f64().is_some_and(|it| it > 0.0), "{measured}");
+    Ok(())
+}

@@ -4,6 +4,7 @@ use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 use zhoubao::play::Player;
 use zhoubao::sample::Sample;
+use zhoubao_application::clock::{Clock as _, SystemClock};
 use zhoubao_application::desk::By;
 use zhoubao_application::store::SnapshotQuery;
 use zhoubao_domain::event::Event;
@@ -15,20 +16,20 @@ use crate::slipped::SLIPPED;
 use crate::web::{Answer, PASSWORD, Service, Visitor};
 
 /// A person with what his requests have to hold.
-struct Person {
+pub(crate) struct Person {
     visitor: Visitor,
     csrf: String,
 }
 
 impl Person {
-    async fn named(hall: &Hall, service: &Service, user: &str) -> anyhow::Result<Self> {
+    pub(crate) async fn named(hall: &Hall, service: &Service, user: &str) -> anyhow::Result<Self> {
         let visitor = Visitor::at(service.address).welcomed(hall, user).await?;
         let csrf = visitor.get("/v1/me").await?.json()?;
         let csrf = csrf["csrf"].as_str().context("no csrf")?.to_owned();
         Ok(Self { visitor, csrf })
     }
 
-    fn program(&self, key: &str) -> Visitor {
+    pub(crate) fn program(&self, key: &str) -> Visitor {
         self.visitor
             .with("Content-Type", "application/json")
             .with("X-CSRF-Token", &self.csrf)
@@ -36,7 +37,12 @@ impl Person {
     }
 
     /// A command in JSON.
-    async fn wants(&self, path: &str, key: &str, body: &Value) -> anyhow::Result<Answer> {
+    pub(crate) async fn wants(
+        &self,
+        path: &str,
+        key: &str,
+        body: &Value,
+    ) -> anyhow::Result<Answer> {
         self.program(key).call("POST", path, &body.to_string()).await
     }
 
@@ -48,7 +54,7 @@ impl Person {
     }
 
     /// Sends a form with what its page holds.
-    async fn fills(
+    pub(crate) async fn fills(
         &self,
         path: &str,
         key: &str,
@@ -93,6 +99,52 @@ async fn four_weeks(sample: &Sample) -> anyhow::Result<Hall> {
     Ok(hall)
 }
 
+/// What makes a person's one-time codes.
+struct Device {
+    secret: String,
+    /// A code that was taken.
+    used: String,
+}
+
+impl Device {
+    /// The code of now, later by so many steps.
+    fn at(secret: &str, steps: i64) -> anyhow::Result<String> {
+        let secret = totp_rs::Secret::try_from_base32(secret).context("no secret")?;
+        let device = totp_rs::Builder::new().with_secret(secret).build().context("no device")?;
+        let now = SystemClock.now().as_second() + 30 * steps;
+        Ok(device.generate(now.try_into()?).to_string())
+    }
+
+    /// A code that was not taken yet.
+    fn code(&self) -> anyhow::Result<String> {
+        // The first one was of now, or before. A device may be half a minute fast.
+        Self::at(&self.secret, 1)
+    }
+}
+
+/// Sets up a device on a person's own page.
+async fn bind(person: &Person) -> anyhow::Result<Device> {
+    assert!(person.page("/account").await?.contains("未绑定"));
+    let refused = person.fills("/account/device", "", &[("password", "not this one")]).await?;
+    assert_eq!(refused.status, 401, "{refused:?}");
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    let shown = person.fills("/account/device", "", &[("password", PASSWORD)]).await?;
+    assert_eq!(shown.status, 200, "{shown:?}");
+    let (_, rest) = shown.body.split_once("<dt>密钥</dt><dd><code>").context("no secret")?;
+    let secret = rest.split('<').next().unwrap_or_default().to_owned();
+    assert!(shown.body.contains("<svg ") && shown.body.contains("otpauth://totp/"), "{shown:?}");
+    assert!(!person.page("/account").await?.contains(&secret), "it is shown once");
+    let wrong = person.fills("/account/device/confirm", "", &[("code", "12345")]).await?;
+    assert_eq!(wrong.status, 401, "{wrong:?}");
+    let used = Device::at(&secret, 0)?;
+    let bound = person.fills("/account/device/confirm", "", &[("code", &used)]).await?;
+    assert!(person.follows(&bound).await?.contains("已绑定"));
+    // Nobody else binds another one in its place.
+    let again = person.fills("/account/device", "", &[("password", PASSWORD)]).await?;
+    assert_eq!(again.status, 409, "{again:?}");
+    Ok(Device { secret, used })
+}
+
 /// Nothing that was slipped in is a part of a page.
 fn assert_escaped(page: &str, name: &str) {
     for text in SLIPPED.into_iter().filter(|it| it.contains('<')) {
@@ -125,6 +177,9 @@ async fn an_issue_goes_from_the_desk_to_its_readers_over_pages_alone() -> anyhow
     let period = [week.period.first(), week.period.last()].map(|it| it.to_string());
     assert_eq!([&draft["first"], &draft["last"]], [&period[0], &period[1]]);
     assert_eq!(draft["stage"], "open");
+    // What nobody has done is not waited for.
+    let beyond = editor.visitor.get("/v1/desk?after=99999999").await?;
+    assert_eq!((beyond.status, beyond.json()?["code"].as_str()), (400, Some("E.102")));
 
     // 巡查, by the form: an item without a result is told, and what was chosen is kept.
     let form = inspector.page("/inspection").await?;
@@ -265,14 +320,36 @@ async fn an_issue_goes_from_the_desk_to_its_readers_over_pages_alone() -> anyhow
     let other = sign(PASSWORD, &"0".repeat(64));
     let refused = leader.wants("/v1/desk/2023-05/sign", "sign-0", &other).await?;
     assert_eq!((refused.status, refused.json()?["code"].as_str()), (412, Some("E.503")));
+
+    // 动态码: from its first code on, the leader's device is asked at every sign-off, and each code is taken once.
+    let device = bind(&leader).await?;
+    let page = leader.page("/desk/2023-05/sign?on=2023-02-20").await?;
+    assert!(page.contains("name=\"code\""), "{page}");
+    let sign = |password: &str, code: &str| json!({ "document": document, "issued_on": "2023-02-20", "password": password, "code": code });
+    let by_hand = ["issue", "sign", "2023-05", "--on", "2023-02-20", "--by", "l01", "--yes"];
+    hall.run(&by_hand).await?.fails(4, "E.154");
+    for code in ["", &device.used] {
+        let refused =
+            leader.wants("/v1/desk/2023-05/sign", "sign-c", &sign(PASSWORD, code)).await?;
+        assert_eq!((refused.status, refused.json()?["code"].as_str()), (401, Some("E.154")));
+    }
+    let refused = hall.run(&[&by_hand[..], &["--code", &device.used]].concat()).await?;
+    refused.fails(4, "E.154");
     let wrong = [("document", document.as_str()), ("issued_on", "2023-02-20"), ("password", "no")];
     let refused = leader.fills("/desk/2023-05/sign", "sign-1", &wrong).await?;
     assert_eq!(refused.status, 401, "{refused:?}");
     assert!(refused.body.contains("E.151") && refused.body.contains(&document));
     tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
-    let signed = leader.does("/v1/desk/2023-05/sign", "sign-2", &sign(PASSWORD, &document)).await?;
-    let again = leader.does("/v1/desk/2023-05/sign", "sign-2", &sign(PASSWORD, &document)).await?;
-    assert_eq!(signed, again);
+    let body = sign(PASSWORD, &device.code()?);
+    let signed = leader.does("/v1/desk/2023-05/sign", "sign-2", &body).await?;
+    let again = leader.does("/v1/desk/2023-05/sign", "sign-2", &body).await?;
+    assert_eq!(signed, again, "the same command again, because its answer was lost");
+    let refused = leader.wants("/v1/desk/2023-05/sign", "sign-3", &body).await?;
+    assert_eq!((refused.status, refused.json()?["code"].as_str()), (401, Some("E.154")));
+    let told = hall.run(&["account", "totp", "l01", "--json"]).await?.ok().json()?;
+    assert_eq!(told["device"], true);
+    hall.run(&["account", "totp", "l01", "--remove"]).await?.ok();
+    assert!(leader.page("/account").await?.contains("未绑定"));
 
     // The composer of the service puts it out; everybody reads it.
     let read = eventually("the issue to be out", COMMAND_MAX, async || {

@@ -19,14 +19,17 @@ mod faults;
 mod flood;
 mod forms;
 mod hall;
+mod huge;
 mod keys;
 mod kills;
 mod nats;
 mod pages;
+mod readers;
 mod recount;
 mod refusals;
 mod repeats;
 mod rules;
+mod signing;
 #[path = "../slipped.rs"]
 mod slipped;
 mod terminal;

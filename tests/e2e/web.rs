@@ -87,7 +87,7 @@ impl Visitor {
         visitor
     }
 
-    fn request(&self, method: &str, path: &str, body: &str) -> String {
+    pub(crate) fn request(&self, method: &str, path: &str, body: &str) -> String {
         let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
         for (name, value) in &self.headers {
             request += &format!("{name}: {value}\r\n");
@@ -251,6 +251,21 @@ async fn nothing_but_the_way_in_is_shown_to_strangers() -> anyhow::Result<()> {
         let answer = clerk.get(path).await?;
         assert_eq!(answer.status, 404, "{path}: {answer:?}");
     }
+    // What cannot be read is a problem as every other one, for a program and for a person.
+    for path in ["/v1/board?position=AAA", "/board?day=2023-02-30", "/board?at=%FF", "/issues/%FF"]
+    {
+        let answer = clerk.get(path).await?;
+        assert_eq!(
+            (answer.status, answer.json()?["code"].as_str()),
+            (400, Some("E.102")),
+            "{path}"
+        );
+        assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{path}");
+        let shown = clerk.with("Accept", "text/html").get(path).await?;
+        assert!(shown.status == 400 && shown.body.contains("E.102"), "{path}: {shown:?}");
+    }
+    let plain = visitor.with("Content-Type", "text/plain").call("POST", "/login", "x").await?;
+    assert_eq!((plain.status, plain.json()?["code"].as_str()), (415, Some("E.102")), "{plain:?}");
     service.process.kill().await?;
     Ok(())
 }

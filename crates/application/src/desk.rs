@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 use zhoubao_composer::{Template, submission};
 use zhoubao_contract::hash;
@@ -28,8 +29,12 @@ const CATCH_UP_MAX: Duration = Duration::from_secs(30);
 /// Longest pause between two looks at them.
 const PAUSE_MAX: Duration = Duration::from_millis(100);
 
-/// How often a command is decided anew after a conflict.
+/// How often a fact is checked anew after a conflict.
 const TRIES_MAX: usize = 8;
+
+/// How often a command on an issue is decided anew after a conflict. All issues of a hall are on one line, and each
+/// conflict is the success of somebody else, of another process: this one's own commands take turns.
+const ISSUE_TRIES_MAX: usize = 100;
 
 /// Why a command did not happen.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +82,9 @@ pub struct Desk {
     hall: HallCode,
     clock: Arc<dyn Clock>,
     tree_hash: TreeHash,
+    /// Held by the command on an issue that is being decided: of any number at once all get through, in the order in
+    /// which they came, and none composes an issue in vain.
+    turn: Arc<Mutex<()>>,
 }
 
 impl Desk {
@@ -88,7 +96,7 @@ impl Desk {
         hall: HallCode,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { journal, store, hall, clock, tree_hash: TreeHash::default() }
+        Self { journal, store, hall, clock, tree_hash: TreeHash::default(), turn: Arc::default() }
     }
 
     /// The same desk, whose freezes name a tree that is hashed like this.
@@ -268,6 +276,7 @@ impl Desk {
         by: By,
         mut prepare: impl AsyncFnMut(&Known) -> Result<Command, DeskError>,
     ) -> Result<Option<Receipt>, DeskError> {
+        let _turn = self.turn.lock().await;
         let mut tries = 0;
         loop {
             let mut writer = Writer::new(self.journal.clone(), self.hall.clone());
@@ -300,7 +309,9 @@ impl Desk {
                 .collect();
             match writer.write(events).await {
                 Ok(receipts) => return Ok(receipts.into_iter().next_back()),
-                Err(WriteError::Append(AppendError::Conflict)) if tries < TRIES_MAX => tries += 1,
+                Err(WriteError::Append(AppendError::Conflict)) if tries < ISSUE_TRIES_MAX => {
+                    tries += 1;
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -406,12 +417,6 @@ pub fn check(
                 let detail =
                     format!("稿件 {} 字节 bytes, at most {SUBMISSION_BYTES_MAX}", text.len());
                 return Err(Refusal::new(Code::TooLarge, detail));
-            }
-            if text.chars().any(|it| it.is_control() && !matches!(it, '\n' | '\r' | '\t')) {
-                return Err(Refusal::new(
-                    Code::Malformed,
-                    "稿件含控制字符 the text holds control characters",
-                ));
             }
             if section.trim().is_empty() || text.trim().is_empty() {
                 return Err(Refusal::new(

@@ -15,7 +15,7 @@ use zhoubao_domain::event::{
 use zhoubao_domain::figure::{self, Adjustment, Figures, Partition, Source, TallyCell, TallyValue};
 use zhoubao_domain::finding::Finding;
 use zhoubao_domain::id::{DepartmentId, DeskTopic, Digest, HallCode, ObjectId, SetupTopic, Stream};
-use zhoubao_domain::issue::{Command, Issue};
+use zhoubao_domain::issue::{Command, Issue, Stage};
 use zhoubao_domain::reconcile::{self, Mismatch};
 use zhoubao_projections::freeze::figures_digest;
 use zhoubao_projections::recount;
@@ -237,7 +237,9 @@ async fn compose_by(
     let query = SnapshotQuery {
         first: figure::first_day(issue.period, previous_last),
         last: issue.period.last(),
-        after: Some(cut),
+        // What came after the cut is wound back for the days of the issue only, so an issue of long ago is composed in
+        // the time of a new one.
+        after: None,
         adjustments_after: Some(previous_cut),
         issues: std::iter::once(id)
             .chain(previous.map(|(id, _)| id))
@@ -776,7 +778,12 @@ impl Desk {
         read: Option<Digest>,
         by: By,
     ) -> Result<Option<Receipt>, DeskError> {
-        self.issue(by, async |_| {
+        self.issue(by, async |known| {
+            let found = find(known, &issue)?;
+            if found.stage == Stage::Submitted {
+                // Before it is composed: whoever is too early comes again.
+                known.book.refuse_out_of_order(found)?;
+            }
             let weekly = compose(&**self.store(), self.hall(), &issue, Some(issued_on)).await?;
             let document = zhoubao_composer::json::digest(&weekly.composed.document);
             if let Some(read) = read.filter(|it| *it != document) {

@@ -8,7 +8,8 @@
 //! | `{{ 受理.本周 }}`, `{{ 受理.累计 }}` | a figure by its words of print |
 //!
 //! Each line is a paragraph. Indents and empty lines are layout and are left out, and so are characters that
-//! cannot be printed (control characters, reversals of the writing direction). Nothing else is changed.
+//! cannot be printed (control characters, reversals of the writing direction): nobody files them any more, and what
+//! was filed before stays printable. Nothing else is changed.
 
 use zhoubao_domain::code::Code;
 use zhoubao_domain::event::Refusal;
@@ -36,6 +37,7 @@ pub(crate) enum Piece {
 ///
 /// E.220 with the first token that is not known; E.122 with numbers of persons, masked.
 pub fn check(text: &str, definitions: &[Definition]) -> Result<(), Refusal> {
+    check_characters(text)?;
     personal::check(text)?;
     match paragraphs(text, definitions) {
         Ok(_) => Ok(()),
@@ -43,13 +45,38 @@ pub fn check(text: &str, definitions: &[Definition]) -> Result<(), Refusal> {
     }
 }
 
+/// Refuses, in a text of a person, characters that nobody sees and that change what he does see.
+///
+/// # Errors
+///
+/// E.102 with the first control character that is no layout, or mark of the writing direction, and its line.
+pub fn check_characters(text: &str) -> Result<(), Refusal> {
+    let is_wrong =
+        |c: char| (c.is_control() && !matches!(c, '\n' | '\r' | '\t')) || is_direction(c);
+    let Some((at, wrong)) = text.char_indices().find(|(_, it)| is_wrong(*it)) else {
+        return Ok(());
+    };
+    let what = if is_direction(wrong) {
+        "书写方向符 a mark of the writing direction"
+    } else {
+        "控制字符 a control character"
+    };
+    let line = text.get(..at).map_or(1, |before| before.matches('\n').count() + 1);
+    let code = u32::from(wrong);
+    let detail = format!("第{line}行含{what} U+{code:04X} in line {line} of the text");
+    Err(Refusal::new(Code::Malformed, detail))
+}
+
+fn is_direction(c: char) -> bool {
+    matches!(c, '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
 fn is_line_break(c: char) -> bool {
     matches!(c, '\n' | '\r' | '\u{0B}' | '\u{0C}' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
 fn is_unprintable(c: char) -> bool {
-    (c.is_control() && c != '\t')
-        || matches!(c, '\u{FEFF}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+    (c.is_control() && c != '\t') || c == '\u{FEFF}' || is_direction(c)
 }
 
 /// The paragraphs of a text of people, without indents, empty lines and characters that cannot be printed.

@@ -202,6 +202,14 @@ codes! {
         "A request to the agent's local port names another host than this device, or comes from a page of another site in the browser. Nothing is done.",
         "Call the port by its address, such as http://127.0.0.1:7800, and from the device's own pages only.",
         "Origin: http://example.com";
+    WrongOneTimeCode = "E.154", "动态码不对 wrong one-time code",
+        "The person has set up a device for one-time codes, and the sign-off came without a code, with a wrong one, or with one that was taken before: each is taken once. Nothing is signed. After each wrong one the person has to wait twice as long, up to 15 minutes.",
+        "Wait for the next code of the device (30 seconds) and enter it; if no code is ever right, set the device's clock. A lost device: `zhoubao account totp USER --remove`.",
+        "the code of the sign-off before, entered again";
+    NoDevice = "E.155", "未绑定动态码 no device for one-time codes",
+        "The hall's setting `totp` is `required`: whoever signs off does so with a one-time code of a device of his own, and this person has set up none. Nothing is signed.",
+        "Log in to the pages, open 本人, and set up a device, an app for one-time codes (RFC 6238).",
+        "the new leader signs for the first time";
     UntracedNumber = "W.310", "正文数字无来源 number that nothing vouches for",
         "News carry numbers of the department's own (部门自报). They are printed as submitted and bound to no figure.",
         "Bind the number, or accept it as the department's own.",

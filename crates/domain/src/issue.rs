@@ -472,15 +472,7 @@ pub fn decide(
                     "起草与签发须为两人 drafting and signing off are two people",
                 ));
             }
-            let unsigned = book.of_series(it.series.as_ref()).find(|(_, other)| {
-                other.period.last() < it.period.first() && other.numbers().is_none()
-            });
-            if let Some((other, _)) = unsigned {
-                return Err(Refusal::new(
-                    Code::IssueOrder,
-                    format!("前一期 {other} 尚未签发 is not signed off"),
-                ));
-            }
+            book.refuse_out_of_order(it)?;
             it.require_settled(&findings)?;
             if issued_on < it.period.last() {
                 let detail =
@@ -709,6 +701,21 @@ impl IssueBook {
     #[must_use]
     pub fn last_frozen(&self) -> Option<(Date, u64)> {
         self.live().filter_map(|(_, it)| Some((it.period.last(), it.freeze.as_ref()?.cut))).max()
+    }
+
+    /// Refuses a sign-off before the issues of the series' earlier periods: the numbers ascend with the periods.
+    ///
+    /// # Errors
+    ///
+    /// E.603 with the issue that is not signed off.
+    pub fn refuse_out_of_order(&self, issue: &Issue) -> Result<(), Refusal> {
+        let unsigned = self.of_series(issue.series.as_ref()).find(|(_, other)| {
+            other.period.last() < issue.period.first() && other.numbers().is_none()
+        });
+        unsigned.map_or(Ok(()), |(other, _)| {
+            let detail = format!("前一期 {other} 尚未签发 is not signed off");
+            Err(Refusal::new(Code::IssueOrder, detail))
+        })
     }
 
     /// The year's next number and the next running number of a series; numbers of voided issues stay taken.

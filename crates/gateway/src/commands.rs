@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::to_bytes;
-use axum::extract::{Extension, Form, Path, Request, State};
+use axum::extract::{Extension, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{HeaderMap, IF_MATCH};
 use axum::response::Response;
@@ -25,6 +25,7 @@ use sha2::{Digest as _, Sha256};
 use zhoubao_application::desk::By;
 use zhoubao_application::weekly::{self, NewIssue, Which};
 use zhoubao_application::writer::Receipt;
+use zhoubao_composer::submission::check_characters;
 use zhoubao_domain::calendar::Period;
 use zhoubao_domain::code::Code;
 use zhoubao_domain::event::{Event, InspectionResult};
@@ -35,6 +36,7 @@ use zhoubao_domain::time::hall_day;
 use crate::Gateway;
 use crate::access::{BODY_BYTES_MAX, Who};
 use crate::answers::Done;
+use crate::extract::{Form, Path};
 use crate::openapi::Day;
 use crate::pages::{self, Place};
 use crate::people::hex;
@@ -82,14 +84,10 @@ fn read<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
     serde_json::from_value(value).map_err(|it| malformed(it.to_string()))
 }
 
-/// No text of a person holds control characters, apart from those of its layout.
+/// No text of a person holds control characters, apart from those of its layout, or marks of the writing direction.
 fn plain(value: &Value) -> Result<(), Problem> {
-    let is_plain =
-        |it: &str| !it.chars().any(|it| it.is_control() && !matches!(it, '\n' | '\r' | '\t'));
     match value {
-        Value::String(it) if !is_plain(it) => {
-            Err(malformed("含控制字符 a text holds control characters"))
-        }
+        Value::String(it) => check_characters(it).map_err(|it| malformed(it.detail)),
         Value::Array(all) => all.iter().try_for_each(plain),
         Value::Object(all) => all.values().try_for_each(plain),
         _ => Ok(()),
@@ -221,6 +219,11 @@ impl After {
     /// Waits until the read models have it.
     pub(crate) async fn wait(&self, gateway: &Gateway) -> Result<(), Problem> {
         if let Some(after) = self.after {
+            let last = gateway.desk.journal().state().await?.last;
+            if after > last {
+                let detail = format!("日志只到 the journal ends at {last}, there is no {after}");
+                return Err(malformed(detail));
+            }
             gateway.desk.reach(after, AFTER_MAX).await?;
         }
         Ok(())
@@ -462,6 +465,9 @@ pub(crate) struct Sign {
     issued_on: Option<Date>,
     #[serde(default)]
     password: String,
+    /// The one-time code of his device, where he has set one up (E.154).
+    #[serde(default)]
+    code: String,
 }
 
 impl Deed for Sign {
@@ -476,7 +482,9 @@ impl Deed for Sign {
         let read = id::<Digest>(&self.document)?;
         let issue = find(gateway, target).await?;
         let user = by.actor.clone();
-        gateway.proven(user.as_ref(), self.password).await?;
+        let (user, _) = gateway.proven(user.as_ref(), self.password).await?;
+        let purpose = by.command.as_ref().map(|key| format!("{issue} {read} {key}"));
+        gateway.take_code(&user, self.code.trim(), purpose.as_deref())?;
         let on = self.issued_on.unwrap_or_else(|| hall_day(gateway.clock.now()));
         let receipt = gateway.desk.sign_off(issue, on, Some(read), by).await?;
         // A number is given once for ever: whoever hears of it, hears of what two disks hold.

@@ -8,7 +8,9 @@ pub mod access;
 mod answers;
 mod assets;
 mod audit;
+pub mod codes;
 mod commands;
+mod extract;
 mod lines;
 pub mod live;
 pub mod openapi;
@@ -55,6 +57,8 @@ pub struct Gateway {
     pub accounts: Accounts,
     /// Who is logged in.
     pub sessions: Sessions,
+    /// From whom a sign-off takes a one-time code.
+    pub codes: codes::Codes,
     /// The port that is listened on.
     pub port: u16,
     /// Names by which the machine is called, beside its addresses; with one, pages come encrypted through a proxy.

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Extension, Path, Query, State};
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -22,6 +22,7 @@ use zhoubao_domain::time::hall_day;
 use crate::Gateway;
 use crate::access::Who;
 use crate::answers::{Appended, LineEnd, LineState, Offered, OpenItem};
+use crate::extract::{Path, Query};
 use crate::problem::Problem;
 
 /// Where the writer believes his line to end.

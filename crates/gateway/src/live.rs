@@ -29,7 +29,7 @@ use zhoubao_domain::time::{hall_day, rfc3339};
 
 use crate::answers;
 
-/// Most readers at a time (guarantees §6).
+/// Most readers at a time where nothing else is set (guarantees §6).
 pub const READERS_MAX: usize = 2_000;
 
 /// After how long a reader that was refused may try again, seconds.

@@ -16,7 +16,10 @@ use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use zhoubao_domain::id::UserId;
+use zhoubao_domain::event::Refusal;
+use zhoubao_domain::id::{HallCode, UserId};
+
+use crate::codes::{self, Codes, Device, Handover};
 
 /// How long a one-time link holds.
 const LINK_MAX: SignedDuration = SignedDuration::from_hours(24);
@@ -51,6 +54,9 @@ pub struct AccountsError {
 #[serde(deny_unknown_fields)]
 struct Account {
     password: String,
+    /// What makes his one-time codes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    codes: Option<Device>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -213,7 +219,8 @@ impl Accounts {
             let Some(user) = link.and_then(|it| it.user.parse::<UserId>().ok()) else {
                 return Ok(None);
             };
-            file.accounts.insert(user.to_string(), Account { password: password_hash });
+            // Who forgot the password has his device still.
+            file.accounts.entry(user.to_string()).or_default().password = password_hash;
             Ok(Some(user))
         })
     }
@@ -263,6 +270,94 @@ impl Accounts {
             let before = file.screens.len();
             file.screens.retain(|_, it| it != name);
             Ok(file.screens.len() < before)
+        })
+    }
+
+    /// Whether a person has a device that makes one-time codes.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn has_device(&self, user: &UserId) -> Result<bool, AccountsError> {
+        let file = self.read()?;
+        let account = file.accounts.get(user.as_str());
+        Ok(account.and_then(|it| it.codes.as_ref()).is_some_and(Device::is_confirmed))
+    }
+
+    /// Makes a secret for a person's device; it is asked for codes once it has made one ([`Accounts::confirm_device`]).
+    /// None for whoever has no account, or a device already.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or written.
+    pub fn begin_device(
+        &self,
+        hall: &HallCode,
+        user: &UserId,
+        random: &[u8; 32],
+    ) -> Result<Option<Handover>, AccountsError> {
+        self.change(|file| {
+            let Some(account) = file.accounts.get_mut(user.as_str()) else { return Ok(None) };
+            if account.codes.as_ref().is_some_and(Device::is_confirmed) {
+                return Ok(None);
+            }
+            let device = account.codes.insert(Device::new(random));
+            Ok(device.handed_over(hall, user))
+        })
+    }
+
+    /// Takes the first code of a person's device; none when nothing was begun, or it is done already.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or written.
+    pub fn confirm_device(
+        &self,
+        user: &UserId,
+        code: &str,
+        now: Timestamp,
+    ) -> Result<Option<bool>, AccountsError> {
+        self.change(|file| {
+            let device = file.accounts.get_mut(user.as_str()).and_then(|it| it.codes.as_mut());
+            let device = device.filter(|it| !it.is_confirmed());
+            Ok(device.map(|it| it.take(code, None, now)))
+        })
+    }
+
+    /// Forgets a person's device. Answers whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or written.
+    pub fn remove_device(&self, user: &UserId) -> Result<bool, AccountsError> {
+        self.change(|file| {
+            let account = file.accounts.get_mut(user.as_str());
+            Ok(account.and_then(|it| it.codes.take()).is_some())
+        })
+    }
+
+    /// Takes the one-time code of a person who signs off, where one is asked for. `purpose` names what is signed and by
+    /// which command.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or written; inside, E.154 and E.155.
+    pub fn take_code(
+        &self,
+        asked: Codes,
+        user: &UserId,
+        (code, purpose): (&str, Option<&str>),
+        now: Timestamp,
+    ) -> Result<Result<(), Refusal>, AccountsError> {
+        match (asked, self.has_device(user)?) {
+            (Codes::Off, _) | (Codes::Enrolled, false) => return Ok(Ok(())),
+            (Codes::Required, false) => return Ok(Err(codes::without_device(user))),
+            (Codes::Enrolled | Codes::Required, true) => {}
+        }
+        self.change(|file| {
+            let device = file.accounts.get_mut(user.as_str()).and_then(|it| it.codes.as_mut());
+            let taken = device.is_some_and(|it| it.take(code, purpose, now));
+            Ok(if taken { Ok(()) } else { Err(codes::refused()) })
         })
     }
 

@@ -60,8 +60,10 @@ impl Problem {
 
 fn status_of(code: Code) -> StatusCode {
     match code {
-        Code::NotLoggedIn | Code::WrongPin => StatusCode::UNAUTHORIZED,
-        Code::NoRight | Code::ForeignPage | Code::FourEyes => StatusCode::FORBIDDEN,
+        Code::NotLoggedIn | Code::WrongPin | Code::WrongOneTimeCode => StatusCode::UNAUTHORIZED,
+        Code::NoRight | Code::ForeignPage | Code::FourEyes | Code::NoDevice => {
+            StatusCode::FORBIDDEN
+        }
         Code::NotFound => StatusCode::NOT_FOUND,
         Code::Malformed | Code::UnknownHall | Code::TrainingHall => StatusCode::BAD_REQUEST,
         Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,

@@ -16,7 +16,9 @@ use crate::commands::{
     ReturnSubmission, SetPeriod, Sign, Submit, Void, Withdraw, form, json,
 };
 use crate::openapi::{self, Operation};
-use crate::pages::{admin, board, desk, health, inspection, issues, login, submissions, window};
+use crate::pages::{
+    account, admin, board, desk, health, inspection, issues, login, submissions, window,
+};
 use crate::problem::Problem;
 use crate::{Gateway, answers, assets, lines};
 
@@ -92,6 +94,10 @@ pub fn routes() -> Vec<Route> {
         done("/welcome", Open, post(login::set_password)),
         shown("/", Person, get(issues::home)),
         shown("/screen", Open, get(login::screen)),
+        shown("/account", Person, get(account::page)),
+        done("/account/device", Person, post(account::begin)),
+        done("/account/device/confirm", Person, post(account::confirm)),
+        done("/account/device/remove", Person, post(account::remove)),
         shown("/board", Screen, get(board::page)),
         shown("/board/curve.svg", Screen, get(board::curve)),
         shown("/v1/board", Screen, get(board::snapshot))

@@ -28,7 +28,7 @@ mod typesetter;
 pub use fonts::{Fonts, Role};
 pub use glyphs::{Missing, Substitution};
 pub use page::{Page, Pages};
-pub use typesetter::{PagesError, lay_out};
+pub use typesetter::{PagesError, forget, lay_out};
 
 /// What stands in the files as the program that made them.
 pub(crate) const CREATOR: &str = concat!("zhoubao ", env!("CARGO_PKG_VERSION"));

@@ -142,6 +142,11 @@ impl World for Desk<'_> {
     }
 }
 
+/// Forgets what earlier issues left in typst's memory, so that the next one is laid out in full: for measurements.
+pub fn forget() {
+    comemo::evict(0);
+}
+
 /// Sets a document on pages.
 ///
 /// # Errors

@@ -10,6 +10,7 @@
 //! - Progress goes to standard error, one line a step; results go to standard output.
 #![expect(clippy::print_stdout, reason = "a command line tool prints its results")]
 
+mod api;
 mod demo;
 mod run;
 mod rustdoc;
@@ -31,6 +32,8 @@ Usage: cargo xtask <command>
   demo [arguments…]      run the demo; the arguments are those of `zhoubao demo`
   test [--fast]          everything that CI checks; --fast runs the tests only
   test --faults          kills, power cuts (as root) and broken connections under 200,000 events
+  api [arguments…]       send a service what its API's document allows and what it does not, as each role (schemathesis);
+                         the arguments are those of tests/api/run.py, such as --role editor
   bugs                   compile bugs in on purpose, and see that the simulator finds each
   lint                   formatting and clippy
   sqlx                   write the checked queries' data anew
@@ -67,6 +70,7 @@ fn dispatch(words: &[&str]) -> Result<()> {
         ["test"] => test::all(),
         ["test", "--fast"] => test::fast(),
         ["test", "--faults"] => test::faults(),
+        ["api", arguments @ ..] => api::run_all(arguments),
         ["bugs"] => test::bugs(),
         ["lint"] => test::lint(),
         ["sqlx"] => sqlx::write(),

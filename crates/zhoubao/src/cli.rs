@@ -250,7 +250,8 @@ pub enum Command {
     #[command(after_help = "例 examples:\n  zhoubao bench rebuild --events 1000000\n  \
         zhoubao bench rebuild --journal nats --store postgres://zhoubao@db/zhoubao --events 1000000 --json\n  \
         zhoubao bench append --journal nats --events 100000\n  \
-        zhoubao bench drain --journal nats\n  zhoubao bench ingest --journal nats\n  zhoubao bench live --journal nats\n\n\
+        zhoubao bench drain --journal nats\n  zhoubao bench ingest --journal nats\n  zhoubao bench live --journal nats\n  \
+        zhoubao bench compose --events 1000000\n\n\
         见 docs/benchmarks.md; halls 990000 and 990001, schemas zhoubao_bench and zhoubao_bench_raw are made and removed")]
     Bench(BenchArgs),
     /// 模拟故障 runs whole halls under seeded faults in memory, and checks every promise after every step
@@ -295,6 +296,18 @@ pub enum AccountAction {
         /// 页面网址 address of the pages, as the person calls it [default: that of the settings]
         #[arg(long, value_name = "URL")]
         url: Option<String>,
+    },
+    /// 动态码 says whether a person has a device for one-time codes, or forgets it when it is lost
+    #[command(
+        after_help = "例 examples:\n  zhoubao account totp u200\n  zhoubao account totp u200 --remove\n\n\
+        本人在页面上绑定 the person sets a device up on the pages, under 本人"
+    )]
+    Totp {
+        /// 工号 work number
+        user: UserId,
+        /// 解除 forgets the device: until another is set up, sign-offs are as the setting `totp` says
+        #[arg(long)]
+        remove: bool,
     },
     /// 大屏 makes a link for a wall screen, which needs no login; an earlier link of this name ends
     #[command(after_help = "例 examples:\n  zhoubao account screen 一楼大屏\n  \
@@ -876,6 +889,10 @@ pub enum BenchKind {
     Ingest,
     /// From an event on disk to the screens that watch, and the broker's own way to as many subscribers.
     Live,
+    /// What readers of the live board cost the service, the one above the limit, and one that never reads.
+    Readers,
+    /// Composing and rendering an issue after a long journal, and after a short one.
+    Compose,
 }
 
 /// What one process of `bench` does.
@@ -907,18 +924,22 @@ pub struct BenchArgs {
     /// 测什么 what to measure
     #[arg(value_enum)]
     pub kind: BenchKind,
-    /// 事件数 events [default: 100000; of a drain 10000, of ingest 20000, of live 5000]
+    /// 事件数 events [default: 100000; of a drain 10000, of ingest 20000, of live 5000, of readers 500, of compose
+    /// 1000000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub events: Option<u64>,
     /// 每批或每页条数 messages of one append [default: 200], or of a page of the baseline's rebuild [default: 10000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub page: Option<u32>,
-    /// 轮数 runs of each side, by turns, or drains [default: 3; of a drain 20]
+    /// 轮数 runs of each side, by turns, or drains [default: 3; of a drain 20, of compose 20]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub runs: Option<u32>,
     /// 落盘延时 milliseconds that each fsync of the drain's own server takes longer; needs strace, unless 0
     #[arg(long, value_name = "MS", default_value_t = 4, value_parser = clap::value_parser!(u32).range(..=1_000))]
     pub fsync_ms: u32,
+    /// 观看者 readers of the live board, of `readers`: as many as its service lets in
+    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = readers)]
+    pub readers: usize,
     /// 随机种子 the same seed gives the same record
     #[arg(long, default_value_t = 42)]
     pub seed: u64,
@@ -939,6 +960,8 @@ impl BenchArgs {
             BenchKind::Drain => 10_000,
             BenchKind::Ingest => 20_000,
             BenchKind::Live => 5_000,
+            BenchKind::Readers => 500,
+            BenchKind::Compose => 1_000_000,
         };
         self.events.unwrap_or(usual)
     }
@@ -946,7 +969,14 @@ impl BenchArgs {
     /// How often.
     #[must_use]
     pub fn runs(&self) -> u32 {
-        let usual = if self.kind == BenchKind::Drain { 20 } else { 3 };
+        let usual = match self.kind {
+            BenchKind::Drain | BenchKind::Compose => 20,
+            BenchKind::Append
+            | BenchKind::Rebuild
+            | BenchKind::Ingest
+            | BenchKind::Live
+            | BenchKind::Readers => 3,
+        };
         self.runs.unwrap_or(usual)
     }
 
@@ -984,6 +1014,12 @@ pub enum Format {
     Ofd,
     /// Every form.
     All,
+}
+
+/// Fewer than two leave nobody beside the one that never reads.
+fn readers(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|it| (2..=20_000).contains(it));
+    count.ok_or_else(|| "expected 2 to 20000".to_owned())
 }
 
 fn parameter(text: &str) -> Result<(String, String), String> {
@@ -1309,7 +1345,7 @@ pub enum IssueAction {
     },
     /// 签发 approves and numbers the issue
     #[command(
-        after_help = "例 example:\n  zhoubao issue sign 2023-w06 --on 2023-02-20 --by u200 --yes"
+        after_help = "例 example:\n  zhoubao issue sign 2023-w06 --on 2023-02-20 --by u200 --code 123456 --yes"
     )]
     Sign {
         /// The issue.
@@ -1317,6 +1353,9 @@ pub enum IssueAction {
         /// 印发日期 date of the masthead [default: today]
         #[arg(long, value_name = "DATE")]
         on: Option<Date>,
+        /// 动态码 one-time code of the person's device, where one is asked for
+        #[arg(long, value_name = "CODE")]
+        code: Option<String>,
         /// Who decides.
         #[command(flatten)]
         decide: DecideArgs,

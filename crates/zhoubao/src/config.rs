@@ -14,6 +14,8 @@ use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 use zhoubao_domain::event::TreeHash;
 use zhoubao_domain::id::HallCode;
+use zhoubao_gateway::codes::Codes;
+use zhoubao_gateway::live::READERS_MAX;
 
 use crate::failure::Failure;
 
@@ -25,6 +27,9 @@ pub const FILE: &str = "zhoubao.toml";
 
 /// Where `--journal nats` without an address goes.
 pub const NATS_URL: &str = "nats://127.0.0.1:4222";
+
+/// Beyond this the readers of one board belong on several services: each takes memory and an open file.
+const LIVE_READERS_MOST: usize = 20_000;
 
 /// First part of the variables that are settings.
 const PREFIX: &str = "ZHOUBAO_";
@@ -82,6 +87,16 @@ pub const KEYS: &[(&str, &str, &str)] = &[
         "public_host",
         "",
         "host by which people call the pages, where a proxy that encrypts stands in front of them",
+    ),
+    (
+        "totp",
+        "enrolled",
+        "动态码 one-time codes at sign-off: `off`, `enrolled` (from whoever has set up a device) or `required`",
+    ),
+    (
+        "live_readers_max",
+        "2000",
+        "most readers of the live board at a time; one more is answered 503 with `Retry-After`",
     ),
     ("fonts", "", "字体目录 folder of the fonts for PDF and OFD, instead of the system's"),
     (
@@ -261,6 +276,10 @@ pub struct Config {
     pub listen: Option<SocketAddr>,
     /// The host by which a proxy in front of the pages is called.
     pub public_host: Option<String>,
+    /// From whom a sign-off takes a one-time code.
+    pub totp: Codes,
+    /// Most readers of the live board at a time.
+    pub live_readers_max: usize,
     /// Folder of the fonts, where not the system's are used.
     pub fonts: Option<PathBuf>,
     /// How the tree that a freeze names is hashed.
@@ -543,6 +562,11 @@ impl Config {
         if ![1, 3, 5].contains(&journal_replicas) {
             return Err(values.wrong("journal_replicas", "expected 1, 3 or 5"));
         }
+        let live_readers_max = values.required("live_readers_max")?;
+        if !(1..=LIVE_READERS_MOST).contains(&live_readers_max) {
+            let expected = format!("expected 1 to {LIVE_READERS_MOST}");
+            return Err(values.wrong("live_readers_max", &expected));
+        }
         let sys_url: Option<String> = values.get("sys_url")?;
         let mut config = Self {
             dir: values.required("dir")?,
@@ -567,6 +591,8 @@ impl Config {
                 _ => Some(values.required("listen")?),
             },
             public_host: values.get("public_host")?,
+            totp: values.required("totp")?,
+            live_readers_max,
             fonts: values.parse("fonts")?,
             log: values.get("log")?,
             tree_hash: values.required::<Hashing>("tree_hash")?.0,
@@ -607,6 +633,8 @@ impl Default for Config {
             issues: None,
             listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 8425))),
             public_host: None,
+            totp: Codes::default(),
+            live_readers_max: READERS_MAX,
             fonts: None,
             tree_hash: TreeHash::default(),
             log: None,

@@ -1,11 +1,12 @@
 //! Files that are there whole or not at all, whenever the power goes.
 
 use std::fs::{File, OpenOptions, Permissions};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
+use zhoubao_domain::code::Code;
 
 use crate::failure::Failure;
 
@@ -25,6 +26,28 @@ pub fn folder_of(path: &Path) -> &Path {
 /// When its folder cannot be opened or synced.
 pub fn sync_name(path: &Path) -> std::io::Result<()> {
     File::open(folder_of(path))?.sync_all()
+}
+
+/// Reads a text of at most so many bytes, whatever is behind the name: a file, a pipe or a device without an end.
+///
+/// # Errors
+///
+/// E.121 where there is more of it; when it cannot be read or is not UTF-8.
+pub fn read_text(path: &Path, max_bytes: u64) -> Result<String, Failure> {
+    let failed = |error: std::io::Error| Failure::file(path, &error);
+    let mut bytes = vec![];
+    File::open(path)
+        .map_err(failed)?
+        .take(max_bytes + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    if bytes.len() as u64 > max_bytes {
+        let message = format!("`{}` has more than {max_bytes} bytes", path.display());
+        return Err(Failure::coded(Code::TooLarge, message));
+    }
+    String::from_utf8(bytes).map_err(|_| {
+        Failure::coded(Code::Malformed, format!("`{}` 不是 UTF-8 is not UTF-8", path.display()))
+    })
 }
 
 /// Puts a file in the place of the one before: nobody ever reads half of it.

@@ -19,6 +19,7 @@ pub mod folder;
 pub mod fonts;
 pub mod forms;
 pub mod giving_way;
+pub mod lines;
 pub mod numbers;
 pub mod output;
 pub mod play;

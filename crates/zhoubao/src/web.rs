@@ -10,7 +10,7 @@ use zhoubao_application::desk::Desk;
 use zhoubao_domain::code::Code;
 use zhoubao_domain::event::Right;
 use zhoubao_domain::id::UserId;
-use zhoubao_gateway::live::{Live, READERS_MAX};
+use zhoubao_gateway::live::Live;
 use zhoubao_gateway::people::{Accounts, AccountsError, Sessions};
 use zhoubao_gateway::{Gateway, Noted, Problem, router, server};
 
@@ -20,8 +20,11 @@ use crate::giving_way::GivingWay;
 use crate::projecting::patiently;
 use crate::wiring::Context;
 
-/// Connections at a time: the readers of the board, and room for everybody else.
-const CONNECTIONS_MAX: usize = READERS_MAX + 512;
+/// Connections at a time beside those of the board's readers.
+const CONNECTIONS_BESIDE: usize = 512;
+
+/// Open files of a service beside its connections: databases, sockets of the broker, what is rendered.
+const FILES_BESIDE: u64 = 512;
 
 /// An open port that nobody answers on yet.
 pub struct Port {
@@ -90,7 +93,10 @@ impl Port {
     /// As [`Port::keep`].
     pub async fn answer(self, ctx: &Context, desk: Desk) -> Result<(), Failure> {
         let blobs = patiently(|| ctx.open_blobs()).await?;
-        let (live, work) = Live::new(desk.clone(), ctx.clock.clone(), READERS_MAX);
+        let readers_max = ctx.config.live_readers_max;
+        let (live, work) = Live::new(desk.clone(), ctx.clock.clone(), readers_max);
+        let connections_max = readers_max + CONNECTIONS_BESIDE;
+        make_room(connections_max);
         let gateway = Gateway {
             desk,
             blobs,
@@ -99,6 +105,7 @@ impl Port {
             live,
             accounts: accounts(ctx),
             sessions: Sessions::default(),
+            codes: ctx.config.totp,
             port: self.address.port(),
             names: ctx.config.public_host.iter().cloned().collect(),
             noted: Noted::default(),
@@ -117,11 +124,31 @@ impl Port {
         let routes = router(Arc::new(gateway));
         // Kept, so that it never says stop.
         let (_going, stop) = watch::channel(false);
-        let answering = server::serve(self.listener, routes, CONNECTIONS_MAX, stop);
+        let answering = server::serve(self.listener, routes, connections_max, stop);
         tokio::select! {
             never = work => match never {},
             () = answering => Ok(()),
         }
+    }
+}
+
+/// Lets this process open as many files as it may have connections: a usual shell lets it open 1,024.
+pub(crate) fn make_room(connections_max: usize) {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let wanted = FILES_BESIDE.saturating_add(connections_max as u64);
+    let mut limit = getrlimit(Resource::Nofile);
+    // None is no limit.
+    if limit.current.is_none_or(|it| it >= wanted) {
+        return;
+    }
+    limit.current = Some(limit.maximum.map_or(wanted, |it| it.min(wanted)));
+    let raised = setrlimit(Resource::Nofile, limit);
+    if raised.is_err() || limit.current < Some(wanted) {
+        tracing::warn!(
+            files.wanted = wanted,
+            files.max = limit.current,
+            "fewer files may be open than connections are let in: raise LimitNOFILE"
+        );
     }
 }
 

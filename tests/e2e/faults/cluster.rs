@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::ensure;
@@ -14,6 +15,7 @@ use super::{LONG, long};
 use crate::hall::{Hall, sample};
 use crate::kills::Dice;
 use crate::recount::is_right_within;
+use crate::signing::{ISSUES, fifty_at_once};
 
 const NODES: usize = 3;
 const KILLS: usize = 6;
@@ -64,6 +66,48 @@ async fn start() -> anyhow::Result<Vec<NatsServer>> {
 fn addresses(nodes: &[NatsServer], user: &str) -> String {
     let of = |it: &NatsServer| format!("nats://{user}:{user}@127.0.0.1:{}", it.port());
     nodes.iter().map(of).collect::<Vec<_>>().join(",")
+}
+
+/// The node that decides what is appended to the hall's stream.
+async fn leader(nodes: &[NatsServer]) -> anyhow::Result<usize> {
+    let client =
+        async_nats::connect(addresses(nodes, "hall").split(',').collect::<Vec<_>>()).await?;
+    let subject = format!("$JS.API.STREAM.INFO.HALL_{}", sample()?.hall);
+    eventually("a leader", LONG, async || {
+        let Ok(answer) = client.request(subject.clone(), "".into()).await else { return Ok(None) };
+        let info: serde_json::Value = serde_json::from_slice(&answer.payload)?;
+        let name = info["cluster"]["leader"].as_str().and_then(|it| it.strip_prefix("hall-"));
+        Ok(name.and_then(|it| it.parse().ok()))
+    })
+    .await
+}
+
+/// Fifty people sign at once, and the node that decides is killed in the middle.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a minute: cargo xtask test --faults"]
+async fn a_leader_is_killed_among_fifty_signatures_and_the_numbers_are_consecutive()
+-> anyhow::Result<()> {
+    const SIGNED: usize = 15;
+    let mut nodes = start().await?;
+    let hall = Hall::in_files()?
+        .with_broker(addresses(&nodes, "hall"), addresses(&nodes, "check"))
+        .with_copies(NODES);
+    eventually("the cluster", LONG, async || Ok(hall.last().await.ok())).await?;
+    fifty_at_once(&hall, async |signed| {
+        eventually("the first signatures", LONG, async || {
+            Ok((signed.load(Ordering::Relaxed) >= SIGNED).then_some(()))
+        })
+        .await?;
+        let leads = leader(&nodes).await?;
+        let before = signed.load(Ordering::Relaxed);
+        nodes[leads].kill().await?;
+        println!("cluster: node {leads} killed after {before} signatures");
+        ensure!((SIGNED..ISSUES).contains(&before), "{before} were signed before it struck");
+        let after = leader(&nodes).await?;
+        ensure!(after != leads, "node {after} leads");
+        nodes[leads].restart().await
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -331,3 +331,17 @@ proptest! {
         prop_assert_eq!(blocks, !found.is_empty());
     }
 }
+
+#[test]
+fn characters_that_nobody_sees_are_named_with_their_line_and_not_filed() {
+    for wrong in
+        ['\0', '\u{7}', '\u{1b}', '\u{7f}', '\u{85}', '\u{61c}', '\u{200e}', '\u{202e}', '\u{2066}']
+    {
+        let refusal = submission::check(&format!("一\n二{wrong}三"), &definitions()).unwrap_err();
+        assert_eq!(refusal.code, Code::Malformed);
+        let code = u32::from(wrong);
+        assert!(refusal.detail.contains("第2行"), "{}", refusal.detail);
+        assert!(refusal.detail.contains(&format!("U+{code:04X}")), "{}", refusal.detail);
+    }
+    assert!(submission::check("一\t二\r\n三，“四”", &definitions()).is_ok());
+}

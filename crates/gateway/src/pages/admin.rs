@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::Json;
-use axum::extract::{Extension, Query, State};
+use axum::extract::{Extension, State};
 use axum::response::Response;
 use jiff::ToSpan as _;
 use jiff::civil::Date;
@@ -25,6 +25,7 @@ use crate::Gateway;
 use crate::access::Who;
 use crate::answers::{AdminCounts, AdminState, AdminTerminal, Waiting};
 use crate::commands::{After, Fields, field};
+use crate::extract::Query;
 use crate::problem::Problem;
 
 /// Most events of the list on the page; `GET /v1/admin` has all.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use askama::Template;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Extension, Query, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap};
+use axum::extract::{Extension, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, COOKIE, ETAG, HeaderMap};
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
@@ -24,6 +24,7 @@ use zhoubao_domain::time::{hall_day, rfc3339};
 
 use super::{chart, page as shown};
 use crate::access::Who;
+use crate::extract::Query;
 use crate::live::{self, RETRY_SECONDS};
 use crate::openapi::{Day, Moment};
 use crate::problem::Problem;
@@ -263,16 +264,20 @@ pub(crate) async fn live(
         return Err(problem);
     };
     tracing::debug!(user = ?who.user, screen = who.screen, "a reader of the board");
-    // Who may not watch any more is cut off within a minute, and refused when he comes back.
+    // Who may not watch any more is cut off within a minute, and refused when he comes back. Of his request only that
+    // is kept by which he is known.
+    let known_by: HeaderMap =
+        headers.get_all(COOKIE).iter().map(|it| (COOKIE, it.clone())).collect();
     let mut check_at = Instant::now() + CHECK_EVERY;
     let events = events.take_while(move |_| {
         let due = Instant::now() >= check_at;
         if due {
             check_at = Instant::now() + CHECK_EVERY;
         }
-        let (gateway, headers) = (gateway.clone(), headers.clone());
+        let check = due.then(|| (gateway.clone(), known_by.clone()));
         async move {
-            let who = if due { gateway.who(&headers, false).await } else { return true };
+            let Some((gateway, known_by)) = check else { return true };
+            let who = gateway.who(&known_by, false).await;
             who.is_ok_and(|it| it.user.is_some() || it.screen.is_some())
         }
     });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::Json;
-use axum::extract::{Extension, Path, Query, State};
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::http::header::ETAG;
 use axum::response::{IntoResponse as _, Response};
@@ -23,19 +23,17 @@ use zhoubao_domain::id::{ObjectId, UserId};
 use zhoubao_domain::issue::{Issue, Stage};
 use zhoubao_domain::time::hall_day;
 
-use super::{Frame, Told, new_key, page as shown};
+use super::{Frame, Told, hall_name, new_key, page as shown};
 use crate::Gateway;
 use crate::access::Who;
 use crate::answers::{
     AcceptedBy, DeskIssue, DeskList, DraftAnswer, FoundRow, Me, Placed, Proposal,
 };
+use crate::codes::Codes;
 use crate::commands::After;
+use crate::extract::{Path, Query};
 use crate::openapi::Day;
 use crate::problem::Problem;
-
-fn hall_name(known: &Known) -> String {
-    known.registry.hall.as_ref().map(|(name, _)| name.clone()).unwrap_or_default()
-}
 
 fn stage_word(stage: Stage) -> &'static str {
     match stage {
@@ -504,6 +502,10 @@ struct SignPage {
     figures: String,
     accepted: Vec<Found>,
     open: usize,
+    /// A one-time code is asked for.
+    code: bool,
+    /// One would be, and he has no device.
+    no_device: bool,
     lacking: Vec<String>,
     /// He drafted it himself.
     drafted: bool,
@@ -546,6 +548,10 @@ pub(crate) async fn sign_page(
     let Draft { weekly, lacking, .. } = draft;
     let digest = |it: &Weekly| zhoubao_composer::json::digest(&it.composed.document).to_string();
     let drafted = who.user.as_ref().is_none_or(|user| it.drafters.contains(user));
+    let device = match &who.user {
+        Some(user) => gateway.accounts.has_device(user)?,
+        None => false,
+    };
     Ok(shown(&SignPage {
         frame: Frame::of(who, &hall_name(&known)),
         error,
@@ -558,6 +564,8 @@ pub(crate) async fn sign_page(
         figures: weekly.as_ref().map(|it| it.figures.to_string()).unwrap_or_default(),
         open: all.iter().filter(|it| it.open || it.blocks).count(),
         accepted: all.into_iter().filter(|it| it.accepted.is_some()).collect(),
+        code: device && gateway.codes != Codes::Off,
+        no_device: !device && gateway.codes == Codes::Required,
         lacking,
         drafted,
         elsewhere: if it.stage == Stage::Submitted { "" } else { stage_word(it.stage) },

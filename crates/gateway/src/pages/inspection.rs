@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{Extension, Query, State};
+use axum::extract::{Extension, State};
 use axum::response::Response;
 use zhoubao_application::weekly;
 use zhoubao_domain::time::hall_day;
@@ -12,6 +12,7 @@ use super::{Frame, Told, new_key, page as shown};
 use crate::Gateway;
 use crate::access::Who;
 use crate::commands::{After, Fields, field};
+use crate::extract::Query;
 use crate::problem::Problem;
 
 struct Item {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::Json;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, HeaderMap, IF_NONE_MATCH,
@@ -19,6 +19,7 @@ use zhoubao_domain::issue::Issue;
 
 use super::{Frame, page as shown};
 use crate::access::Who;
+use crate::extract::Path;
 use crate::problem::Problem;
 use crate::{Gateway, answers};
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{Extension, Form, Query, State};
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::http::header::SET_COOKIE;
 use axum::response::{IntoResponse as _, Response};
@@ -14,6 +14,7 @@ use zhoubao_domain::id::UserId;
 use super::{Frame, page as shown, to};
 use crate::Gateway;
 use crate::access::{Who, cookie, screen_cookie};
+use crate::extract::{Form, Query};
 use crate::people::{AccountsError, hash_password, is_password, weakness};
 use crate::problem::Problem;
 

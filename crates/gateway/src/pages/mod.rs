@@ -1,5 +1,6 @@
 //! The pages: made on the server, readable without a script.
 
+pub(crate) mod account;
 pub(crate) mod admin;
 pub(crate) mod board;
 mod chart;
@@ -16,6 +17,7 @@ use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{Html, IntoResponse as _, Response};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use zhoubao_application::known::Known;
 use zhoubao_domain::code::Code;
 use zhoubao_domain::event::Right;
 
@@ -60,6 +62,9 @@ impl Frame {
         if who.may(Right::Administer) || who.may(Right::Release) {
             places.push(("/admin", "运维"));
         }
+        if who.user.is_some() {
+            places.push(("/account", "本人"));
+        }
         Self {
             hall: hall.to_owned(),
             user: who.user.as_ref().map(ToString::to_string).unwrap_or_default(),
@@ -67,6 +72,11 @@ impl Frame {
             places,
         }
     }
+}
+
+/// The name of the hall, as pages show it.
+pub(crate) fn hall_name(known: &Known) -> String {
+    known.registry.hall.as_ref().map(|(name, _)| name.clone()).unwrap_or_default()
 }
 
 /// Where a command's form stands, and so where it leads when it is done or refused.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::Json;
-use axum::extract::{Extension, Query, State};
+use axum::extract::{Extension, State};
 use axum::response::Response;
 use jiff::Timestamp;
 use zhoubao_application::known::{Filed, Known};
@@ -19,6 +19,7 @@ use crate::Gateway;
 use crate::access::Who;
 use crate::answers::{SubmissionList, SubmissionRow};
 use crate::commands::{After, Fields, field};
+use crate::extract::Query;
 use crate::problem::Problem;
 
 struct Row {

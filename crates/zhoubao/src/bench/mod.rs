@@ -11,13 +11,18 @@
 //!
 //! [`web`] measures both sides in one process, by turns.
 //!
+//! [`readers`] has the service in a process of its own, and no baseline but the same without them.
+//! [`compose`] measures the same issue twice, in a hall with a long journal and in one with a short one.
+//!
 //! [`drain`] has no baseline but the same hall while it is idle, and no turns.
 //!
 //! Read [`turn`] first, then [`baseline`].
 
 pub mod baseline;
+pub mod compose;
 pub mod drain;
 pub mod journal;
+pub mod readers;
 pub mod turn;
 pub mod web;
 

@@ -48,9 +48,14 @@ pub(crate) async fn take(
         }
         (BenchKind::Append, BenchTurn::Product) => append(ctx, args).await,
         (BenchKind::Append, BenchTurn::Baseline) => append_by_hand(ctx, args).await,
-        (BenchKind::Drain | BenchKind::Ingest | BenchKind::Live, _) => {
-            Err(Failure::usage("it has no turns"))
-        }
+        (
+            BenchKind::Drain
+            | BenchKind::Ingest
+            | BenchKind::Live
+            | BenchKind::Readers
+            | BenchKind::Compose,
+            _,
+        ) => Err(Failure::usage("it has no turns")),
     }
 }
 

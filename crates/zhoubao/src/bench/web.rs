@@ -51,7 +51,7 @@ const RATE: u64 = 500;
 /// Longest wait for the projector or for the last screen.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
-fn lost(error: impl std::error::Error) -> Failure {
+pub(super) fn lost(error: impl std::error::Error) -> Failure {
     Failure::unavailable(chain(&error))
 }
 
@@ -78,8 +78,7 @@ impl Drop for Web {
 impl Web {
     async fn start(ctx: &Context, journal: Arc<dyn Journal>) -> Result<(Self, String), Failure> {
         let store = ctx.open_store().await?;
-        let clerk = sample()?.desks.first().map(|it| it.clerk.clone());
-        let clerk = clerk.ok_or_else(|| Failure::integrity("the sample has no clerk"))?;
+        let clerk = clerk()?;
         let desk = Desk::new(journal.clone(), store.clone(), hall(HALL)?, ctx.clock.clone());
         let projector = project(journal, store, hall(HALL)?, Goal::Live, |_| {});
         let projector = tokio::spawn(async move {
@@ -107,6 +106,7 @@ impl Web {
             live,
             accounts,
             sessions,
+            codes: ctx.config.totp,
             port: address.port(),
             names: vec![],
             looking: tokio::sync::Mutex::default(),
@@ -125,8 +125,17 @@ impl Web {
     }
 }
 
+/// Somebody who may record.
+pub(super) fn clerk() -> Result<UserId, Failure> {
+    let clerk = sample()?.desks.first().map(|it| it.clerk.clone());
+    clerk.ok_or_else(|| Failure::integrity("the sample has no clerk"))
+}
+
 /// The journal of the benchmark with terminals for all writers.
-async fn prepare(ctx: &Context, seed: u64) -> Result<(Arc<dyn Journal>, Vec<TerminalId>), Failure> {
+pub(super) async fn prepare(
+    ctx: &Context,
+    seed: u64,
+) -> Result<(Arc<dyn Journal>, Vec<TerminalId>), Failure> {
     fill(ctx, 0, seed).await?;
     let sample = sample()?;
     let window = sample.setup.iter().find_map(|(topic, id, _)| {
@@ -239,7 +248,7 @@ async fn answer(stream: &mut BufReader<TcpStream>) -> Result<String, Failure> {
     Ok(String::from_utf8_lossy(&body).into_owned())
 }
 
-fn summary(mut times: Vec<Duration>) -> Value {
+pub(super) fn summary(mut times: Vec<Duration>) -> Value {
     times.sort_unstable();
     json!({
         "count": times.len(), "p50_ms": percentile_ms(&times, 50),
@@ -365,7 +374,7 @@ pub(crate) async fn live(ctx: &Context, args: &BenchArgs) -> Result<Value, Failu
 }
 
 /// Appends single events at the rate, and answers when each was on disk, by position.
-async fn publish(
+pub(super) async fn publish(
     ctx: &Context,
     journal: &Arc<dyn Journal>,
     terminals: &[TerminalId],

@@ -17,6 +17,7 @@ use crate::wiring::Context;
 pub async fn run(ctx: &Context, args: AccountArgs) -> Result<(), Failure> {
     match args.action {
         AccountAction::Link { user, url } => link(ctx, &user, url).await,
+        AccountAction::Totp { user, remove } => totp(ctx, &user, remove),
         AccountAction::Screen { name: None, .. } => {
             let names = web::accounts(ctx).screens()?;
             if ctx.output.is_json() {
@@ -61,6 +62,23 @@ async fn link(ctx: &Context, user: &UserId, url: Option<String>) -> Result<(), F
     } else {
         ctx.output.line(&link);
         ctx.output.note("24 小时内有效，只能用一次 holds for 24 hours, once");
+    }
+    Ok(())
+}
+
+fn totp(ctx: &Context, user: &UserId, remove: bool) -> Result<(), Failure> {
+    let accounts = web::accounts(ctx);
+    if remove && !accounts.remove_device(user)? {
+        let message = format!("{user} 未绑定 has no device for one-time codes");
+        return Err(Failure::usage(message).with_next("see `zhoubao account totp USER`"));
+    }
+    let device = accounts.has_device(user)?;
+    if ctx.output.is_json() {
+        ctx.output.value(&json!({ "user": user.as_str(), "device": device }));
+    } else if remove {
+        ctx.output.note("已解除 forgotten");
+    } else {
+        ctx.output.line(if device { "已绑定 has a device" } else { "未绑定 has none" });
     }
     Ok(())
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use zhoubao_nats::raw;
 
-use crate::bench::{HALL, HALL_OF_BASELINE, Own, context, drain, hall, turn, web};
+use crate::bench::{
+    HALL, HALL_OF_BASELINE, Own, compose, context, drain, hall, readers, turn, web,
+};
 use crate::broker::Broker;
 use crate::cli::{BenchArgs, BenchKind, BenchTurn};
 use crate::config::{JournalAt, NATS_URL, StoreAt};
@@ -56,6 +58,18 @@ pub async fn run(ctx: &Context, args: BenchArgs) -> Result<(), Failure> {
         let measured = drain::measure(&inner, &args, broker.as_ref()).await;
         clean_up(&inner).await?;
         print_drain(ctx, &measured?);
+        return Ok(());
+    }
+    if args.kind == BenchKind::Readers {
+        let measured = readers::measure(&inner, &args).await;
+        clean_up(&inner).await?;
+        print_readers(ctx, &measured?);
+        return Ok(());
+    }
+    if args.kind == BenchKind::Compose {
+        let measured = compose::measure(&inner, &args).await;
+        clean_up(&inner).await?;
+        print_compose(ctx, &measured?);
         return Ok(());
     }
     if matches!(args.kind, BenchKind::Ingest | BenchKind::Live) {
@@ -189,7 +203,11 @@ fn print(ctx: &Context, args: &BenchArgs, measured: &Measured) {
     ctx.output.table(&table);
     ctx.output.line(format!("比 ratio {ratio:.2}"));
     match args.kind {
-        BenchKind::Drain | BenchKind::Ingest | BenchKind::Live => {}
+        BenchKind::Drain
+        | BenchKind::Ingest
+        | BenchKind::Live
+        | BenchKind::Readers
+        | BenchKind::Compose => {}
         BenchKind::Append => {
             for (name, turns) in [("产品 product", product), ("对照 baseline", baseline)] {
                 let (p50, p99) =
@@ -246,6 +264,79 @@ fn print_web(ctx: &Context, args: &BenchArgs, measured: &Value) {
             [&sides[0].1, &sides[1].1].map(|it| middle(it, number("per_second")).0);
         ctx.output.line(format!("{:.2} 倍 times as many", grouped / single));
     }
+}
+
+fn print_readers(ctx: &Context, measured: &Value) {
+    if ctx.output.is_json() {
+        ctx.output.value(measured);
+        return;
+    }
+    let number = |of: &Value| of.as_f64().unwrap_or(f64::NAN);
+    let memory = &measured["memory_kib"];
+    ctx.output.line(format!(
+        "{} 名观看者 readers: {:.1} MiB → {:.1} MiB，每名 each {:.1} KiB",
+        measured["readers"],
+        number(&memory["before"]) / 1024.0,
+        number(&memory["with"]) / 1024.0,
+        number(&memory["each"]),
+    ));
+    let beyond = &measured["beyond"];
+    ctx.output.line(format!(
+        "再多一名 one more: {}，Retry-After {} s",
+        beyond["status"], beyond["retry_after_seconds"]
+    ));
+    let runs = measured["runs"].as_array().cloned().unwrap_or_default();
+    let mut table = Table::new(["", "p50 ms", "p99 ms (range)", "最大 max ms"]);
+    for (name, key) in
+        [("人人读取 all read", "without"), ("一名从不读取 one never reads", "beside")]
+    {
+        let of = |what: &'static str| middle(&runs, move |it| number(&it[key][what]));
+        let ((p50, ..), (p99, least, most), (max, ..)) = (of("p50_ms"), of("p99_ms"), of("max_ms"));
+        table.row([
+            name.to_owned(),
+            format!("{p50:.1}"),
+            format!("{p99:.1} ({least:.1} - {most:.1})"),
+            format!("{max:.1}"),
+        ]);
+    }
+    ctx.output.table(&table);
+    let (after, ..) = middle(&runs, |it| number(&it["cut_off_after_seconds"]));
+    ctx.output.line(format!("从不读取者 {after:.0} 秒后断开 cut off after {after:.0} s"));
+}
+
+fn print_compose(ctx: &Context, measured: &Value) {
+    let sides = ["long", "short"].map(|it| measured[it].as_array().cloned().unwrap_or_default());
+    let number = |key: &'static str| move |it: &Value| it[key].as_f64().unwrap_or(f64::NAN);
+    let ratio = middle(&sides[0], number("ms")).0 / middle(&sides[1], number("ms")).0;
+    if ctx.output.is_json() {
+        let mut measured = measured.clone();
+        measured["ratio"] = json!(ratio);
+        ctx.output.value(&measured);
+        return;
+    }
+    let events = |of: &str| measured["events"][of].to_string();
+    let mut table = Table::new([
+        "",
+        "日志 events",
+        "编成 compose ms",
+        "七种格式 seven forms ms",
+        "合计 all ms (range)",
+        "再次 again ms",
+    ]);
+    for (name, of, runs) in [("长 long", "long", &sides[0]), ("短 short", "short", &sides[1])] {
+        let part = |key: &'static str| format!("{:.1}", middle(runs, number(key)).0);
+        let (all, least, most) = middle(runs, number("ms"));
+        table.row([
+            name.to_owned(),
+            events(of),
+            part("compose_ms"),
+            part("render_ms"),
+            format!("{all:.1} ({least:.1} - {most:.1})"),
+            part("again_ms"),
+        ]);
+    }
+    ctx.output.table(&table);
+    ctx.output.line(format!("比 ratio {ratio:.2}"));
 }
 
 fn print_drain(ctx: &Context, measured: &Value) {

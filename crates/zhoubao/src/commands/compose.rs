@@ -4,9 +4,11 @@ use serde_json::json;
 use zhoubao_application::weekly::{self, Trial};
 use zhoubao_composer::{Template, json as canonical};
 
+use super::setup::FILE_BYTES_MAX;
 use crate::cli::{ComposeArgs, Format};
 use crate::composing;
 use crate::failure::Failure;
+use crate::files;
 use crate::fonts;
 use crate::forms::{FORMS, Issue};
 use crate::wiring::Context;
@@ -23,7 +25,7 @@ pub async fn run(ctx: &Context, args: ComposeArgs) -> Result<(), Failure> {
     let id = desk.known().await?.find_issue(issue)?;
     let weekly = match (&args.template, args.edition) {
         (Some(path), _) => {
-            let source = std::fs::read_to_string(path).map_err(|it| Failure::file(path, &it))?;
+            let source = files::read_text(path, FILE_BYTES_MAX)?;
             let template = Template::parse(&source)?;
             let parameters = args.set.into_iter().collect();
             let trial = Trial { template, parameters };

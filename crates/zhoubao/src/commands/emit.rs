@@ -2,7 +2,6 @@
 
 use jiff::{Timestamp, civil};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
 use zhoubao_application::desk::{By, Desk};
 use zhoubao_application::emit::preview;
 use zhoubao_application::journal::{
@@ -10,6 +9,7 @@ use zhoubao_application::journal::{
 };
 use zhoubao_application::writer::Receipt;
 use zhoubao_composer::checks::personal;
+use zhoubao_composer::submission;
 use zhoubao_contract::structured::{Incoming, parse};
 use zhoubao_contract::{Draft, Message, decode, encode, hash};
 use zhoubao_domain::code::{Code, Weight};
@@ -22,6 +22,7 @@ use zhoubao_projections::rows::ExceptionRow;
 
 use crate::cli::{ChangeKind, EmitArgs, EmitKind};
 use crate::failure::Failure;
+use crate::lines::Lines;
 use crate::output::Output;
 use crate::wiring::Context;
 
@@ -376,32 +377,22 @@ fn time(text: &str) -> Result<Timestamp, Failure> {
 async fn lines(ctx: &Context, args: &EmitArgs) -> Result<(), Failure> {
     let desk = ctx.desk().await?;
     let bar = ctx.output.progress(0, "录入 recording");
-    let mut input = BufReader::new(tokio::io::stdin()).lines();
+    let mut input = Lines::new(tokio::io::stdin(), LINE_BYTES_MAX);
     let (mut line_number, mut recorded, mut repeats) = (0_u64, 0_u64, 0_u64);
     let mut batch: Vec<(u64, Incoming)> = Vec::new();
     loop {
-        let line = input
-            .next_line()
-            .await
-            .map_err(|error| Failure::unavailable(format!("standard input: {error}")))?;
+        let line = input.next().await?;
         let ended = line.is_none();
         if let Some(line) = line {
             line_number += 1;
-            if line.len() > LINE_BYTES_MAX {
-                let bytes = line.len();
-                let message = format!("{bytes} bytes, at most {LINE_BYTES_MAX}");
-                return Err(at_line(
-                    line_number,
-                    recorded,
-                    Failure::coded(Code::TooLarge, message),
-                ));
-            }
+            let line = line.map_err(|it| at_line(line_number, recorded, it.into()))?;
             if !line.trim().is_empty() {
                 let incoming = parse(&line, desk.hall())
                     .map_err(|it| at_line(line_number, recorded, it.into()))?;
                 // No `--anyway` helps: what the journal has once, it has for ever.
                 if let Event::SubmissionFiled { text, .. } = &incoming.event {
-                    personal::check(text)
+                    submission::check_characters(text)
+                        .and_then(|()| personal::check(text))
                         .map_err(|it| at_line(line_number, recorded, it.into()))?;
                 }
                 batch.push((line_number, incoming));

@@ -9,6 +9,7 @@ use zhoubao_domain::id::{DeskTopic, Stream};
 use super::issue::by;
 use crate::cli::ImportArgs;
 use crate::failure::Failure;
+use crate::files;
 use crate::wiring::Context;
 
 /// Largest file that is read; an event takes 32 KB of it at most.
@@ -54,16 +55,9 @@ pub async fn run(ctx: &Context, args: ImportArgs) -> Result<(), Failure> {
 /// The columns and rows of the file. Spaces around a cell are no part of it.
 fn table(args: &ImportArgs) -> Result<(Vec<String>, Vec<Vec<String>>), Failure> {
     let path = &args.file;
-    let size_bytes = std::fs::metadata(path).map_err(|it| Failure::file(path, &it))?.len();
-    if size_bytes > FILE_BYTES_MAX {
-        let message =
-            format!("`{}` has {size_bytes} bytes, at most {FILE_BYTES_MAX}", path.display());
-        return Err(Failure::coded(Code::TooLarge, message));
-    }
-    let bytes = std::fs::read(path).map_err(|it| Failure::file(path, &it))?;
-    let text = String::from_utf8(bytes).map_err(|_| {
-        Failure::coded(Code::Malformed, format!("`{}` 不是 UTF-8 is not UTF-8", path.display()))
-            .with_next("另存为“CSV UTF-8” save it as CSV UTF-8")
+    let text = files::read_text(path, FILE_BYTES_MAX).map_err(|it| match it.code {
+        Some(Code::Malformed) => it.with_next("另存为“CSV UTF-8” save it as CSV UTF-8"),
+        _ => it,
     })?;
     let wrong = |line: u64, what: String| {
         let message = format!("`{}` 第 {line} 行 line {line}: {what}", path.display());

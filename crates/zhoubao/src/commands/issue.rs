@@ -1,5 +1,7 @@
 //! `zhoubao issue`: the life of the hall's issues.
 
+use std::io::IsTerminal as _;
+
 use jiff::civil::Date;
 use serde_json::json;
 use zhoubao_application::desk::{By, Desk, DeskError};
@@ -17,6 +19,7 @@ use zhoubao_domain::finding::{Finding, Standing};
 use zhoubao_domain::id::{ObjectId, UserId};
 use zhoubao_domain::issue::{self, Command, Issue, Opening, Stage};
 use zhoubao_domain::time::hall_day;
+use zhoubao_gateway::codes::Codes;
 
 use super::{archive, diff_formats, seal};
 use crate::cli::{ByArgs, DecideArgs, IssueAction, IssueArgs};
@@ -97,7 +100,7 @@ pub async fn run(ctx: &Context, args: IssueArgs) -> Result<(), Failure> {
         IssueAction::Return { issue, reason, decide } => {
             command(ctx, &desk, &issue, &decide, |id| Command::Return(id, reason.clone())).await
         }
-        IssueAction::Sign { issue, on, decide } => {
+        IssueAction::Sign { issue, on, code, decide } => {
             let id = desk.known().await?.find_issue(&issue)?;
             let on = on.unwrap_or_else(|| hall_day(ctx.clock.now()));
             let composed = weekly::compose(&**desk.store(), desk.hall(), &id, Some(on)).await;
@@ -119,6 +122,12 @@ pub async fn run(ctx: &Context, args: IssueArgs) -> Result<(), Failure> {
                 return Ok(());
             }
             confirmed(&decide, "签发 signing off")?;
+            if let Some(user) = &decide.by.by {
+                let purpose = decide.by.key.as_ref();
+                let document = zhoubao_composer::json::digest(&composed.composed.document);
+                let purpose = purpose.map(|key| format!("{id} {document} {key}"));
+                one_time_code(ctx, user, code, purpose.as_deref())?;
+            }
             let receipt = desk.sign_off(id, on, None, by(&decide.by)).await?;
             // A number is given once for ever: whoever hears of it, hears of what two disks hold.
             let position = match &receipt {
@@ -265,6 +274,25 @@ fn confirmed(decide: &DecideArgs, what: &str) -> Result<(), Failure> {
     }
     Err(Failure::usage(format!("{what} 不可撤回 cannot be undone"))
         .with_next("look at it with --dry-run, then repeat with --yes"))
+}
+
+/// Takes the one-time code of whoever signs off, where one is asked for; a person at a terminal types it in.
+fn one_time_code(
+    ctx: &Context,
+    user: &UserId,
+    code: Option<String>,
+    purpose: Option<&str>,
+) -> Result<(), Failure> {
+    let accounts = crate::web::accounts(ctx);
+    let mut code = code.unwrap_or_default();
+    let asks = ctx.config.totp != Codes::Off && accounts.has_device(user)?;
+    if asks && code.is_empty() && std::io::stdin().is_terminal() {
+        ctx.output.note(format!("{user} 的动态码 the one-time code of {user}, then Enter:"));
+        let read = std::io::stdin().read_line(&mut code);
+        read.map_err(|error| Failure::unavailable(format!("standard input: {error}")))?;
+    }
+    let taken = accounts.take_code(ctx.config.totp, user, (&code, purpose), ctx.clock.now())?;
+    Ok(taken?)
 }
 
 async fn command(

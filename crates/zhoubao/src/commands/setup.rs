@@ -17,6 +17,7 @@ use super::enrol::fingerprint;
 use crate::cli::{ByArgs, SetupAction, SetupArgs};
 use crate::config::nearest_of;
 use crate::failure::Failure;
+use crate::files;
 use crate::output::Table;
 use crate::wiring::Context;
 
@@ -41,7 +42,7 @@ const TOPICS: [(SetupTopic, &str); 12] = [
 const STANDARD: &str = "standard";
 
 /// Largest file that is read; an entry itself is at most 32 KB.
-const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+pub(crate) const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// Deepest folder that is looked into.
 const DEPTH_MAX: usize = 8;
@@ -268,15 +269,7 @@ fn at(place: &str, failure: Failure) -> Failure {
 }
 
 fn read_file(path: &Path) -> Result<String, Failure> {
-    let failed = |error: std::io::Error| Failure::file(path, &error);
-    let size_bytes = std::fs::metadata(path).map_err(failed)?.len();
-    if size_bytes > FILE_BYTES_MAX {
-        return Err(Failure::coded(
-            Code::TooLarge,
-            format!("`{}` has {size_bytes} bytes, at most {FILE_BYTES_MAX}", path.display()),
-        ));
-    }
-    std::fs::read_to_string(path).map_err(failed)
+    files::read_text(path, FILE_BYTES_MAX)
 }
 
 /// Reads a file, or every JSON and TOML file of a folder, by name.

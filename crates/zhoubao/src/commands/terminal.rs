@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use serde_json::json;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use zhoubao_application::journal::{Line, OwnLine};
@@ -20,10 +19,12 @@ use zhoubao_gateway::server::serve;
 use zhoubao_nats::{Identity, NatsLine};
 use zhoubao_store_sqlite::ledger::{Heard, Ledger, Settings};
 
+use super::emit::LINE_BYTES_MAX;
 use super::enrol;
 use crate::cli::{ClerkAction, LedgerArgs, TerminalAction, TerminalArgs};
 use crate::config::JournalAt;
 use crate::failure::{Exit, Failure};
+use crate::lines::Lines;
 use crate::projecting::stopped;
 use crate::receipts::heard;
 use crate::terminal::clerks::{Clerks, Pin};
@@ -331,22 +332,18 @@ async fn agent(
 /// Records standard input, an event a line, and says of each what became of it. Answers with how many were refused.
 async fn lines(ctx: &Context, intake: Intake) -> Result<u64, Failure> {
     let stream = intake.own().stream.clone();
-    let mut input = BufReader::new(tokio::io::stdin()).lines();
+    let mut input = Lines::new(tokio::io::stdin(), LINE_BYTES_MAX);
     let (answers, mut said) =
         mpsc::channel::<(u64, Result<oneshot::Receiver<Answer>, Failure>)>(WAITING_MAX);
     let read = async move {
         let mut line_number = 0;
         loop {
-            let line = input
-                .next_line()
-                .await
-                .map_err(|error| Failure::unavailable(format!("standard input: {error}")))?;
-            let Some(line) = line else { return Ok::<_, Failure>(()) };
+            let Some(line) = input.next().await? else { return Ok::<_, Failure>(()) };
             line_number += 1;
-            if line.trim().is_empty() {
+            if line.as_ref().is_ok_and(|it| it.trim().is_empty()) {
                 continue;
             }
-            let answer = match intake.read(&line) {
+            let answer = match line.map_err(Failure::from).and_then(|it| intake.read(&it)) {
                 Ok(event) => Ok(intake.order(vec![event]).await),
                 Err(failure) => Err(failure),
             };

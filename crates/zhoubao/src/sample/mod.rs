@@ -212,7 +212,12 @@ impl Sample {
     #[must_use]
     pub fn bulk(&self, count: u64, seed: u64) -> Bulk {
         let year = date(2023, 1, 1)..=date(2023, 12, 31);
-        let days = self.calendar.working_days(year).unwrap_or_default();
+        self.bulk_on(self.calendar.working_days(year).unwrap_or_default(), count, seed)
+    }
+
+    /// Makes `count` acts over these days, which ascend; see [`bulk()`].
+    #[must_use]
+    pub fn bulk_on(&self, days: Vec<Date>, count: u64, seed: u64) -> Bulk {
         let opens = |day: Date| hall_zone().to_timestamp(day.at(9, 0, 0, 0)).ok();
         let days: Vec<_> = days.into_iter().filter_map(|day| Some((day, opens(day)?))).collect();
         let nowhere = days.is_empty() || self.desks.is_empty() || self.departments.is_empty();
