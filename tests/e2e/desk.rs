@@ -429,9 +429,10 @@ async fn what_is_sent_twice_at_once_is_stored_once() -> anyhow::Result<()> {
     let missing = editor.wants("/v1/submissions/nothing/return", "r-2", &why).await?;
     assert_eq!(missing.status, 404);
 
-    // Who asks for what nobody has yet is told to come again; an unknown section, field or department does nothing.
+    // Nobody waits for what the journal does not have; an unknown section, field or department does nothing.
     let early = department.visitor.get("/v1/submissions?after=1000000").await?;
-    assert_eq!((early.status, early.header("retry-after")), (503, Some("2")), "{early:?}");
+    let answer = (early.status, early.json()?["code"].as_str().map(str::to_owned));
+    assert_eq!(answer, (400, Some("E.102".to_owned())), "{early:?}");
     for wrong in [
         json!({ "section": "nothing", "department": "tax", "text": "一" }),
         json!({ "section": "window-service", "department": "nobody", "text": "一" }),

@@ -10,6 +10,7 @@
 //! Before each run the typesetter forgets what it laid out, as if the issue were a new one; a second look at the same
 //! issue is measured apart.
 
+use std::collections::HashMap;
 use std::iter::Peekable;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,9 +26,10 @@ use zhoubao_application::store::ReadModels;
 use zhoubao_application::weekly;
 use zhoubao_application::writer::Writer;
 use zhoubao_domain::code::Code;
+use zhoubao_domain::event::{Event, Tally};
 use zhoubao_domain::finding::Standing;
-use zhoubao_domain::id::{HallCode, ObjectId};
-use zhoubao_domain::time::hall_day;
+use zhoubao_domain::id::{HallCode, ObjectId, TerminalId};
+use zhoubao_domain::time::{hall_day, hall_zone};
 
 use super::journal::{sample, unnumbered};
 use super::{HALL_OF_BASELINE, SCHEMA_OF_BASELINE, hall};
@@ -36,7 +38,7 @@ use crate::failure::Failure;
 use crate::fonts::{self, Fonts};
 use crate::forms::{FORMS, Issue};
 use crate::play::Player;
-use crate::sample::{Bulk, TerminalEvent};
+use crate::sample::{Bulk, Sample, TerminalEvent};
 use crate::wiring::Context;
 
 /// Acts of a working day up to the issue's week: a million a year.
@@ -91,23 +93,42 @@ pub(crate) async fn measure(ctx: &Context, args: &BenchArgs) -> Result<Value, Fa
     }))
 }
 
-/// Writes acts, in their order, up to the end of a day, and waits until they are folded.
+/// Writes the acts of these days, each with the close of every window, and waits until they are folded.
 async fn write(
     desk: &Desk,
+    sample: &Sample,
     acts: &mut Peekable<Bulk>,
-    through: Date,
+    days: impl IntoIterator<Item = Date>,
     bar: &ProgressBar,
 ) -> Result<(), Failure> {
     let mut writer = Writer::new(desk.journal().clone(), desk.hall().clone());
-    loop {
-        let due = |it: &TerminalEvent| hall_day(it.occurred_at) <= through;
-        let batch = std::iter::from_fn(|| acts.next_if(due)).map(unnumbered);
-        let batch: Vec<_> = batch.take(BATCH_MESSAGES_MAX).collect();
-        if batch.is_empty() {
-            break;
+    for day in days {
+        let mut sums: HashMap<TerminalId, Tally> = HashMap::new();
+        loop {
+            let of_day = |it: &TerminalEvent| hall_day(it.occurred_at) == day;
+            let batch = std::iter::from_fn(|| acts.next_if(of_day)).take(BATCH_MESSAGES_MAX);
+            let batch: Vec<_> = batch.collect();
+            if batch.is_empty() {
+                break;
+            }
+            for it in &batch {
+                if let Event::Act(act) = &it.event {
+                    let sum = sums.entry(it.terminal.clone()).or_default();
+                    sum.add(act.kind, act.amount.into());
+                }
+            }
+            bar.inc(batch.len() as u64);
+            writer.write(batch.into_iter().map(unnumbered).collect()).await?;
         }
-        bar.inc(batch.len() as u64);
-        writer.write(batch).await?;
+        let closed_at = hall_zone().to_timestamp(day.at(17, 30, 0, 0));
+        let closed_at = closed_at.map_err(|it| Failure::integrity(it.to_string()))?;
+        let closes = sample.desks.iter().map(|it| TerminalEvent {
+            terminal: it.terminal.clone(),
+            occurred_at: closed_at,
+            actor: it.clerk.clone(),
+            event: Event::DayClosed { day, tally: sums.remove(&it.terminal).unwrap_or_default() },
+        });
+        writer.write(closes.map(unnumbered).collect()).await?;
     }
     let written = desk.journal().state().await?.last;
     desk.reach(written, PROJECTED_MAX).await?;
@@ -136,14 +157,17 @@ impl Hall {
         let mut player = Player::new(&desk, &sample, vec![]);
         player.begin().await?;
         let bar = ctx.output.progress(count, "写入 filling");
-        let mut acts = sample.bulk_on(before, in_time, seed).peekable();
+        let mut acts = sample.bulk_on(before.clone(), in_time, seed).peekable();
+        let mut due = before.iter().copied().peekable();
         for week in &sample.weeks {
-            write(&desk, &mut acts, week.period.last(), &bar).await?;
+            let last = week.period.last();
+            let days = std::iter::from_fn(|| due.next_if(|it| *it <= last));
+            write(&desk, &sample, &mut acts, days, &bar).await?;
             player.week(week).await?;
             player.finish(week).await?;
         }
-        let mut acts = sample.bulk_on(after, count - in_time, seed).peekable();
-        write(&desk, &mut acts, LAST, &bar).await?;
+        let mut acts = sample.bulk_on(after.clone(), count - in_time, seed).peekable();
+        write(&desk, &sample, &mut acts, after, &bar).await?;
         bar.finish_and_clear();
         let events = desk.catch_up().await?;
         let checkpoint = desk.store().checkpoint(desk.hall()).await?;
