@@ -36,7 +36,9 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     if output.status.success() {
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     } else {
-        let said = String::from_utf8_lossy(&output.stderr);
+        // Most say on standard error what went wrong; tests say it on the other.
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
         Err(format!("`{}` failed ({}):\n{}", text(command), output.status, said.trim()))
     }
 }

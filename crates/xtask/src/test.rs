@@ -1,13 +1,17 @@
 //! What CI checks, in the order in which mistakes are cheapest to find.
 
 use std::fmt::Write as _;
+use std::panic::resume_unwind;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::run::{Result, cargo, run, say};
+use crate::run::{Result, cargo, output, run, say};
 use crate::{rustdoc, setup};
 
 type Step = (&'static str, fn() -> Result<()>);
+
+/// The name of a step that was run, how long it took, and how it went.
+type Done = (&'static str, Duration, Result<()>);
 
 const SETUP: Step = ("setup", setup::all);
 const FORMAT: Step = ("fmt", || run(&mut cargo_test(&["fmt", "--all", "--check"])));
@@ -19,11 +23,14 @@ const BUILD: Step =
     ("build", || run(&mut linting(&["test", "--workspace", "--no-run", "--locked"])));
 const DOC: Step = ("doc", || {
     let mut examples = linting(&["test", "--doc", "--workspace", "--locked"]);
-    run(rustdoc::documenting(&mut examples)?)
+    // It has company; what it says is of interest when it fails.
+    output(rustdoc::documenting(&mut examples)?).map(drop)
 });
 const TEST: Step = ("test", || {
     let all = ["test", "--workspace", "--lib", "--bins", "--tests", "--locked"];
-    run(&mut linting(&all))
+    // Most tests wait for a disk, a server or a browser now and then: two for each core keep it busy.
+    let threads = 2 * std::thread::available_parallelism().map_or(1, usize::from);
+    run(linting(&all).env("RUST_TEST_THREADS", threads.to_string()))
 });
 const FAULTS: Step = ("faults", || {
     // One after another: each has the machine's two cores to itself.
@@ -38,55 +45,68 @@ const BUGS: Step = ("bugs", || {
 
 /// Runs everything and prints how long each step took.
 pub(crate) fn all() -> Result<()> {
-    steps(&[SETUP, FORMAT, BUILD, DOC, TEST, BUGS])
+    steps(&[&[SETUP], &[FORMAT], &[BUILD], &[TEST, DOC], &[BUGS]])
 }
 
 /// Runs the tests only; a server that is missing fails the test that needs it.
 pub(crate) fn fast() -> Result<()> {
-    steps(&[BUILD, TEST])
+    steps(&[&[BUILD], &[TEST]])
 }
 
 /// Breaks real processes, disks and connections while 200,000 events are recorded; needs root for the power cuts.
 pub(crate) fn faults() -> Result<()> {
-    steps(&[FAULTS])
+    steps(&[&[FAULTS]])
 }
 
 /// Compiles bugs in on purpose; the simulator must find each.
 pub(crate) fn bugs() -> Result<()> {
-    steps(&[BUGS])
+    steps(&[&[BUGS]])
 }
 
 /// Checks formatting and lints.
 pub(crate) fn lint() -> Result<()> {
-    steps(&[FORMAT, CLIPPY])
+    steps(&[&[FORMAT], &[CLIPPY]])
 }
 
-/// Runs steps until one fails.
-fn steps(steps: &[Step]) -> Result<()> {
-    let mut times = Vec::new();
-    for (name, step) in steps {
-        say(&format!("── {name}"));
-        let started = Instant::now();
-        let result = step();
-        times.push((*name, started.elapsed()));
-        if let Err(error) = result {
-            println!("{}", table(&times, "failed"));
-            return Err(format!("{name}: {error}"));
+/// Runs groups of steps until one fails; those of a group run side by side.
+fn steps(groups: &[&[Step]]) -> Result<()> {
+    let started = Instant::now();
+    let mut done = Vec::new();
+    for group in groups {
+        let of_group = std::thread::scope(|scope| {
+            let running: Vec<_> = group.iter().map(|step| scope.spawn(|| timed(step))).collect();
+            running.into_iter().map(|it| it.join().unwrap_or_else(|it| resume_unwind(it))).collect()
+        });
+        let of_group: Vec<Done> = of_group;
+        let failed: Vec<_> = of_group
+            .iter()
+            .filter_map(|(name, _, result)| Some(format!("{name}: {}", result.as_ref().err()?)))
+            .collect();
+        done.extend(of_group);
+        if !failed.is_empty() {
+            println!("{}", table(&done, started.elapsed()));
+            return Err(failed.join("\n"));
         }
     }
-    println!("{}", table(&times, "ok"));
+    println!("{}", table(&done, started.elapsed()));
     Ok(())
 }
 
-/// One line a step; `last` says how the last one went, all others went well.
-fn table(times: &[(&str, Duration)], last: &str) -> String {
+fn timed((name, step): &Step) -> Done {
+    say(&format!("── {name}"));
+    let started = Instant::now();
+    let result = step();
+    (name, started.elapsed(), result)
+}
+
+/// One line a step.
+fn table(done: &[Done], total: Duration) -> String {
     let mut text = String::new();
-    for (index, (name, time)) in times.iter().enumerate() {
-        let result = if index + 1 == times.len() { last } else { "ok" };
+    for (name, time, result) in done {
+        let result = if result.is_ok() { "ok" } else { "failed" };
         // Cannot fail: the text is written into a `String`.
         let _ = writeln!(text, "{name:<8}{:>8.1} s  {result}", time.as_secs_f64());
     }
-    let total: Duration = times.iter().map(|(_, time)| *time).sum();
     let _ = write!(text, "{:<8}{:>8.1} s", "total", total.as_secs_f64());
     text
 }
@@ -119,11 +139,14 @@ mod tests {
 
     #[test]
     fn the_table_marks_the_step_that_failed() {
-        let times = [("fmt", Duration::from_millis(1_250)), ("clippy", Duration::from_secs(83))];
+        let done = [
+            ("fmt", Duration::from_millis(1_250), Ok(())),
+            ("clippy", Duration::from_secs(83), Err("one lint".to_owned())),
+        ];
         let expected = "\
 fmt          1.2 s  ok
 clippy      83.0 s  failed
-total       84.2 s";
-        assert_eq!(table(&times, "failed"), expected);
+total       84.5 s";
+        assert_eq!(table(&done, Duration::from_millis(84_500)), expected);
     }
 }

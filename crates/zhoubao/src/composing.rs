@@ -187,7 +187,8 @@ async fn keep_package(
     write_package(&package, &ctx.issues_folder())
 }
 
-/// Writes a package as a folder of its name. The manifest comes last: where it is, everything is.
+/// Writes a package as a folder of its name. The manifest comes last: where it is, everything is. Nothing else is ever in
+/// the folder, not even when two composers write it at once and one of them is killed.
 ///
 /// # Errors
 ///
@@ -198,7 +199,8 @@ pub(crate) fn write_package(package: &Package, parent: &Path) -> Result<(), Fail
     let (manifest, others): (Vec<_>, Vec<_>) =
         package.files.iter().partition(|it| it.name == MANIFEST);
     for file in others.into_iter().chain(manifest) {
-        files::replace(&folder.join(&file.name), &file.bytes, files::PRIVATE)?;
+        let path = folder.join(&file.name);
+        files::replace_from(parent, &path, &file.bytes, files::PRIVATE)?;
     }
     Ok(())
 }

@@ -56,8 +56,18 @@ pub fn read_text(path: &Path, max_bytes: u64) -> Result<String, Failure> {
 ///
 /// When it cannot be written; then the one before is as it was.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
+    replace_from(folder_of(path), path, bytes, mode)
+}
+
+/// The same for a file of a folder in which nothing else may ever be seen: until it is whole it is in `aside`, which is
+/// on the same disk. Whoever is killed meanwhile leaves it there.
+///
+/// # Errors
+///
+/// As [`replace`].
+pub fn replace_from(aside: &Path, path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
     let write = || -> std::io::Result<()> {
-        let mut file = NamedTempFile::new_in(folder_of(path))?;
+        let mut file = NamedTempFile::new_in(aside)?;
         file.write_all(bytes)?;
         file.as_file().set_permissions(Permissions::from_mode(mode))?;
         file.as_file().sync_all()?;
