@@ -27,6 +27,11 @@
 
   async function verify(files) {
     list.replaceChildren();
+    // Browsers compute digests for pages from https, this machine or a file only.
+    if (!crypto.subtle) {
+      list.append("未能核验：浏览器只在 https 页面上计算摘要，请改用下载的离线核验页。");
+      return;
+    }
     for (const file of files) {
       const item = document.createElement("li");
       const word = document.createElement("b");
