@@ -17,7 +17,7 @@ use crate::commands::{
 };
 use crate::openapi::{self, Operation};
 use crate::pages::{
-    account, admin, board, desk, health, inspection, issues, login, submissions, window,
+    account, admin, board, desk, health, inspection, issues, login, submissions, verify, window,
 };
 use crate::problem::Problem;
 use crate::{Gateway, answers, assets, lines};
@@ -128,6 +128,8 @@ pub fn routes() -> Vec<Route> {
         )),
         shown("/issues/{name}", Person, get(issues::reader)),
         shown("/issues/{name}/{file}", Person, get(issues::file)),
+        shown("/verify", Person, get(verify::page)),
+        shown("/verify/zhoubao-verify.html", Person, get(verify::alone)),
         shown("/v1/me", Person, get(desk::me))
             .described(says::<answers::Me>("本人和权限 who asks, and what he may do")),
         // The desk.

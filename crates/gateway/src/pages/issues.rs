@@ -17,25 +17,25 @@ use zhoubao_domain::event::{IssueFile, Outcome};
 use zhoubao_domain::id::ObjectId;
 use zhoubao_domain::issue::Issue;
 
-use super::{Frame, page as shown};
+use super::{Frame, hall_name, page as shown};
 use crate::access::Who;
 use crate::extract::Path;
 use crate::problem::Problem;
 use crate::{Gateway, answers};
 
 /// One published version.
-struct Published<'a> {
+pub(super) struct Published<'a> {
     id: &'a ObjectId,
-    issue: &'a Issue,
+    pub(super) issue: &'a Issue,
     name: String,
     version: usize,
     /// Whether a later version is there.
-    amended: bool,
-    files: &'a [IssueFile],
+    pub(super) amended: bool,
+    pub(super) files: &'a [IssueFile],
 }
 
 /// Every published version, the latest issue first.
-fn published(known: &Known) -> Vec<Published<'_>> {
+pub(super) fn published(known: &Known) -> Vec<Published<'_>> {
     let mut all = vec![];
     for (id, issue) in &known.book.issues {
         let Some((year, number, running)) = issue.numbers() else { continue };
@@ -52,14 +52,14 @@ fn published(known: &Known) -> Vec<Published<'_>> {
     all.into_iter().map(|(.., it)| it).collect()
 }
 
-struct Row {
+pub(super) struct Row {
     name: String,
-    title: String,
+    pub(super) title: String,
     days: String,
     amended: bool,
 }
 
-fn row(it: &Published<'_>) -> Row {
+pub(super) fn row(it: &Published<'_>) -> Row {
     let (year, number, running) = it.issue.numbers().unwrap_or_default();
     let period = it.issue.period;
     let day = |it: jiff::civil::Date| format!("{}月{}日", it.month(), it.day());
@@ -94,10 +94,6 @@ struct ReaderPage {
     replaced_by: String,
     tables: bool,
     body: String,
-}
-
-fn hall_name(known: &Known) -> String {
-    known.registry.hall.as_ref().map(|(name, _)| name.clone()).unwrap_or_default()
 }
 
 /// `GET /`.

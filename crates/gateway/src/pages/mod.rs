@@ -10,6 +10,7 @@ pub(crate) mod inspection;
 pub(crate) mod issues;
 pub(crate) mod login;
 pub(crate) mod submissions;
+pub(crate) mod verify;
 pub(crate) mod window;
 
 use askama::Template;
@@ -45,7 +46,7 @@ impl Frame {
     pub(crate) fn of(who: &Who, hall: &str) -> Self {
         let mut places = vec![];
         if who.user.is_some() {
-            places.extend([("/board", "大屏"), ("/issues", "期刊")]);
+            places.extend([("/board", "大屏"), ("/issues", "期刊"), ("/verify", "核验")]);
         }
         if who.may(Right::Record) {
             places.push(("/t", "窗口工作台"));
