@@ -39,6 +39,11 @@ fuzz seconds="60":
 api *arguments:
     cargo xtask api {{ arguments }}
 
+# Change the code in small ways that a test must notice, for example `just mutants outbox --shard 0/4` (needs
+# `cargo install cargo-mutants`).
+mutants crate *arguments:
+    cargo mutants --package zhoubao-{{ crate }} --jobs 2 --timeout 120 --output target/mutants-{{ crate }} {{ arguments }}
+
 # Check formatting and lints.
 lint:
     cargo xtask lint

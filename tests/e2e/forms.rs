@@ -8,7 +8,7 @@ use anyhow::{Context as _, ensure};
 use serde_json::Value;
 use zhoubao::play::Player;
 
-use crate::hall::{Hall, Ran, sample};
+use crate::hall::{Hall, Ran, ended, sample};
 
 /// A hall with a signed issue, its files in a folder, and with 本周 462 people advised.
 struct Files {
@@ -121,6 +121,11 @@ async fn every_form_has_the_numbers_of_the_issue() -> anyhow::Result<()> {
     // A person reads a line a form.
     let table = files.hall.run(&["issue", "diff-formats", "2023-01"]).await?.ok().text();
     assert_eq!(table.lines().count(), 9, "{table}");
+    // Without the programs that read pages, what was not compared is said and is no agreement.
+    let mut command = files.hall.command(&["issue", "diff-formats", "2023-01"]);
+    let ran = ended(command.env("PATH", files.hall.dir()).spawn()?).await?;
+    assert_eq!(ran.text().matches("未比对").count(), 2, "{ran:?}");
+    ran.fails(6, "E.705");
     Ok(())
 }
 

@@ -39,7 +39,8 @@ enum Outcome {
 ///
 /// # Errors
 ///
-/// E.334 with the first difference of each form; what keeps the pages from being made.
+/// E.334 with the first difference of each form; what keeps the pages from being made; a form whose reader is not
+/// installed.
 pub(crate) async fn run(
     ctx: &Context,
     desk: &Desk,
@@ -99,11 +100,14 @@ pub(crate) async fn run(
             Format::Docx => {
                 let own = compared(&order(Order::Parts), numbers::of_docx(&bytes));
                 let pages = pages(&bytes, Format::Docx, &order(Order::Pages)).await?;
+                lacking = lacking.or_else(|| unread(&pages));
                 outcomes.push((name.clone(), own));
                 outcomes.push((format!("{name} → LibreOffice"), pages));
             }
             Format::Pdf => {
-                outcomes.push((name, pages(&bytes, form, &order(Order::Pages)).await?));
+                let pages = pages(&bytes, form, &order(Order::Pages)).await?;
+                lacking = lacking.or_else(|| unread(&pages));
+                outcomes.push((name, pages));
             }
             Format::Ofd => {
                 outcomes.push((name, compared(&order(Order::Pages), numbers::of_ofd(&bytes))));
@@ -124,6 +128,16 @@ pub(crate) async fn run(
         return Err(Failure::coded(Code::FormsDiffer, different.join("; ")));
     }
     lacking.map_or(Ok(()), Err)
+}
+
+/// The failure of a comparison that was not made: nobody may take its silence for agreement.
+fn unread(outcome: &Outcome) -> Option<Failure> {
+    match outcome {
+        Outcome::Skipped(reason) => {
+            Some(Failure::unavailable(reason.clone()).with_next("install it and compare once more"))
+        }
+        _ => None,
+    }
 }
 
 fn compared(expected: &[Passage], found: Result<Vec<String>, Unreadable>) -> Outcome {
