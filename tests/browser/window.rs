@@ -272,6 +272,7 @@ fn vector() -> Message {
         command: Some("命令 1".to_owned()),
         prevhash: Some("ab".repeat(32)),
         clockoffset: Some("-31000".to_owned()),
+        clockunsure: Some("2023-02-07T09:09:29.5Z".to_owned()),
         ..Attributes::default()
     };
     let body = r#"{"original":"terminal.p01#1","reason":"录错 \"人次\" 𠮷"}"#;
@@ -287,6 +288,44 @@ async fn hashes_alike(browser: &Browser, message: &Message) -> anyhow::Result<()
                   import('/assets/chain.js').then(it => it.hash(arguments[0])).then(done, it => done(String(it)))";
     let made = browser.client.execute_async(script, vec![json!(event)]).await?;
     assert_eq!(made, json!(hash(message).to_string()));
+    Ok(())
+}
+
+/// The clock of a browser is known from an answer of the server on, until it jumps or the device sleeps.
+async fn measures_its_clock(browser: &Browser) -> anyhow::Result<()> {
+    let script = "const done = arguments[arguments.length - 1]; \
+        import('/assets/clock.js').then(({ Clock }) => { \
+          let [wall, run] = [1_000_000_000_000, 0]; \
+          const clock = new Clock(() => wall, () => run); \
+          const pass = (ms, asleep) => { wall += ms; run += asleep ? 0 : ms; }; \
+          const said = ms => new Date(wall - ms).toUTCString(); \
+          const found = [clock.mark(clock.now())]; \
+          clock.heard(clock.now(), said(47_000)); \
+          found.push(clock.mark(clock.now())); \
+          pass(3_600_000, false); \
+          found.push(clock.mark(clock.now())); \
+          pass(3_600_000, true); \
+          found.push(clock.mark(clock.now())); \
+          const asked = clock.now(); \
+          pass(11_000, false); \
+          clock.heard(asked, said(47_000)); \
+          found.push(clock.ahead()); \
+          clock.heard(clock.now(), said(20_000)); \
+          found.push(clock.mark(clock.now())); \
+          return found; \
+        }).then(done, it => done(String(it)))";
+    let found = browser.client.execute_async(script, vec![]).await?;
+    assert_eq!(
+        found,
+        json!([
+            { "clockunsure": "2001-09-09T01:46:40.000Z" },
+            { "clockoffset": "46500" },
+            { "clockoffset": "46500" },
+            { "clockunsure": "2001-09-09T03:46:40.000Z" },
+            null,
+            {},
+        ])
+    );
     Ok(())
 }
 
@@ -316,6 +355,10 @@ async fn fifty_events_without_a_network_survive_the_browser() -> anyhow::Result<
         ..vector()
     };
     hashes_alike(&browser, &plain).await?;
+    let mut sure = vector();
+    sure.attributes.clockunsure = None;
+    hashes_alike(&browser, &sure).await?;
+    measures_its_clock(&browser).await?;
 
     // What is recorded before the administrator has approved waits.
     press(&browser, &format!("p01{ENTER}")).await?;
@@ -401,5 +444,30 @@ async fn fifty_events_without_a_network_survive_the_browser() -> anyhow::Result<
         people += rows.iter().filter_map(|it| it["consulted"].as_i64()).sum::<i64>();
     }
     assert_eq!(people, 51, "{days:?}");
+
+    // Set back by a week where nobody could tell: the true time is recorded once the server has said what time it is.
+    cable.plug(None);
+    cable.cut();
+    let offline = "document.getElementById('link').className === 'offline'";
+    wait_for(&browser, "the page to notice again", offline).await?;
+    browser.ask("const now = Date.now; Date.now = () => now() - 7 * 86_400_000; return 0").await?;
+    saves(&browser, &format!("1|{ENTER}"), 52).await?;
+    cable.plug(Some(service.address));
+    let counted =
+        |number: u64| format!("document.getElementById('counted').textContent === '#{number}'");
+    wait_for(&browser, "the time to be put right", &counted(53)).await?;
+    saves(&browser, &format!("1|{ENTER}"), 54).await?;
+    wait_for(&browser, "the last one to be counted", &counted(54)).await?;
+    let told = text(&browser, "clock").await?;
+    ensure!(told.starts_with("本机时钟慢 6047") || told.starts_with("本机时钟慢 6048"), "{told}");
+    let line = browser.client.execute_async(read, vec![]).await?;
+    assert_eq!([&line["number"], &line["open_count"]], [54, 0], "{line}");
+    let today = jiff::Timestamp::now().in_tz("Asia/Shanghai")?.date().to_string();
+    let first = days.first().context("no day")?;
+    let stats = hall.run(&["stats", "--json", "--from", first, "--to", &today]).await?;
+    let stats: Value = serde_json::from_str(&stats)?;
+    let rows = stats["rows"].as_array().context("no rows")?;
+    let people: i64 = rows.iter().filter_map(|it| it["consulted"].as_i64()).sum();
+    assert_eq!(people, 53, "{stats}");
     Ok(())
 }

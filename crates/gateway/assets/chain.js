@@ -34,8 +34,9 @@ export function canonical(event) {
   new DataView(number.buffer).setBigUint64(0, BigInt(event.id));
   const previous = event.prevhash ? bytesOf(event.prevhash) : new Uint8Array(32);
   const rest = [event.type, event.time, event.enteredat, event.actor, event.command, event.body].flatMap(field);
-  const offset = event.clockoffset ? field(event.clockoffset) : [];
-  return joined([Uint8Array.of(1), ...field(event.source), number, previous, ...rest, ...offset]);
+  const offset = event.clockoffset || event.clockunsure ? field(event.clockoffset) : [];
+  const unsure = event.clockunsure ? field(event.clockunsure) : [];
+  return joined([Uint8Array.of(1), ...field(event.source), number, previous, ...rest, ...offset, ...unsure]);
 }
 
 /** The hash of an event, 64 hexadecimal digits. */

@@ -96,8 +96,8 @@ export class Ledger {
     return result(this.#reading("events").objectStore("events").getAll(IDBKeyRange.lowerBound(number, true), count));
   }
 
-  /** Numbers, chains and stores an event; answers with its number once that is on disk. */
-  record({ specversion, source, type, time, enteredat, command, data }, actor) {
+  /** Numbers, chains and stores an event, with what is known of the clock; answers with its number once that is on disk. */
+  record({ specversion, source, type, time, enteredat, command, data }, actor, mark) {
     return alone(async () => {
       const body = JSON.stringify(data);
       const known = await this.of(command);
@@ -109,6 +109,7 @@ export class Ledger {
       const number = head.number + 1;
       const event = { specversion, id: String(number), source, type, time, datacontenttype: "application/json", actor, command };
       if (enteredat) event.enteredat = enteredat;
+      Object.assign(event, mark);
       if (head.hash) event.prevhash = head.hash;
       event.body = body;
       const digest = await hash(event);

@@ -1,8 +1,10 @@
 // The window's page where there is no agent: the browser is a terminal of its own, with key, numbers and chain. What it
 // saved it sends by `/v1/lines/{terminal}`, once somebody who may is logged in; doubt is settled by reading the line's end.
 import { fingerprint, hex, line, nkey, sign } from "./chain.js";
+import { Clock } from "./clock.js";
 import { Differs, Ledger } from "./ledger.js";
 import { Refused, start } from "./window.js";
+import { KINDS, hallTime } from "./window-list.js";
 
 const CALL_MS = 10_000;
 /** Most events, and most bytes, of one request: what the gateway takes. */
@@ -20,6 +22,8 @@ const HALL_MS = 300_000;
 const PATIENCE_MS = 500;
 
 const own = await Ledger.open();
+const clock = new Clock();
+const unsure = []; // what this page recorded while nobody knew the time: number, time and the clocks
 let identity = await own.identity();
 let hall = await own.kept("hall"); // departments and matters, as last heard
 let hallAt = -Infinity;
@@ -32,6 +36,7 @@ let stopped = null;
 async function call(method, path, body) {
   const headers = { Accept: "application/json" };
   if (method !== "GET") Object.assign(headers, { "X-CSRF-Token": me?.csrf ?? "", "Content-Type": "application/x-ndjson" });
+  const asked = clock.now();
   let response, value;
   try {
     response = await fetch(path, { method, headers, body, signal: AbortSignal.timeout(CALL_MS) });
@@ -41,6 +46,7 @@ async function call(method, path, body) {
     throw new Refused({ message: "未得到服务器答复", known: false });
   }
   online = true;
+  clock.heard(asked, response.headers.get("Date"));
   if (response.ok) return value;
   if (response.status === 401) me = null;
   throw new Refused(value);
@@ -115,6 +121,24 @@ async function send() {
   }
 }
 
+/** Records the true time of what was recorded before the clock was measured, as far as it ran on alike since then. */
+async function correct() {
+  for (let left = unsure.length; left > 0; left--) {
+    const it = unsure.shift();
+    if (!clock.heardSince(it.stamp)) {
+      unsure.push(it);
+      continue;
+    }
+    const ahead = clock.ahead(it.stamp);
+    // Of such nobody will ever know: the hall asks a person.
+    if (ahead === null) continue;
+    const data = { original: `${ledger.stream()}#${it.number}`, occurredAt: hallTime(it.time - ahead), reason: "时钟补测" };
+    const head = { specversion: "1.0", source: ledger.source(), type: "cn.zhoubao.Corrected.v1", time: hallTime() };
+    // An event has one true time, so it has one such correction.
+    await own.record({ ...head, command: `clock-${it.number}`, data }, identity.owner, clock.mark(clock.now()));
+  }
+}
+
 async function talk() {
   if (!me) me = await call("GET", "/v1/me");
   if (!hall || performance.now() - hallAt > HALL_MS) {
@@ -123,6 +147,7 @@ async function talk() {
     await own.keep("hall", hall);
   }
   if (!identity) return;
+  await correct();
   if (me.user !== identity.owner) {
     told = `此终端由 ${identity.owner} 使用，请本人登录后上报`;
     return;
@@ -149,6 +174,8 @@ async function exchange() {
       if (!error.known) return;
       told = error.code === "E.150" ? "login" : `未上报：${error.title || error.message}（${error.code}）`;
     }
+    // Also who is not let in has heard what time it is.
+    if (identity) await correct();
   });
 }
 
@@ -176,8 +203,13 @@ const ledger = {
   matters: () => hall?.matters ?? [],
   check: async event => ({ warnings: warnings(event) }),
   async record(event) {
+    const stamp = clock.now();
+    const mark = clock.mark(stamp);
     try {
-      return await own.record(event, identity.owner);
+      const recorded = await own.record(event, identity.owner, mark);
+      const isOfClock = mark.clockunsure && !event.enteredat && event.type.split(".")[2].toLowerCase() in KINDS;
+      if (isOfClock && !recorded.repeated) unsure.push({ number: recorded.number, time: Date.parse(event.time), stamp });
+      return recorded;
     } catch (error) {
       if (error instanceof Differs) throw new Refused({ code: "E.104", message: "同一命令已以其他内容保存" });
       // A full disk, or a browser that takes nothing more: nothing is saved.
@@ -202,7 +234,10 @@ const ledger = {
         const kind = event.type.split(".")[2];
         const data = JSON.parse(event.body);
         const of = data.original?.startsWith(`${ledger.stream()}#`) ? Number(data.original.split("#")[1]) : null;
-        if (kind.toLowerCase() in tally) now.set(number, { kind: kind.toLowerCase(), people: data.people ?? 1, time: event.time, first: { people: data.people ?? 1, time: event.time } });
+        // A time that a person typed in is his; what a clock gave is put right by what was known of it.
+        const time = event.enteredat ? event.time : hallTime(Date.parse(event.time) - Number(event.clockoffset ?? 0));
+        const people = data.people ?? 1;
+        if (kind.toLowerCase() in tally) now.set(number, { kind: kind.toLowerCase(), people, time, first: { people, time } });
         else if (kind === "Voided") now.delete(of);
         else if (kind === "Corrected" && now.has(of)) {
           const it = now.get(of);
@@ -226,6 +261,7 @@ const ledger = {
       terminal: identity?.terminal, clerk: identity?.owner, online, recorded: head.number, to_send: head.number - sent.number,
       counted: line_end?.counted, flagged: line_end?.open?.map(it => ({ number: it.number })) ?? [], stopped,
       told: login && !identity ? "请先登录，再登记本终端" : login ? `未登录，已保存 ${head.number - sent.number} 条，登录后自动上报` : told, login,
+      clock_told: clock.warning(),
     };
   },
   gate(status) {

@@ -32,6 +32,7 @@ pub(crate) const ASSETS: &[(&str, &str, &str)] = &[
     ),
     ("ledger.js", "text/javascript; charset=utf-8", include_str!("../assets/ledger.js")),
     ("chain.js", "text/javascript; charset=utf-8", include_str!("../assets/chain.js")),
+    ("clock.js", "text/javascript; charset=utf-8", include_str!("../assets/clock.js")),
     ("issue.css", "text/css; charset=utf-8", zhoubao_composer::html::STYLE),
     ("table.css", "text/css; charset=utf-8", zhoubao_composer::html::TABLE_STYLE),
     ("reader.css", "text/css; charset=utf-8", include_str!("../assets/reader.css")),

@@ -72,7 +72,7 @@ pub(crate) async fn page() -> Response {
 }
 
 /// What the page consists of beside itself.
-const PARTS: [&str; 8] = [
+const PARTS: [&str; 9] = [
     "page.css",
     "window.css",
     "seal.svg",
@@ -81,6 +81,7 @@ const PARTS: [&str; 8] = [
     "window-browser.js",
     "ledger.js",
     "chain.js",
+    "clock.js",
 ];
 
 /// `GET /t/worker.js`: keeps the page for when there is no network.
