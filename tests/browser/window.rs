@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Child;
 use tokio::time::timeout;
+use zhoubao_application::clock::{Clock as _, SystemClock};
 use zhoubao_contract::{Attributes, Message, hash};
+use zhoubao_domain::time::hall_day;
 use zhoubao_test_support::eventually;
 
 use crate::machine::{Browser, Cable, Hall, Service, WAIT_MAX};
@@ -462,7 +464,7 @@ async fn fifty_events_without_a_network_survive_the_browser() -> anyhow::Result<
     ensure!(told.starts_with("本机时钟慢 6047") || told.starts_with("本机时钟慢 6048"), "{told}");
     let line = browser.client.execute_async(read, vec![]).await?;
     assert_eq!([&line["number"], &line["open_count"]], [54, 0], "{line}");
-    let today = jiff::Timestamp::now().in_tz("Asia/Shanghai")?.date().to_string();
+    let today = hall_day(SystemClock.now()).to_string();
     let first = days.first().context("no day")?;
     let stats = hall.run(&["stats", "--json", "--from", first, "--to", &today]).await?;
     let stats: Value = serde_json::from_str(&stats)?;
