@@ -9,9 +9,9 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use zhoubao_application::desk::facts;
 use zhoubao_domain::issue::Stage;
-use zhoubao_domain::time::rfc3339;
 
 use super::issues::{published, row};
+use super::submissions::moment;
 use super::{Frame, hall_name, page as shown};
 use crate::Gateway;
 use crate::access::Who;
@@ -76,7 +76,7 @@ async fn verify_page(gateway: &Gateway, who: &Who, alone: bool) -> Result<Respon
         alone,
         script: SCRIPT,
         style: STYLE,
-        as_of: rfc3339(gateway.clock.now()),
+        as_of: moment(gateway.clock.now()),
         position: checkpoint.map_or(0, |it| it.sequence),
         files,
         register,
