@@ -159,7 +159,7 @@ impl Model {
             book: IssueBook::default(),
             definitions: HashMap::new(),
             lines: Lines::new(heads),
-            cases: Cases::default(),
+            cases: Cases::new(checkpoint.is_some()),
             sums: Sums::default(),
             originals: HashMap::new(),
             hashes: HashMap::new(),
@@ -241,7 +241,7 @@ impl Model {
             let Ok(recorded) = &incoming.outcome else { continue };
             match &recorded.event {
                 Event::Act(Act { case: Some(case), .. })
-                    if !self.cases.contains(case) && cases.insert(case, ()).is_none() =>
+                    if self.cases.wants(case) && cases.insert(case, ()).is_none() =>
                 {
                     needs.cases.push(case.clone());
                 }
@@ -273,7 +273,7 @@ impl Model {
         let mut needs = Needs::default();
         for recorded in messages.iter().filter_map(|it| it.outcome.as_ref().ok()) {
             match &recorded.event {
-                Event::Act(Act { case: Some(case), .. }) if !self.cases.contains(case) => {
+                Event::Act(Act { case: Some(case), .. }) if self.cases.wants(case) => {
                     needs.cases.push(case.clone());
                 }
                 Event::Corrected { original, .. } | Event::Voided { original, .. } => {
@@ -300,7 +300,7 @@ impl Model {
             .originals
             .iter()
             .filter_map(|(_, it)| it.entry.act.as_ref()?.case.clone())
-            .filter(|it| !self.cases.contains(it))
+            .filter(|it| self.cases.wants(it))
             .collect()
     }
 
