@@ -124,6 +124,10 @@ impl Cable {
                     cut.mark_unchanged();
                     let Some(address) = *plug.borrow() else { return };
                     let Ok(mut far) = TcpStream::connect(address).await else { return };
+                    // Small pieces, as those of a live board, go on as they come.
+                    if near.set_nodelay(true).and_then(|()| far.set_nodelay(true)).is_err() {
+                        return;
+                    }
                     tokio::select! {
                         _ = copy_bidirectional(&mut near, &mut far) => {}
                         _ = cut.changed() => {}

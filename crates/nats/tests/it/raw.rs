@@ -59,8 +59,8 @@ impl Raw {
 
     /// Sends these bytes, and answers with what the server refused of them.
     pub(crate) async fn say(&mut self, bytes: &[u8]) -> anyhow::Result<Vec<String>> {
-        self.stream.write_all(bytes).await?;
-        self.stream.write_all(b"PING\r\n").await?;
+        // In one piece: no second one waits until the server has acknowledged the first.
+        self.stream.write_all(&[bytes, b"PING\r\n"].concat()).await?;
         let mut refused = Vec::new();
         loop {
             // A server that closes the connection says why just before.
