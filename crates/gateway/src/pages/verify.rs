@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Extension, State};
-use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::http::header::CONTENT_DISPOSITION;
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use zhoubao_application::desk::facts;
@@ -32,22 +32,36 @@ struct Listed {
     standing: &'static str,
 }
 
+/// What was published, up to a moment.
+struct Listing {
+    /// Is taken along to where there is no network.
+    alone: bool,
+    as_of: String,
+    position: u64,
+    files: Vec<Listed>,
+    /// The files once more, for the script.
+    json: String,
+}
+
 #[derive(Template)]
 #[template(path = "verify.html")]
 struct VerifyPage {
     frame: Frame,
-    /// Has everything in itself, to be taken where there is no network.
-    alone: bool,
-    script: &'static str,
-    style: &'static str,
-    as_of: String,
-    position: u64,
-    files: Vec<Listed>,
-    /// The same for the script.
-    register: String,
+    listing: Listing,
 }
 
-async fn verify_page(gateway: &Gateway, who: &Who, alone: bool) -> Result<Response, Problem> {
+/// Has everything in itself.
+#[derive(Template)]
+#[template(path = "verify_alone.html")]
+struct AlonePage {
+    hall: String,
+    script: &'static str,
+    style: &'static str,
+    listing: Listing,
+}
+
+/// The name of the hall, and what it has published.
+async fn listing(gateway: &Gateway, alone: bool) -> Result<(String, Listing), Problem> {
     let known = facts(&**gateway.desk.store(), gateway.desk.hall()).await?;
     let checkpoint = gateway.desk.store().checkpoint(gateway.desk.hall()).await?;
     let mut files = vec![];
@@ -65,22 +79,15 @@ async fn verify_page(gateway: &Gateway, who: &Who, alone: bool) -> Result<Respon
             standing,
         }));
     }
-    // Within a page no text may end the element that it stands in.
-    let register = serde_json::to_string(&files).unwrap_or_default().replace('<', "\\u003c");
-    Ok(shown(&VerifyPage {
-        frame: if alone {
-            Frame::of(&Who::default(), &hall_name(&known))
-        } else {
-            Frame::of(who, &hall_name(&known))
-        },
+    let listing = Listing {
         alone,
-        script: SCRIPT,
-        style: STYLE,
         as_of: moment(gateway.clock.now()),
         position: checkpoint.map_or(0, |it| it.sequence),
+        // Within a page no text may end the element that it stands in.
+        json: serde_json::to_string(&files).unwrap_or_default().replace('<', "\\u003c"),
         files,
-        register,
-    }))
+    };
+    Ok((hall_name(&known), listing))
 }
 
 /// `GET /verify`.
@@ -88,21 +95,14 @@ pub(crate) async fn page(
     State(gateway): State<Arc<Gateway>>,
     Extension(who): Extension<Who>,
 ) -> Result<Response, Problem> {
-    verify_page(&gateway, &who, false).await
+    let (hall, listing) = listing(&gateway, false).await?;
+    Ok(shown(&VerifyPage { frame: Frame::of(&who, &hall), listing }))
 }
 
 /// `GET /verify/zhoubao-verify.html`: the same in one file.
-pub(crate) async fn alone(
-    State(gateway): State<Arc<Gateway>>,
-    Extension(who): Extension<Who>,
-) -> Result<Response, Problem> {
-    let mut response = verify_page(&gateway, &who, true).await?;
-    let headers = [
-        (CONTENT_TYPE, "text/html; charset=utf-8"),
-        (CONTENT_DISPOSITION, "attachment; filename=\"zhoubao-verify.html\""),
-    ];
-    for (name, value) in headers {
-        response.headers_mut().insert(name, axum::http::HeaderValue::from_static(value));
-    }
-    Ok(response.into_response())
+pub(crate) async fn alone(State(gateway): State<Arc<Gateway>>) -> Result<Response, Problem> {
+    let (hall, listing) = listing(&gateway, true).await?;
+    let page = shown(&AlonePage { hall, script: SCRIPT, style: STYLE, listing });
+    let saved = "attachment; filename=\"zhoubao-verify.html\"";
+    Ok(([(CONTENT_DISPOSITION, saved)], page).into_response())
 }
