@@ -617,8 +617,12 @@ async fn folded_message_at(journal: &dyn Journal, position: u64) -> Result<Store
         tokio::time::sleep(pause).await;
         pause *= 2;
     }
-    let found = journal.state().await.map_or(position, |it| it.last);
-    Err(FollowError::Gap { expected: position, found }.into())
+    let last = journal.state().await.map_or(position, |it| it.last);
+    Err(if last < position {
+        FollowError::WentBack { checkpoint: position, last }.into()
+    } else {
+        FollowError::Gap { expected: position, found: last }.into()
+    })
 }
 
 /// Asks the store until it answers.

@@ -255,6 +255,26 @@ async fn a_lost_tail_is_a_gap_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_is_missing_before_an_end_that_was_lost_meanwhile() {
+    let journal = journal();
+    grow(&journal, 5).await;
+    journal.drop_sequence(4);
+    journal.drop_sequence(5);
+    let mut follower = follow(&journal, None);
+    let page = follower.next_page(10, SOON).await.unwrap();
+    assert_eq!((positions(&page), page.caught_up), (vec![1, 2, 3], false));
+    // As long as can be before 4 is called missing: it is asked for next, and by then there is no such end any more.
+    let page = follower.next_page(10, Duration::from_secs(6)).await.unwrap();
+    assert_eq!((positions(&page), page.caught_up), (vec![], false));
+    journal.truncate(3);
+    let page = follower.next_page(10, LONG).await.unwrap();
+    assert_eq!((positions(&page), page.caught_up), (vec![], true));
+    grow(&journal, 4).await;
+    let page = follower.next_page(10, LONG).await.unwrap();
+    assert_eq!((positions(&page), page.caught_up), (vec![4], true));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lost_checkpoint_is_noticed() {
     for (lost, expected) in [
         (vec![3], FollowError::Gap { expected: 3, found: 4 }),

@@ -75,6 +75,25 @@ async fn a_repeat_of_a_message_that_the_journal_lost_stops_the_projector() {
     assert_eq!(it.at(), 3, "nothing is called a fork that cannot be compared");
 }
 
+/// Seed 9785: the message that a repeat is compared with was called missing "in a journal that goes on to" the one before.
+#[tokio::test(start_paused = true)]
+async fn a_tail_lost_while_a_repeat_waits_for_the_store_is_a_journal_that_went_back() {
+    let it = Hall::new();
+    let sent = messages("w01", 3);
+    sent.iter().for_each(|message| it.append(message));
+    let projector = it.projector();
+    it.counted(3).await;
+    it.store.fail_calls(u32::MAX);
+    it.append(&sent[2]);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    it.journal.truncate(2);
+    it.store.heal();
+    let stopped = projector.await.unwrap().unwrap_err();
+    let went_back = FollowError::WentBack { checkpoint: 3, last: 2 };
+    assert!(matches!(&stopped, ProjectError::Follow(error) if *error == went_back), "{stopped}");
+    assert_eq!(it.at(), 3);
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_desk_decides_nothing_by_rows_of_messages_that_the_journal_lost() {
     let it = Hall::new();
