@@ -934,9 +934,10 @@ pub struct BenchArgs {
     /// 轮数 runs of each side, by turns, or drains [default: 3; of a drain 20, of compose 20]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub runs: Option<u32>,
-    /// 落盘延时 milliseconds that each fsync of the drain's own server takes longer; needs strace, unless 0
-    #[arg(long, value_name = "MS", default_value_t = 4, value_parser = clap::value_parser!(u32).range(..=1_000))]
-    pub fsync_ms: u32,
+    /// 落盘延时 milliseconds that each fsync of the benchmark's own server takes longer; needs strace, unless 0 [default: 4
+    /// of a drain, else 0]
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(..=1_000))]
+    pub fsync_ms: Option<u32>,
     /// 观看者 readers of the live board, of `readers`: as many as its service lets in
     #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = readers)]
     pub readers: usize,
@@ -964,6 +965,12 @@ impl BenchArgs {
             BenchKind::Compose => 1_000_000,
         };
         self.events.unwrap_or(usual)
+    }
+
+    /// Milliseconds that each fsync of the benchmark's own server takes longer.
+    #[must_use]
+    pub fn fsync_ms(&self) -> u32 {
+        self.fsync_ms.unwrap_or(if self.kind == BenchKind::Drain { 4 } else { 0 })
     }
 
     /// How often.

@@ -7,7 +7,7 @@ use askama::Template;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Extension, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, COOKIE, ETAG, HeaderMap};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, COOKIE, ETAG, HeaderMap, HeaderValue};
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
@@ -265,9 +265,10 @@ pub(crate) async fn live(
     };
     tracing::debug!(user = ?who.user, screen = who.screen, "a reader of the board");
     // Who may not watch any more is cut off within a minute, and refused when he comes back. Of his request only that
-    // is kept by which he is known.
+    // is kept by which he is known, in bytes of its own: a clone would keep the whole of what was read from him.
+    let own = |it: &HeaderValue| HeaderValue::from_bytes(it.as_bytes()).ok();
     let known_by: HeaderMap =
-        headers.get_all(COOKIE).iter().map(|it| (COOKIE, it.clone())).collect();
+        headers.get_all(COOKIE).iter().filter_map(|it| Some((COOKIE, own(it)?))).collect();
     let mut check_at = Instant::now() + CHECK_EVERY;
     let events = events.take_while(move |_| {
         let due = Instant::now() >= check_at;

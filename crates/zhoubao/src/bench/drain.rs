@@ -313,7 +313,7 @@ pub(crate) async fn measure(
     };
     Ok(json!({
         "events": args.events(), "runs": args.runs(), "windows": windows,
-        "fsync_delay_ms": broker.map(|_| args.fsync_ms), "fsyncs_delayed": syncs,
+        "fsync_delay_ms": broker.map(|_| args.fsync_ms()), "fsyncs_delayed": syncs,
         "seconds": seconds,
         "idle": within(|it| it.idle..it.began),
         "draining": within(|it| it.began..it.ended),
