@@ -39,4 +39,5 @@ mod terminal_unmeasured;
 mod total_loss;
 mod training;
 mod verify;
+mod way;
 mod web;

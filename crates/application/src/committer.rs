@@ -17,6 +17,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use zhoubao_contract::{Message, Stored};
 use zhoubao_domain::id::{HallCode, Subject};
 
@@ -24,6 +25,7 @@ use crate::journal::{
     AppendError, BATCH_MESSAGES_MAX, Cursor, Expectation, Journal, JournalError, JournalState,
     check_append,
 };
+use crate::way::{self, Part, Since};
 
 /// Requests that wait; whoever comes beyond them waits to be taken.
 const WAITING_MAX: usize = 1024;
@@ -32,6 +34,21 @@ struct Request {
     messages: Vec<Message>,
     expected: Vec<Expectation>,
     answer: oneshot::Sender<Result<Vec<u64>, AppendError>>,
+    /// When it was handed in.
+    came: Instant,
+}
+
+impl Request {
+    fn answer(self, result: Result<Vec<u64>, AppendError>) {
+        if let Ok(positions) = &result
+            && way::is_followed()
+        {
+            let since = Since::Ago(self.came.elapsed());
+            way::tell_all(Part::Appended, &self.messages, positions, since);
+        }
+        // Whoever has gone may ask again: what did happen is answered as if it happened then.
+        let _gone = self.answer.send(result);
+    }
 }
 
 /// A journal that gathers what is appended at the same time.
@@ -65,7 +82,12 @@ impl Journal for Committer {
         // A batch with a message that nobody takes would be refused whole.
         check_append(&self.hall, messages, expected)?;
         let (answer, answered) = oneshot::channel();
-        let request = Request { messages: messages.to_vec(), expected: expected.to_vec(), answer };
+        let request = Request {
+            messages: messages.to_vec(),
+            expected: expected.to_vec(),
+            answer,
+            came: Instant::now(),
+        };
         let gone = || AppendError::Unavailable("the committer has ended".into());
         self.requests.send(request).await.map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
@@ -156,8 +178,7 @@ async fn commit(journal: &Arc<dyn Journal>, mut group: Vec<Request>, looks: bool
                     // Each may ask again: what did happen is answered as if it happened then.
                     let text = error.to_string();
                     for request in group {
-                        let error = AppendError::Unavailable(text.clone().into());
-                        let _gone = request.answer.send(Err(error));
+                        request.answer(Err(AppendError::Unavailable(text.clone().into())));
                     }
                 }
                 // No batch can be opened now, or this one is none: each by itself.
@@ -180,7 +201,7 @@ fn stored(group: Vec<Request>, sequences: &[u64]) {
     for request in group {
         let (own, after) = rest.split_at(request.messages.len().min(rest.len()));
         rest = after;
-        let _gone = request.answer.send(Ok(own.to_vec()));
+        request.answer(Ok(own.to_vec()));
     }
 }
 
@@ -208,10 +229,11 @@ async fn look(journal: &Arc<dyn Journal>, group: Vec<Request>) -> (Vec<Request>,
 /// Appends each request by itself, all at the same time.
 async fn alone(journal: &Arc<dyn Journal>, requests: Vec<Request>) {
     let mut appends = JoinSet::new();
-    for Request { messages, expected, answer } in requests {
+    for request in requests {
         let journal = journal.clone();
         appends.spawn(async move {
-            let _gone = answer.send(journal.append(&messages, &expected).await);
+            let result = journal.append(&request.messages, &request.expected).await;
+            request.answer(result);
         });
     }
     appends.join_all().await;

@@ -26,6 +26,7 @@ pub mod statistics;
 pub mod store;
 pub mod trace;
 pub mod tree;
+pub mod way;
 pub mod weekly;
 pub mod writer;
 

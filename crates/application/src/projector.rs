@@ -24,7 +24,7 @@ use tokio::sync::mpsc;
 use tracing::Instrument as _;
 use zhoubao_contract::Stored;
 use zhoubao_domain::code::Code;
-use zhoubao_domain::id::{Digest, EventRef, HallCode};
+use zhoubao_domain::id::{Digest, EventRef, HallCode, Subject};
 use zhoubao_projections::early::passes_over;
 use zhoubao_projections::entry::ParseEntryError;
 use zhoubao_projections::freeze::{AloneNeeds, FreezeFound};
@@ -34,6 +34,7 @@ use zhoubao_projections::rows::{Checkpoint, ExceptionRow, Found, Needs, Standing
 use crate::follow::{self, FollowError, Follower, PAGE_MESSAGES_MAX};
 use crate::journal::{Incarnation, Journal, JournalError};
 use crate::store::{Commit, Epoch, Page, ReadModels, Seed, SnapshotQuery, StoreError};
+use crate::way::{self, Part, Since};
 
 /// Longest time that a live event waits for others to share its transaction.
 const LIVE_WAIT: Duration = Duration::from_millis(20);
@@ -146,6 +147,7 @@ pub async fn project(
         caught_up: false,
         flying: None,
         waiting: Vec::new(),
+        followed: Vec::new(),
         looked_at: tokio::time::Instant::now(),
         is_live: goal == Goal::Live,
     };
@@ -248,6 +250,8 @@ struct Fold {
     /// Messages at the end of the journal that a later one may still cover by its signature: they are not folded before
     /// that is known, so what they come to does not depend on when they were read.
     waiting: Vec<Incoming>,
+    /// Events of the page whose way is followed, and when the journal took them.
+    followed: Vec<(EventRef, u64, Timestamp)>,
     /// Whether it is the hall's own projector, and no copy that is made anew.
     is_live: bool,
     /// When the store was last asked whether it is where this projector left it.
@@ -338,6 +342,7 @@ impl Fold {
         let found =
             look_up(&*self.journal, &*self.store, &self.hall, &mut self.model, needs).await?;
         self.model.supply(found);
+        self.follow(&run);
         let looked_up = Instant::now();
         self.model.fold_run(run, incarnation);
         let folded = Instant::now();
@@ -352,6 +357,7 @@ impl Fold {
         let found =
             look_up(&*self.journal, &*self.store, &self.hall, &mut self.model, needs).await?;
         self.model.supply(found);
+        self.follow(std::slice::from_ref(&incoming));
         match self.model.alone_needs(&incoming) {
             AloneNeeds::Freeze(needs) => {
                 let issue = needs.previous.as_ref().map(|(issue, _)| issue.clone());
@@ -395,6 +401,16 @@ impl Fold {
         self.commit().await
     }
 
+    /// Remembers whose way is told once they are counted.
+    fn follow(&mut self, run: &[Incoming]) {
+        if self.is_live && way::is_followed() {
+            let named = run
+                .iter()
+                .filter_map(|it| Some((it.identity()?.clone(), it.position, it.recorded_at)));
+            self.followed.extend(named.take(way::TOLD_MAX));
+        }
+    }
+
     /// Sequence up to which everything is committed, or waits for messages that the journal does not have yet.
     fn reached(&self) -> u64 {
         match self.waiting.last() {
@@ -431,11 +447,17 @@ impl Fold {
         self.landed().await?;
         let (store, hall, epoch) = (self.store.clone(), self.hall.clone(), self.epoch);
         let (from, sequence) = (self.progress.sequence, to.sequence);
+        let followed = std::mem::take(&mut self.followed);
         let task = async move {
             let started = Instant::now();
             commit_until_known(&*store, &*page, &hall, epoch, from, &to).await?;
             let spent = started.elapsed();
             alarms.raise();
+            for (EventRef { stream, number }, position, recorded_at) in followed {
+                let subject = Subject::new(hall.clone(), stream).to_string();
+                let since = Since::At(recorded_at);
+                way::tell(Part::Counted, &subject, &number.to_string(), Some(position), since);
+            }
             Ok(spent)
         };
         let task = tokio::spawn(task.in_current_span());

@@ -11,6 +11,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::fmt::Write as _;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -24,7 +25,9 @@ use tokio::time::Instant;
 use zhoubao_application::board::{Board, LiveBoard, Tile};
 use zhoubao_application::clock::Clock;
 use zhoubao_application::desk::Desk;
+use zhoubao_application::journal::Journal;
 use zhoubao_application::known::Known;
+use zhoubao_application::way::{self, Part, Since};
 use zhoubao_domain::time::{hall_day, rfc3339};
 
 use crate::answers;
@@ -293,14 +296,18 @@ async fn keep(
     let mut confirm_at = Instant::now();
     let mut pulse_at = Instant::now() + PULSE_EVERY;
     loop {
-        let now = clock.now();
+        let (now, looked) = (clock.now(), Instant::now());
         match board.advance(&**desk.store(), hall_day(now)).await {
             Ok(true) => {
                 let made = board.board().zip(board.known()).zip(board.checkpoint());
                 if let Some((made, checkpoint)) = made {
                     let before = sender.borrow().frame.clone();
                     let frame = frame_of(made, &checkpoint.incarnation, before.as_deref());
+                    let new = before.map(|it| it.board.position + 1..=frame.board.position);
                     live.keep(Arc::new(frame), &sender);
+                    if let Some(new) = new.filter(|_| way::is_followed()) {
+                        tokio::spawn(tell_shown(desk.journal().clone(), new, looked.elapsed()));
+                    }
                 }
             }
             Ok(false) => {}
@@ -323,6 +330,17 @@ async fn keep(
         }
         let pause = if live.readers() > 0 { LOOK_EVERY } else { REST_EVERY };
         tokio::time::sleep(pause).await;
+    }
+}
+
+/// Tells of the events that a frame was the first to show. The read models know positions only, so the journal is asked
+/// for their names, and only while somebody follows.
+async fn tell_shown(journal: Arc<dyn Journal>, new: RangeInclusive<u64>, took: Duration) {
+    let read_at = Instant::now();
+    for position in new.take(way::TOLD_MAX) {
+        let Ok(Some(stored)) = journal.get(position).await else { continue };
+        let since = Since::Ago(took + read_at.elapsed());
+        way::tell_all(Part::Shown, &[stored.message], &[position], since);
     }
 }
 

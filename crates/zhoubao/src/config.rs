@@ -18,6 +18,7 @@ use zhoubao_gateway::codes::Codes;
 use zhoubao_gateway::live::READERS_MAX;
 
 use crate::failure::Failure;
+use crate::following::CollectorAt;
 
 /// The data folder, where no other is named.
 pub const DIR: &str = "./zhoubao-data";
@@ -103,6 +104,11 @@ pub const KEYS: &[(&str, &str, &str)] = &[
         "tree_hash",
         "sha-256",
         "树的哈希算法 hash of the journal's tree in freezes: `sha-256` or `sm3`",
+    ),
+    (
+        "otlp",
+        "",
+        "轨迹 collector of traces (OTLP/HTTP), such as `http://127.0.0.1:4318`; none: nobody follows events",
     ),
     (
         "log",
@@ -284,6 +290,8 @@ pub struct Config {
     pub fonts: Option<PathBuf>,
     /// How the tree that a freeze names is hashed.
     pub tree_hash: TreeHash,
+    /// Who follows the ways of events, if anybody does.
+    pub otlp: Option<CollectorAt>,
     /// The tracing filter, where one is set.
     pub log: Option<String>,
     /// The form of the log.
@@ -594,6 +602,7 @@ impl Config {
             totp: values.required("totp")?,
             live_readers_max,
             fonts: values.parse("fonts")?,
+            otlp: values.parse("otlp")?,
             log: values.get("log")?,
             tree_hash: values.required::<Hashing>("tree_hash")?.0,
             log_format: values.required("log_format")?,
@@ -637,6 +646,7 @@ impl Default for Config {
             live_readers_max: READERS_MAX,
             fonts: None,
             tree_hash: TreeHash::default(),
+            otlp: None,
             log: None,
             log_format: LogFormat::Text,
             sources: BTreeMap::new(),

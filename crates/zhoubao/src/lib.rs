@@ -16,6 +16,7 @@ pub mod config;
 pub mod failure;
 pub mod files;
 pub mod folder;
+pub mod following;
 pub mod fonts;
 pub mod forms;
 pub mod giving_way;
@@ -119,9 +120,13 @@ pub async fn run(cli: Cli, output: Output) -> Result<(), Failure> {
         }
         _ => telemetry::QUIET,
     };
-    telemetry::start(&config, default)?;
+    let following = telemetry::start(&config, default)?;
     let ctx = Context::new(config, Arc::new(SystemClock), output);
-    dispatch(&ctx, cli.command).await
+    let done = dispatch(&ctx, cli.command).await;
+    if let Some(following) = following {
+        following.end().await;
+    }
+    done
 }
 
 /// Runs one command in a context that is already made.

@@ -1,5 +1,7 @@
 //! The way into the ledger: what an event of this device must be, and the queue to the recorder.
 
+use std::time::Instant;
+
 use tokio::sync::{mpsc, oneshot};
 use zhoubao_contract::structured::{Incoming, parse};
 use zhoubao_domain::code::Code;
@@ -66,7 +68,7 @@ impl Intake {
     pub async fn order(&self, events: Vec<Incoming>) -> oneshot::Receiver<Answer> {
         let (answer, receiver) = oneshot::channel();
         // A recorder that has ended drops the order, which `outcomes` hears.
-        let _ = self.orders.send(Order { events, answer }).await;
+        let _ = self.orders.send(Order { events, answer, came: Instant::now() }).await;
         receiver
     }
 }

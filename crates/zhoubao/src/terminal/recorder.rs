@@ -1,8 +1,10 @@
 //! Writes what comes in into the ledger, as many at a time as are waiting, and answers once it is on disk.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot, watch};
+use zhoubao_application::way::{self, Part, Since};
 use zhoubao_contract::structured::Incoming;
 use zhoubao_domain::code::Code;
 use zhoubao_domain::event::Refusal;
@@ -24,6 +26,8 @@ pub struct Order {
     pub events: Vec<Incoming>,
     /// Where the answer goes.
     pub answer: oneshot::Sender<Answer>,
+    /// When they were handed in.
+    pub came: Instant,
 }
 
 /// Records until nobody can order any more; tells `recorded` the last number after each transaction.
@@ -39,7 +43,7 @@ pub async fn record(
     while !there.is_empty() || orders.recv_many(&mut there, TOGETHER_MAX).await > 0 {
         let (mut events, mut waiting) = (Vec::new(), Vec::new());
         for order in there.drain(..together(&there)) {
-            waiting.push((order.events.len(), order.answer));
+            waiting.push((order.events.len(), order.answer, order.came));
             events.extend(order.events);
         }
         let stamp = clocks.stamp();
@@ -57,18 +61,37 @@ pub async fn record(
                     *it != before
                 });
                 let mut answers = answers.into_iter();
-                for (count, waiting) in waiting {
+                let mut told = events.iter();
+                for (count, waiting, came) in waiting {
+                    let answers: Vec<_> = answers.by_ref().take(count).collect();
+                    if way::is_followed() {
+                        tell(told.by_ref().take(count), &answers, came);
+                    }
                     // Whoever has gone asks again by the same command.
-                    let _ = waiting.send(Ok(answers.by_ref().take(count).collect()));
+                    let _ = waiting.send(Ok(answers));
                 }
             }
             Err(error) => {
                 let failure = Failure::from(error);
                 tracing::error!(error = failure.message, "nothing was recorded");
-                for (_, waiting) in waiting {
+                for (_, waiting, _) in waiting {
                     let _ = waiting.send(Err(failure.clone()));
                 }
             }
+        }
+    }
+}
+
+/// Tells of the events that were new.
+fn tell<'a>(
+    events: impl Iterator<Item = &'a Incoming>,
+    answers: &[Result<Recorded, Refusal>],
+    came: Instant,
+) {
+    for (event, answer) in events.zip(answers).take(way::TOLD_MAX) {
+        if let Ok(Recorded { number, repeated: false }) = answer {
+            let (subject, since) = (event.subject.to_string(), Since::Ago(came.elapsed()));
+            way::tell(Part::Recorded, &subject, &number.to_string(), None, since);
         }
     }
 }

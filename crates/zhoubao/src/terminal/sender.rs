@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use zhoubao_application::clock::Clock;
 use zhoubao_application::journal::{AppendError, Line};
+use zhoubao_application::way::{self, Part, Since};
 use zhoubao_contract::signature::SigningKey;
 use zhoubao_contract::{Message, hash};
 use zhoubao_domain::code::Code;
@@ -261,8 +263,12 @@ where
         if let (Some(key), Some(last)) = (&self.key, messages.last_mut()) {
             last.attributes.signature = Some(key.sign(&hash(last)).to_string());
         }
+        let sent_at = Instant::now();
         match line.append(&messages, expected).await {
             Ok(positions) => {
+                if way::is_followed() {
+                    way::tell_all(Part::Sent, &messages, &positions, Since::Ago(sent_at.elapsed()));
+                }
                 self.receipt_at = later(self.clock.now(), RECEIPT_SOON);
                 self.trouble(None);
                 Input::Stored(positions)
