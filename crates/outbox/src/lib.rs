@@ -45,16 +45,9 @@ const REST_MIN: SignedDuration = SignedDuration::from_millis(200);
 /// Longest pause: a terminal is heard of again this soon after the network is back.
 const REST_MAX: SignedDuration = SignedDuration::from_secs(10);
 
-/// For how long the others may have to wait for one full batch. A journal whose disk is slow is given smaller ones: each of
-/// the others waits less, and the line is stored no later, because such a disk takes as long for each event anyhow.
-const TURN: SignedDuration = SignedDuration::from_millis(15);
-
-/// Fewest events of a full batch, however long it took.
-const BATCH_EVENTS_MIN: u64 = 20;
-
 /// How many times as long as a full batch took the journal is left to others before the next one: a terminal that was
-/// away for weeks takes at most a third of its time.
-const YIELD: i32 = 2;
+/// away for weeks takes at most a fifth of its time, however slow its disk is.
+const YIELD: i32 = 4;
 
 /// Longest time for which it is left to others.
 const YIELD_MAX: SignedDuration = SignedDuration::from_secs(1);
@@ -188,23 +181,13 @@ pub struct Outbox {
     failures: u32,
     /// Events still to be sent one by one before a batch is tried again.
     singles: u64,
-    /// Events of a full batch: what the journal takes in a turn.
-    most: u64,
 }
 
 impl Outbox {
     /// A queue over a ledger with `recorded` events, of which those up to `stored` were acknowledged.
     #[must_use]
     pub fn new(recorded: u64, stored: Option<Mark>) -> Self {
-        Self {
-            recorded,
-            stored,
-            lost: None,
-            work: Work::Idle,
-            failures: 0,
-            singles: 0,
-            most: BATCH_EVENTS_MAX,
-        }
+        Self { recorded, stored, lost: None, work: Work::Idle, failures: 0, singles: 0 }
     }
 
     /// How far the journal has come, as last heard.
@@ -279,7 +262,7 @@ impl Outbox {
             self.work = Work::Idle;
             return Vec::new();
         }
-        let most = if self.singles > 0 { 1 } else { self.most };
+        let most = if self.singles > 0 { 1 } else { BATCH_EVENTS_MAX };
         let upto = self.recorded.min(after + most);
         self.work = Work::Sending { upto, since: now };
         vec![Effect::Send { after, upto, expected: self.stored.map_or(0, |it| it.position) }]
@@ -294,23 +277,18 @@ impl Outbox {
         let Work::Sending { since, .. } = self.work else { return Vec::new() };
         let after = self.number();
         let Some(position) = positions.last().copied() else { return self.ask() };
-        let stored = positions.len() as u64;
-        let number = after + stored;
+        let number = after + positions.len() as u64;
         self.stored = Some(Mark { number, position });
         self.failures = 0;
-        self.singles = self.singles.saturating_sub(stored);
-        let is_full = stored == self.most;
+        self.singles = self.singles.saturating_sub(positions.len() as u64);
+        let is_full = positions.len() as u64 == BATCH_EVENTS_MAX;
         let mut effects = vec![Effect::MarkStored { after, positions }];
         if let Some((first, last)) = self.lost.filter(|(_, last)| number >= *last) {
             effects.push(Effect::Restored { first, last });
             self.lost = None;
         }
         // Not positive where the clock was set back meanwhile: then it says nothing of how long the batch took.
-        let took = now.duration_since(since);
-        if is_full && took.is_positive() {
-            self.most = in_a_turn(stored, took);
-        }
-        let pause = took.saturating_mul(YIELD).min(YIELD_MAX);
+        let pause = now.duration_since(since).saturating_mul(YIELD).min(YIELD_MAX);
         if is_full && self.recorded > number && pause.is_positive() {
             let until = now.saturating_add(pause).unwrap_or(now);
             self.work = Work::Yielding { until };
@@ -384,11 +362,4 @@ impl Outbox {
         effects.extend(self.go_on(now));
         effects
     }
-}
-
-/// How many events the journal takes in a turn, if it took that long for so many.
-fn in_a_turn(events: u64, took: SignedDuration) -> u64 {
-    let events =
-        u128::from(events) * TURN.unsigned_abs().as_nanos() / took.unsigned_abs().as_nanos().max(1);
-    u64::try_from(events).unwrap_or(u64::MAX).clamp(BATCH_EVENTS_MIN, BATCH_EVENTS_MAX)
 }
