@@ -12,6 +12,7 @@
 
 mod api;
 mod demo;
+mod programs;
 mod run;
 mod rustdoc;
 mod setup;
