@@ -19,9 +19,10 @@ struct Program {
 impl Program {
     /// What a line of `--message-format json` says was built, if that is a test program.
     fn of(line: &str) -> Option<Self> {
+        // The target has a field of this name, too: whether it could be tested.
+        let (_, profile) = line.split_once(r#""profile":{"#)?;
         let is_test = line.contains(r#""reason":"compiler-artifact""#)
-            && line.contains(r#""profile":{"#)
-            && line.contains(r#""test":true},"#);
+            && profile.split_once('}')?.0.contains(r#""test":true"#);
         let path = text(line, "executable").filter(|_| is_test)?;
         let folder = PathBuf::from(text(line, "manifest_path")?).parent()?.to_owned();
         Some(Self { path: path.into(), folder })
@@ -90,7 +91,7 @@ mod tests {
     fn only_test_programs_are_run() {
         let line = |test: bool, executable: &str| {
             format!(
-                r#"{{"reason":"compiler-artifact","manifest_path":"/a/b/Cargo.toml","profile":{{"debuginfo":0,"test":{test}}},"executable":{executable},"fresh":true}}"#
+                r#"{{"reason":"compiler-artifact","manifest_path":"/a/b/Cargo.toml","target":{{"doctest":false,"test":true}},"profile":{{"debuginfo":0,"test":{test}}},"executable":{executable},"fresh":true}}"#
             )
         };
         let found = Program::of(&line(true, r#""/t/it-1""#));
