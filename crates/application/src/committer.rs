@@ -40,13 +40,11 @@ struct Request {
 
 impl Request {
     fn answer(self, result: Result<Vec<u64>, AppendError>) {
-        if let Ok(positions) = &result
-            && way::is_followed()
-        {
+        if let Ok(positions) = &result {
             let since = Since::Ago(self.came.elapsed());
             way::tell_all(Part::Appended, &self.messages, positions, since);
         }
-        // Whoever has gone may ask again: what did happen is answered as if it happened then.
+        // Whoever has gone may ask again.
         let _gone = self.answer.send(result);
     }
 }

@@ -31,7 +31,8 @@ pub enum Part {
     Appended,
     /// The projector counts it: from when the journal took it until the read models have it on disk.
     Counted,
-    /// The board shows it: from when the read models were seen to have it until it is handed to all readers.
+    /// The board shows it: from when the read models were looked at until it is handed to all readers, and the journal
+    /// has said what it is called.
     Shown,
 }
 
@@ -95,8 +96,11 @@ pub fn tell(part: Part, subject: &str, id: &str, position: Option<u64>, since: S
     );
 }
 
-/// Tells it of messages and the positions that they got.
+/// Tells it of messages and the positions that they got, if anybody follows.
 pub fn tell_all(part: Part, messages: &[Message], positions: &[u64], since: Since) {
+    if !is_followed() {
+        return;
+    }
     for (message, position) in messages.iter().zip(positions).take(TOLD_MAX) {
         if let Some(id) = &message.attributes.id {
             tell(part, &message.subject, id, Some(*position), since);

@@ -239,8 +239,8 @@ async fn a_gap_is_final_wherever_it_is() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_lost_tail_is_a_gap_too() {
+/// A journal of five messages that lacks the last two, and who has read the three before.
+async fn before_a_lost_tail() -> (MemoryJournal, Follower) {
     let journal = journal();
     grow(&journal, 5).await;
     journal.drop_sequence(4);
@@ -248,6 +248,12 @@ async fn a_lost_tail_is_a_gap_too() {
     let mut follower = follow(&journal, None);
     let page = follower.next_page(10, SOON).await.unwrap();
     assert_eq!((positions(&page), page.caught_up), (vec![1, 2, 3], false));
+    (journal, follower)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_tail_is_a_gap_too() {
+    let (_journal, mut follower) = before_a_lost_tail().await;
     let asked = Instant::now();
     let gap = follower.next_page(10, LONG).await;
     assert_eq!(gap, Err(FollowError::Gap { expected: 4, found: 5 }));
@@ -256,13 +262,7 @@ async fn a_lost_tail_is_a_gap_too() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_missing_before_an_end_that_was_lost_meanwhile() {
-    let journal = journal();
-    grow(&journal, 5).await;
-    journal.drop_sequence(4);
-    journal.drop_sequence(5);
-    let mut follower = follow(&journal, None);
-    let page = follower.next_page(10, SOON).await.unwrap();
-    assert_eq!((positions(&page), page.caught_up), (vec![1, 2, 3], false));
+    let (journal, mut follower) = before_a_lost_tail().await;
     // As long as can be before 4 is called missing: it is asked for next, and by then there is no such end any more.
     let page = follower.next_page(10, Duration::from_secs(6)).await.unwrap();
     assert_eq!((positions(&page), page.caught_up), (vec![], false));

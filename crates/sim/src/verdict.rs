@@ -83,8 +83,7 @@ impl World {
         let several = self.histories.len() > 1;
         let fits = |history: &&Vec<Past>| {
             holds(history, checkpoint.sequence, &checkpoint.hash)
-                // A terminal sends again what a journal lost: two histories may differ in nothing but these times.
-                && rows.heads.values().all(|(_, it)| recorded_at(history, it.position) == Some(it.recorded_at.as_microsecond()))
+                && took_lines_at(history, rows)
                 && (!several
                     || told.iter().zip(history.iter()).all(|(told, it)| *told == it.content))
         };
@@ -258,9 +257,14 @@ fn holds(history: &[Past], position: u64, digest: &Digest) -> bool {
     history.get(place(position)).is_some_and(|it| it.hash == *digest)
 }
 
-/// When the journal took a message, in microseconds.
-fn recorded_at(history: &[Past], position: u64) -> Option<i64> {
-    Some(history.get(place(position))?.stored.recorded_at.as_microsecond())
+/// Whether a journal took the last event of each line when the rows say so. A terminal sends again what a journal lost: two
+/// histories may differ in nothing but these times.
+fn took_lines_at(history: &[Past], rows: &Rows) -> bool {
+    rows.heads.values().all(|(_, head)| {
+        let past = history.get(place(head.position));
+        let at = past.map(|it| it.stored.recorded_at.as_microsecond());
+        at == Some(head.recorded_at.as_microsecond())
+    })
 }
 
 /// The cut that a freeze names: the oracle reads no bodies, so this is told to it.

@@ -60,13 +60,19 @@ fn messages(name: &str, count: u64) -> Vec<Message> {
     line(&terminal(name), 1, count, None)
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_repeat_of_a_message_that_the_journal_lost_stops_the_projector() {
+/// A hall that has counted three events, while its projector goes on.
+async fn three_counted() -> (Hall, Vec<Message>, JoinHandle<Result<Progress, ProjectError>>) {
     let it = Hall::new();
     let sent = messages("w01", 3);
     sent.iter().for_each(|message| it.append(message));
     let projector = it.projector();
     it.counted(3).await;
+    (it, sent, projector)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeat_of_a_message_that_the_journal_lost_stops_the_projector() {
+    let (it, sent, projector) = three_counted().await;
     it.journal.drop_sequence(1);
     it.append(&sent[0]);
     let stopped = projector.await.unwrap().unwrap_err();
@@ -78,11 +84,7 @@ async fn a_repeat_of_a_message_that_the_journal_lost_stops_the_projector() {
 /// Seed 9785: the message that a repeat is compared with was called missing "in a journal that goes on to" the one before.
 #[tokio::test(start_paused = true)]
 async fn a_tail_lost_while_a_repeat_waits_for_the_store_is_a_journal_that_went_back() {
-    let it = Hall::new();
-    let sent = messages("w01", 3);
-    sent.iter().for_each(|message| it.append(message));
-    let projector = it.projector();
-    it.counted(3).await;
+    let (it, sent, projector) = three_counted().await;
     it.store.fail_calls(u32::MAX);
     it.append(&sent[2]);
     tokio::time::sleep(Duration::from_secs(1)).await;

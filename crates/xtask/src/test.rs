@@ -28,7 +28,7 @@ const DOC: Step = ("doc", || {
 });
 const TEST: Step = ("test", || {
     let all = ["test", "--workspace", "--lib", "--bins", "--tests", "--no-run", "--locked"];
-    programs::run(linting(&all).args(["--message-format", "json"]))
+    programs::run(linting(&all).args(["--message-format", "json-render-diagnostics"]))
 });
 const FAULTS: Step = ("faults", || {
     // One after another: each has the machine's two cores to itself.

@@ -6,7 +6,6 @@
 use std::cell::Cell;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -76,7 +75,7 @@ impl Following {
     /// E.780 where the collector's address is none after all.
     pub fn start(collector: &CollectorAt) -> Result<(Self, Ways), Failure> {
         let client = Client {
-            client: Arc::new(HyperClient::with_default_connector(ANSWER_MAX, None)),
+            client: HyperClient::with_default_connector(ANSWER_MAX, None),
             runtime: Handle::current(),
             is_reached: AtomicBool::new(true),
         };
@@ -220,7 +219,7 @@ impl Visit for Told {
 /// Asks on the runtime of the program: the thread that hands spans over has none.
 #[derive(Debug)]
 struct Client {
-    client: Arc<HyperClient>,
+    client: HyperClient,
     runtime: Handle,
     /// Whether it answered when it was last asked: an outage is told once.
     is_reached: AtomicBool,

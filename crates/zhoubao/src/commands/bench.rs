@@ -34,6 +34,9 @@ pub async fn run(ctx: &Context, args: BenchArgs) -> Result<(), Failure> {
     let broker = match &ctx.config.journal {
         JournalAt::Nats(address) if address.expose() == NATS_URL => {
             let longer = Duration::from_millis(args.fsync_ms().into());
+            if !longer.is_zero() {
+                ctx.output.note(format!("磁盘 each fsync of the server takes {longer:?} longer"));
+            }
             let broker = Broker::start(&folder.path().join("nats"), longer).await?;
             Own { url: broker.url(), sys_url: broker.sys_url() }.leave(folder.path())?;
             Some(broker)
@@ -260,10 +263,6 @@ fn print_web(ctx: &Context, args: &BenchArgs, measured: &Value) {
         let [grouped, single] =
             [&sides[0].1, &sides[1].1].map(|it| middle(it, number("per_second")).0);
         ctx.output.line(format!("{:.2} 倍 times as many", grouped / single));
-        if args.fsync_ms() > 0 {
-            let delay = args.fsync_ms();
-            ctx.output.line(format!("磁盘 each fsync of the server took {delay} ms longer"));
-        }
     }
 }
 

@@ -266,9 +266,7 @@ where
         let sent_at = Instant::now();
         match line.append(&messages, expected).await {
             Ok(positions) => {
-                if way::is_followed() {
-                    way::tell_all(Part::Sent, &messages, &positions, Since::Ago(sent_at.elapsed()));
-                }
+                way::tell_all(Part::Sent, &messages, &positions, Since::Ago(sent_at.elapsed()));
                 self.receipt_at = later(self.clock.now(), RECEIPT_SOON);
                 self.trouble(None);
                 Input::Stored(positions)
