@@ -49,6 +49,35 @@ async fn one_reader_above_the_limit_is_told_when_to_come_again() -> anyhow::Resu
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_session_and_no_address_takes_the_places_of_the_others() -> anyhow::Result<()> {
+    let hall = Hall::in_files()?;
+    hall.set_up().await?;
+    let settings = "live_readers_session_max = 1\nlive_readers_address_max = 2\n\
+                    public_host = \"zhoubao.hall.example\"\n";
+    std::fs::write(hall.dir().join("zhoubao.toml"), settings)?;
+    let mut service = Service::start(&hall, 0).await?;
+    let at = |address| Visitor::at(service.address).with("X-Forwarded-For", address);
+    let editor = at("10.0.0.1").welcomed(&hall, "e01").await?;
+    let leader = at("10.0.0.1").welcomed(&hall, "l01").await?;
+    let clerk = at("10.0.0.1").welcomed(&hall, "c01").await?;
+    let _editors = watch(&editor).await?;
+    let refused = editor.get("/v1/board/live").await?;
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("5")), "{refused:?}");
+    assert!(refused.body.contains("in this session"), "{refused:?}");
+
+    let leaders = watch(&leader).await?;
+    let refused = clerk.get("/v1/board/live").await?;
+    assert_eq!(refused.status, 503, "{refused:?}");
+    assert!(refused.body.contains("from this address"), "{refused:?}");
+    let _elsewhere = watch(&clerk.with("X-Forwarded-For", "10.0.0.2")).await?;
+    drop(leaders);
+    eventually("the place to be free", COMMAND_MAX, async || Ok(watch(&leader).await.ok()))
+        .await?;
+    service.process.kill().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_never_reads_is_cut_off_and_the_others_miss_nothing() -> anyhow::Result<()> {
     let hall = Hall::in_files()?;
     let arguments = ["bench", "readers", "--readers", "20", "--events", "200", "--runs", "1"];

@@ -8,12 +8,13 @@
 //! kept for a slow one, and a gap or a repeat cannot be seen. `Last-Event-ID` names a frame; whoever names one that is
 //! not known any more begins anew, after `reset`.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::convert::Infallible;
 use std::fmt::Write as _;
+use std::hash::Hash;
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,8 +33,43 @@ use zhoubao_domain::time::{hall_day, rfc3339};
 
 use crate::answers;
 
-/// Most readers at a time where nothing else is set (guarantees §6).
-pub const READERS_MAX: usize = 2_000;
+/// Most readers at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Of all.
+    pub all: usize,
+    /// Of one session, or of one wall screen.
+    pub session: usize,
+    /// From one address.
+    pub address: usize,
+}
+
+impl Default for Limits {
+    /// Where nothing else is set (guarantees §6).
+    fn default() -> Self {
+        Self { all: 2_000, session: 6, address: 20 }
+    }
+}
+
+/// Who wants to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watcher {
+    /// By what his session or his screen is told from others.
+    pub session: Arc<str>,
+    /// From where he comes.
+    pub address: IpAddr,
+}
+
+/// Why there is no place for a reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Full {
+    /// All are taken.
+    All,
+    /// His session has as many as one may have.
+    Session,
+    /// His address has.
+    Address,
+}
 
 /// After how long a reader that was refused may try again, seconds.
 pub const RETRY_SECONDS: u64 = 5;
@@ -85,16 +121,61 @@ pub struct Now {
 pub struct Live {
     now: watch::Receiver<Now>,
     frames: Mutex<VecDeque<Arc<Frame>>>,
-    readers: AtomicUsize,
-    readers_max: usize,
+    places: Mutex<Places>,
+    limits: Limits,
+}
+
+/// The places that are taken.
+#[derive(Default)]
+struct Places {
+    all: usize,
+    sessions: HashMap<Arc<str>, usize>,
+    addresses: HashMap<IpAddr, usize>,
+}
+
+impl Places {
+    fn take(&mut self, watcher: &Watcher, limits: Limits) -> Result<(), Full> {
+        let of_session = self.sessions.get(&watcher.session).copied().unwrap_or(0);
+        let of_address = self.addresses.get(&watcher.address).copied().unwrap_or(0);
+        // The narrowest first: it is what he himself can do something about.
+        if of_session >= limits.session {
+            return Err(Full::Session);
+        }
+        if of_address >= limits.address {
+            return Err(Full::Address);
+        }
+        if self.all >= limits.all {
+            return Err(Full::All);
+        }
+        self.all += 1;
+        self.sessions.insert(watcher.session.clone(), of_session + 1);
+        self.addresses.insert(watcher.address, of_address + 1);
+        Ok(())
+    }
+
+    fn give_back(&mut self, watcher: &Watcher) {
+        self.all -= 1;
+        one_less(&mut self.sessions, &watcher.session);
+        one_less(&mut self.addresses, &watcher.address);
+    }
+}
+
+fn one_less<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
+    let left = counts.get_mut(key).map(|it| {
+        *it -= 1;
+        *it
+    });
+    if left == Some(0) {
+        counts.remove(key);
+    }
 }
 
 /// A reader's place; it is given back when dropped.
-struct Place(Arc<Live>);
+struct Place(Arc<Live>, Watcher);
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.readers.fetch_sub(1, Ordering::Relaxed);
+        self.0.places().give_back(&self.1);
     }
 }
 
@@ -103,14 +184,14 @@ impl Live {
     pub fn new(
         desk: Desk,
         clock: Arc<dyn Clock>,
-        readers_max: usize,
+        limits: Limits,
     ) -> (Arc<Self>, impl Future<Output = Infallible> + Send) {
         let (sender, now) = watch::channel(Now { frame: None, as_of: None, pulse: 0 });
         let live = Arc::new(Self {
             now,
             frames: Mutex::default(),
-            readers: AtomicUsize::new(0),
-            readers_max,
+            places: Mutex::default(),
+            limits,
         });
         let work = keep(live.clone(), sender, desk, clock);
         (live, work)
@@ -125,16 +206,21 @@ impl Live {
     /// How many read.
     #[must_use]
     pub fn readers(&self) -> usize {
-        self.readers.load(Ordering::Relaxed)
+        self.places().all
     }
 
-    /// The events for a reader that last had `last`; none when there is no place.
-    pub fn read(self: &Arc<Self>, last: Option<&str>) -> Option<impl Stream<Item = Bytes> + use<>> {
-        let taken = self.readers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |it| {
-            (it < self.readers_max).then_some(it + 1)
-        });
-        taken.ok()?;
-        let place = Place(self.clone());
+    /// The events for a reader that last had `last`.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`] when there is no place for him.
+    pub fn read(
+        self: &Arc<Self>,
+        watcher: Watcher,
+        last: Option<&str>,
+    ) -> Result<impl Stream<Item = Bytes> + use<>, Full> {
+        self.places().take(&watcher, self.limits)?;
+        let place = Place(self.clone(), watcher);
         let has = last.and_then(|last| self.frame(last));
         let reader = Reader {
             now: self.now.clone(),
@@ -143,10 +229,14 @@ impl Live {
             begun: false,
             _place: place,
         };
-        Some(stream::unfold(reader, async |mut reader| {
+        Ok(stream::unfold(reader, async |mut reader| {
             let next = reader.next().await?;
             Some((next, reader))
         }))
+    }
+
+    fn places(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn frame(&self, id: &str) -> Option<Arc<Frame>> {
@@ -354,5 +444,38 @@ impl Live {
             frames.push_back(frame.clone());
         }
         sender.send_modify(|it| it.frame = Some(frame));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watcher(session: &str, address: [u8; 4]) -> Watcher {
+        Watcher { session: session.into(), address: address.into() }
+    }
+
+    #[test]
+    fn no_session_and_no_address_takes_all_places() {
+        let limits = Limits { all: 5, session: 2, address: 3 };
+        let mut places = Places::default();
+        let [a1, b1, c1, c2, d3] = [("a", 1), ("b", 1), ("c", 1), ("c", 2), ("d", 3)]
+            .map(|(session, last)| watcher(session, [10, 0, 0, last]));
+        assert_eq!(places.take(&a1, limits), Ok(()));
+        assert_eq!(places.take(&a1, limits), Ok(()));
+        assert_eq!(places.take(&a1, limits), Err(Full::Session));
+        assert_eq!(places.take(&b1, limits), Ok(()));
+        assert_eq!(places.take(&c1, limits), Err(Full::Address));
+        assert_eq!(places.take(&c2, limits), Ok(()));
+        assert_eq!(places.take(&d3, limits), Ok(()));
+        assert_eq!(places.take(&d3, limits), Err(Full::All));
+
+        places.give_back(&a1);
+        assert_eq!(places.take(&c1, limits), Ok(()), "a place that was given back is free");
+        for it in [&a1, &b1, &c2, &d3, &c1] {
+            places.give_back(it);
+        }
+        assert_eq!(places.all, 0);
+        assert!(places.sessions.is_empty() && places.addresses.is_empty(), "nothing is kept");
     }
 }

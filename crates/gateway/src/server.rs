@@ -11,7 +11,10 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::header::{HOST, HeaderMap, HeaderName, ORIGIN};
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
@@ -34,6 +37,25 @@ const BUFFER_BYTES: usize = 16 * 1024;
 /// How long an answer that lasts may go on after the end.
 const GOODBYE_MAX: Duration = Duration::from_secs(2);
 
+/// The address at the other end of the connection on which a request came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer(pub IpAddr);
+
+impl Peer {
+    /// Whose request it is: behind a proxy, which is there where names are set, what that says of it. The proxy writes
+    /// the address that it saw behind all that the request claimed.
+    #[must_use]
+    pub fn address(self, headers: &HeaderMap, names: &[String]) -> IpAddr {
+        let told = || {
+            let line = headers.get_all("x-forwarded-for").iter().next_back()?;
+            let last = line.to_str().ok()?.rsplit(',').next()?;
+            last.trim().parse::<IpAddr>().ok()
+        };
+        let behind = if names.is_empty() { None } else { told() };
+        behind.unwrap_or(self.0).to_canonical()
+    }
+}
+
 /// Answers until `stop` says true, then finishes what has begun; at most `connections_max` at a time.
 pub async fn serve(
     listener: TcpListener,
@@ -53,8 +75,8 @@ pub async fn serve(
             // Nobody who could say so is left: that is the end, too.
             _ = stop.wait_for(|it| *it) => break,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(error = %error, "a connection was not taken");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -70,11 +92,16 @@ pub async fn serve(
         if let Err(error) = prepared {
             tracing::debug!(error = %error, "a connection could not be prepared");
         }
+        let (peer, app) = (Peer(peer.ip()), TowerToHyperService::new(app.clone()));
+        let app = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer);
+            app.call(request)
+        });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_MAX)
             .max_buf_size(BUFFER_BYTES)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app.clone()));
+            .serve_connection(TokioIo::new(stream), app);
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -169,6 +196,20 @@ mod tests {
         for origin in origins {
             assert!(!lets_in(&[("host", "127.0.0.1:7800"), ("origin", origin)], &[]), "{origin}");
         }
+    }
+
+    #[test]
+    fn a_request_is_of_its_connection_or_of_whom_the_proxy_names() {
+        let (proxy, person) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([10, 0, 0, 7]));
+        let mut headers = HeaderMap::new();
+        headers.append("x-forwarded-for", "10.9.9.9".parse().unwrap());
+        headers.append("x-forwarded-for", "10.8.8.8, 10.0.0.7".parse().unwrap());
+        let names = ["zhoubao.hall.example".to_owned()];
+        assert_eq!(Peer(proxy).address(&headers, &[]), proxy, "anybody can write such a line");
+        assert_eq!(Peer(proxy).address(&headers, &names), person);
+        assert_eq!(Peer(proxy).address(&HeaderMap::new(), &names), proxy);
+        let mapped = "::ffff:10.0.0.7".parse().unwrap();
+        assert_eq!(Peer(mapped).address(&HeaderMap::new(), &[]), person);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use figment::{Figment, Metadata, Profile, Provider};
 use zhoubao_domain::event::TreeHash;
 use zhoubao_domain::id::HallCode;
 use zhoubao_gateway::codes::Codes;
-use zhoubao_gateway::live::READERS_MAX;
+use zhoubao_gateway::live::Limits;
 
 use crate::failure::Failure;
 use crate::following::CollectorAt;
@@ -98,6 +98,16 @@ pub const KEYS: &[(&str, &str, &str)] = &[
         "live_readers_max",
         "2000",
         "most readers of the live board at a time; one more is answered 503 with `Retry-After`",
+    ),
+    (
+        "live_readers_session_max",
+        "6",
+        "most readers of the live board in one session, or of one wall screen",
+    ),
+    (
+        "live_readers_address_max",
+        "20",
+        "most readers of the live board from one address",
     ),
     ("fonts", "", "字体目录 folder of the fonts for PDF and OFD, instead of the system's"),
     (
@@ -285,7 +295,7 @@ pub struct Config {
     /// From whom a sign-off takes a one-time code.
     pub totp: Codes,
     /// Most readers of the live board at a time.
-    pub live_readers_max: usize,
+    pub live_readers: Limits,
     /// Folder of the fonts, where not the system's are used.
     pub fonts: Option<PathBuf>,
     /// How the tree that a freeze names is hashed.
@@ -570,11 +580,17 @@ impl Config {
         if ![1, 3, 5].contains(&journal_replicas) {
             return Err(values.wrong("journal_replicas", "expected 1, 3 or 5"));
         }
-        let live_readers_max = values.required("live_readers_max")?;
-        if !(1..=LIVE_READERS_MOST).contains(&live_readers_max) {
+        let readers = |key| {
+            let readers: usize = values.required(key)?;
             let expected = format!("expected 1 to {LIVE_READERS_MOST}");
-            return Err(values.wrong("live_readers_max", &expected));
-        }
+            let fits = (1..=LIVE_READERS_MOST).contains(&readers);
+            if fits { Ok(readers) } else { Err(values.wrong(key, &expected)) }
+        };
+        let live_readers = Limits {
+            all: readers("live_readers_max")?,
+            session: readers("live_readers_session_max")?,
+            address: readers("live_readers_address_max")?,
+        };
         let sys_url: Option<String> = values.get("sys_url")?;
         let mut config = Self {
             dir: values.required("dir")?,
@@ -600,7 +616,7 @@ impl Config {
             },
             public_host: values.get("public_host")?,
             totp: values.required("totp")?,
-            live_readers_max,
+            live_readers,
             fonts: values.parse("fonts")?,
             otlp: values.parse("otlp")?,
             log: values.get("log")?,
@@ -643,7 +659,7 @@ impl Default for Config {
             listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 8425))),
             public_host: None,
             totp: Codes::default(),
-            live_readers_max: READERS_MAX,
+            live_readers: Limits::default(),
             fonts: None,
             tree_hash: TreeHash::default(),
             otlp: None,

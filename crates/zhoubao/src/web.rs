@@ -93,9 +93,9 @@ impl Port {
     /// As [`Port::keep`].
     pub async fn answer(self, ctx: &Context, desk: Desk) -> Result<(), Failure> {
         let blobs = patiently(|| ctx.open_blobs()).await?;
-        let readers_max = ctx.config.live_readers_max;
-        let (live, work) = Live::new(desk.clone(), ctx.clock.clone(), readers_max);
-        let connections_max = readers_max + CONNECTIONS_BESIDE;
+        let limits = ctx.config.live_readers;
+        let (live, work) = Live::new(desk.clone(), ctx.clock.clone(), limits);
+        let connections_max = limits.all + CONNECTIONS_BESIDE;
         make_room(connections_max);
         let gateway = Gateway {
             desk,

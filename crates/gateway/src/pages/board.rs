@@ -25,9 +25,10 @@ use zhoubao_domain::time::{hall_day, rfc3339};
 use super::{chart, page as shown};
 use crate::access::Who;
 use crate::extract::Query;
-use crate::live::{self, RETRY_SECONDS};
+use crate::live::{self, Full, RETRY_SECONDS, Watcher};
 use crate::openapi::{Day, Moment};
 use crate::problem::Problem;
+use crate::server::Peer;
 use crate::{Gateway, answers};
 
 /// How often it is looked whether a reader may still watch (guarantees §6).
@@ -255,14 +256,22 @@ pub(crate) async fn snapshot(
 pub(crate) async fn live(
     State(gateway): State<Arc<Gateway>>,
     Extension(who): Extension<Who>,
+    Extension(peer): Extension<Peer>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let last = headers.get("last-event-id").map(|it| it.to_str().unwrap_or("?"));
-    let Some(events) = gateway.live.read(last) else {
-        let mut problem = Problem::coded(Code::Unavailable, "观看者过多 too many readers");
+    let session = who.screen.as_ref().map_or_else(|| who.token.clone(), |it| format!("screen {it}"));
+    let address = peer.address(&headers, &gateway.names);
+    let watcher = Watcher { session: session.into(), address };
+    let events = gateway.live.read(watcher, last).map_err(|full| {
+        let mut problem = Problem::coded(Code::Unavailable, match full {
+            Full::All => "观看者过多 too many readers",
+            Full::Session => "本会话已开太多看板，请关闭一些 too many boards in this session, close some",
+            Full::Address => "此地址的观看者过多 too many readers from this address",
+        });
         problem.retry_after = Some(RETRY_SECONDS);
-        return Err(problem);
-    };
+        problem
+    })?;
     tracing::debug!(user = ?who.user, screen = who.screen, "a reader of the board");
     // Who may not watch any more is cut off within a minute, and refused when he comes back. Of his request only that
     // is kept by which he is known, in bytes of its own: a clone would keep the whole of what was read from him.

@@ -77,6 +77,8 @@ impl Service {
             .env("ZHOUBAO_LISTEN", "127.0.0.1:0")
             .env("ZHOUBAO_LOG", "warn")
             .env("ZHOUBAO_LIVE_READERS_MAX", readers_max.to_string())
+            .env("ZHOUBAO_LIVE_READERS_SESSION_MAX", readers_max.to_string())
+            .env("ZHOUBAO_LIVE_READERS_ADDRESS_MAX", readers_max.to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .kill_on_drop(true);

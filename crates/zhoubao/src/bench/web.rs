@@ -27,7 +27,7 @@ use zhoubao_contract::structured::to_structured;
 use zhoubao_contract::{Draft, Stored, encode, hash};
 use zhoubao_domain::event::{Act, Event, Kind, Setup};
 use zhoubao_domain::id::{SetupTopic, Stream, Subject, TerminalId, UserId};
-use zhoubao_gateway::live::{Live, READERS_MAX};
+use zhoubao_gateway::live::{Limits, Live};
 use zhoubao_gateway::people::{Accounts, Sessions};
 use zhoubao_gateway::{Gateway, Noted, router, server};
 use zhoubao_nats::raw;
@@ -87,7 +87,10 @@ impl Web {
             }
         });
         desk.catch_up().await?;
-        let (live, keep) = Live::new(desk.clone(), ctx.clock.clone(), READERS_MAX);
+        // All watch in one session, from here.
+        let readers_max = Limits::default().all;
+        let limits = Limits { all: readers_max, session: readers_max, address: readers_max };
+        let (live, keep) = Live::new(desk.clone(), ctx.clock.clone(), limits);
         let keep = tokio::spawn(async move { match keep.await {} });
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(lost)?;
         let address = listener.local_addr().map_err(lost)?;
@@ -116,7 +119,7 @@ impl Web {
         let routes = router(Arc::new(gateway));
         let (going, stop) = watch::channel(false);
         let answer = tokio::spawn(async move {
-            server::serve(listener, routes, READERS_MAX + 512, stop).await;
+            server::serve(listener, routes, readers_max + 512, stop).await;
             drop(going);
         });
         let cookie = format!("__Host-zhoubao={token}");
