@@ -55,12 +55,18 @@ pub(crate) fn run(build: &mut Command) -> Result<()> {
         return Err("cargo named no test program".to_owned());
     }
     say(&format!("{} test programs, {cores} at a time", programs.len()));
+    side_by_side(programs, cores)
+}
+
+fn side_by_side(programs: VecDeque<Program>, cores: usize) -> Result<()> {
     let programs = Mutex::new(programs);
     let failed = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..cores {
             scope.spawn(|| {
-                while let Some(program) = locked(&programs).pop_front() {
+                // In the head of the loop the lock would be held while the program runs.
+                let next = || locked(&programs).pop_front();
+                while let Some(program) = next() {
                     // Most tests wait now and then: two for each core keep it busy.
                     if let Err(error) = program.run(2 * cores) {
                         locked(&failed).push(error);
@@ -85,7 +91,10 @@ fn text<'a>(line: &'a str, name: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use super::Program;
+    use std::collections::VecDeque;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::{Program, side_by_side};
 
     #[test]
     fn only_test_programs_are_run() {
@@ -99,5 +108,23 @@ mod tests {
         assert_eq!(Program::of(&line(false, r#""/t/zhoubao""#)), None);
         assert_eq!(Program::of(&line(true, "null")), None);
         assert_eq!(Program::of("test result: ok"), None);
+    }
+
+    #[test]
+    fn two_programs_run_at_the_same_time() {
+        let folder = std::env::temp_dir().join(format!("xtask-programs-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        // Each ends well only if the other one begins before it ends.
+        let program = |own: &str, other: &str| {
+            let path = folder.join(format!("{own}.sh"));
+            let wait = format!("for _ in $(seq 100); do [ -e {other} ] && exit 0; sleep 0.1; done");
+            std::fs::write(&path, format!("#!/bin/sh\ntouch {own}\n{wait}\nexit 1\n")).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+            Program { path, folder: folder.clone() }
+        };
+        let programs = VecDeque::from([program("one", "two"), program("two", "one")]);
+        let done = side_by_side(programs, 2);
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(done, Ok(()));
     }
 }
