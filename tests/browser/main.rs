@@ -5,6 +5,7 @@
 mod desk;
 mod machine;
 mod pages;
+mod provider;
 #[path = "../slipped.rs"]
 mod slipped;
 mod wall;

@@ -71,8 +71,7 @@ async fn no_session_and_no_address_takes_the_places_of_the_others() -> anyhow::R
     assert!(refused.body.contains("from this address"), "{refused:?}");
     let _elsewhere = watch(&clerk.with("X-Forwarded-For", "10.0.0.2")).await?;
     drop(leaders);
-    eventually("the place to be free", COMMAND_MAX, async || Ok(watch(&leader).await.ok()))
-        .await?;
+    eventually("the place to be free", COMMAND_MAX, async || Ok(watch(&leader).await.ok())).await?;
     service.process.kill().await?;
     Ok(())
 }

@@ -210,6 +210,10 @@ codes! {
         "The hall's setting `totp` is `required`: whoever signs off does so with a one-time code of a device of his own, and this person has set up none. Nothing is signed.",
         "Log in to the pages, open 本人, and set up a device, an app for one-time codes (RFC 6238).",
         "the new leader signs for the first time";
+    ProviderRefused = "E.156", "统一身份认证未通过 not logged in at the identity provider",
+        "The hall's identity provider (`oidc_issuer`) let nobody in, sent an answer to a login that this browser did not begin or that took longer than ten minutes, or says something of itself that does not fit the settings. Nobody is logged in. Or somebody whom it let in signs off, or binds a device, without having logged in there anew in the last two minutes.",
+        "Begin again on the login page. If nobody can log in, the administrator compares `oidc_issuer`, `oidc_client`, `oidc_secret` and `oidc_claim` with what the provider has for this hall; meanwhile passwords of this system let people in.",
+        "the login page was left open over lunch";
     UntracedNumber = "W.310", "正文数字无来源 number that nothing vouches for",
         "News carry numbers of the department's own (部门自报). They are printed as submitted and bound to no figure.",
         "Bind the number, or accept it as the department's own.",

@@ -18,6 +18,7 @@ use zhoubao_domain::code::Code;
 use zhoubao_domain::event::{Outcome, Right};
 use zhoubao_domain::id::UserId;
 
+use crate::people::LetInBy;
 use crate::problem::Problem;
 use crate::server::from_here;
 use crate::{Gateway, pages};
@@ -46,8 +47,22 @@ pub struct Who {
     pub csrf: String,
     /// The token of his session.
     pub token: String,
+    /// How he shows once more who he is.
+    pub again: Again,
     /// The wall screen, where it is one.
     pub screen: Option<String>,
+}
+
+/// How a person shows once more who he is, where that is asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Again {
+    /// By his password.
+    #[default]
+    Password,
+    /// By logging in at the hall's identity provider.
+    AtProvider,
+    /// He has just logged in there.
+    Shown,
 }
 
 impl Who {
@@ -89,6 +104,24 @@ pub(crate) fn screen_cookie(token: &str) -> HeaderValue {
     let text =
         format!("{SCREEN_NAME}={token}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age={age}");
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// The name of the cookie of a login at the provider that has begun.
+const BEGUN_NAME: &str = "__Host-zhoubao-login";
+
+/// The cookie by which a browser knows the login again that it began; with an empty state it ends it. It comes along
+/// when the provider sends the browser back, so it cannot be `Strict`.
+#[must_use]
+pub(crate) fn begun_cookie(state: &str) -> HeaderValue {
+    let age = if state.is_empty() { 0 } else { 600 };
+    let text =
+        format!("{BEGUN_NAME}={state}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={age}");
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// The state of the login that this browser began.
+pub(crate) fn begun_of(headers: &HeaderMap) -> Option<&str> {
+    cookie_of(headers, BEGUN_NAME)
 }
 
 fn cookie_of<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
@@ -227,7 +260,8 @@ impl Gateway {
         // A page that only watches, such as a board, does not keep the session alive.
         let watches = headers.get("accept").is_some_and(|it| it == "text/event-stream");
         let active = active || (wants_page(headers) && !watches);
-        let Some(session) = self.sessions.pass(token, active, self.clock.now()) else {
+        let now = self.clock.now();
+        let Some(session) = self.sessions.pass(token, active, now) else {
             return Ok(nobody());
         };
         let password = self
@@ -240,7 +274,13 @@ impl Gateway {
         }
         let user = self.user(&session.user).await?;
         let Some(rights) = user else { return Ok(nobody()) };
+        let again = match session.by {
+            LetInBy::Password(_) => Again::Password,
+            LetInBy::Provider if session.is_shown(now) => Again::Shown,
+            LetInBy::Provider => Again::AtProvider,
+        };
         Ok(Who {
+            again,
             user: Some(session.user),
             rights,
             csrf: session.csrf,

@@ -61,6 +61,17 @@ pub(crate) trait Deed: DeserializeOwned + JsonSchema + Send + 'static {
     /// The page that its form stands on.
     const PLACE: Place;
 
+    /// What is looked at beside his rights, before it is done.
+    async fn allowed(
+        &self,
+        _gateway: &Gateway,
+        _who: &Who,
+        _target: &str,
+        _by: &By,
+    ) -> Result<(), Problem> {
+        Ok(())
+    }
+
     /// Does it; `target` is the issue or submission of the path, empty where there is none.
     async fn done(
         self,
@@ -145,14 +156,16 @@ fn target(path: &HashMap<String, String>) -> &str {
 /// futures of the use cases stay where they began.
 async fn run<D: Deed>(
     gateway: &Arc<Gateway>,
+    who: &Who,
     deed: D,
     target: &str,
     by: By,
 ) -> Result<(u64, Option<Receipt>), Problem> {
-    let (gateway, target) = (gateway.clone(), target.to_owned());
+    let (gateway, who, target) = (gateway.clone(), who.clone(), target.to_owned());
     let runtime = tokio::runtime::Handle::current();
     let work = move || {
         runtime.block_on(async {
+            deed.allowed(&gateway, &who, &target, &by).await?;
             let receipt = deed.done(&gateway, &target, by).await?;
             Ok((position(&gateway, receipt.as_ref()).await?, receipt))
         })
@@ -176,7 +189,7 @@ pub(crate) async fn json<D: Deed>(
     })?;
     let value = if bytes.is_empty() { Ok(json!({})) } else { serde_json::from_slice(&bytes) };
     let deed: D = read(value.map_err(|it| malformed(it.to_string()))?)?;
-    let (position, receipt) = run(&gateway, deed, target(&path), by).await?;
+    let (position, receipt) = run(&gateway, &who, deed, target(&path), by).await?;
     let event = receipt.map(|it| format!("{}#{}", it.stream, it.number));
     Ok(Json(Done { position, event }))
 }
@@ -191,7 +204,7 @@ pub(crate) async fn form<D: Deed>(
     let target = target(&path);
     let done = async {
         let by = of_fields(&who, &fields)?;
-        let (position, _) = run(&gateway, D::of_form(&fields)?, target, by).await?;
+        let (position, _) = run(&gateway, &who, D::of_form(&fields)?, target, by).await?;
         Ok(position)
     };
     match done.await {
@@ -473,6 +486,20 @@ pub(crate) struct Sign {
 impl Deed for Sign {
     const PLACE: Place = Place::Sign;
 
+    async fn allowed(
+        &self,
+        gateway: &Gateway,
+        who: &Who,
+        target: &str,
+        by: &By,
+    ) -> Result<(), Problem> {
+        let read = id::<Digest>(&self.document)?;
+        let issue = find(gateway, target).await?;
+        let user = gateway.shown_again(who, self.password.clone()).await?;
+        let purpose = by.command.as_ref().map(|key| format!("{issue} {read} {key}"));
+        gateway.take_code(&user, self.code.trim(), purpose.as_deref())
+    }
+
     async fn done(
         self,
         gateway: &Gateway,
@@ -481,10 +508,6 @@ impl Deed for Sign {
     ) -> Result<Option<Receipt>, Problem> {
         let read = id::<Digest>(&self.document)?;
         let issue = find(gateway, target).await?;
-        let user = by.actor.clone();
-        let (user, _) = gateway.proven(user.as_ref(), self.password).await?;
-        let purpose = by.command.as_ref().map(|key| format!("{issue} {read} {key}"));
-        gateway.take_code(&user, self.code.trim(), purpose.as_deref())?;
         let on = self.issued_on.unwrap_or_else(|| hall_day(gateway.clock.now()));
         let receipt = gateway.desk.sign_off(issue, on, Some(read), by).await?;
         // A number is given once for ever: whoever hears of it, hears of what two disks hold.

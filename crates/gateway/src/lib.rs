@@ -17,6 +17,7 @@ pub mod openapi;
 mod pages;
 pub mod people;
 mod problem;
+pub mod provider;
 pub mod routes;
 pub mod server;
 
@@ -34,6 +35,7 @@ use live::Live;
 pub use pages::window::{Ledger, window};
 use people::{Accounts, Sessions};
 pub use problem::Problem;
+use provider::Provider;
 
 /// Random bytes of the system.
 pub type Random = fn() -> Option<[u8; 32]>;
@@ -57,6 +59,8 @@ pub struct Gateway {
     pub accounts: Accounts,
     /// Who is logged in.
     pub sessions: Sessions,
+    /// Where people log in elsewhere, if they do.
+    pub provider: Option<Provider>,
     /// From whom a sign-off takes a one-time code.
     pub codes: codes::Codes,
     /// The port that is listened on.

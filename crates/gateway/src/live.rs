@@ -187,12 +187,8 @@ impl Live {
         limits: Limits,
     ) -> (Arc<Self>, impl Future<Output = Infallible> + Send) {
         let (sender, now) = watch::channel(Now { frame: None, as_of: None, pulse: 0 });
-        let live = Arc::new(Self {
-            now,
-            frames: Mutex::default(),
-            places: Mutex::default(),
-            limits,
-        });
+        let live =
+            Arc::new(Self { now, frames: Mutex::default(), places: Mutex::default(), limits });
         let work = keep(live.clone(), sender, desk, clock);
         (live, work)
     }

@@ -30,6 +30,9 @@ const IDLE_MAX: SignedDuration = SignedDuration::from_mins(30);
 /// Longest session (guarantees §6).
 const SESSION_MAX: SignedDuration = SignedDuration::from_hours(10);
 
+/// How long it holds that somebody has shown once more, elsewhere, who he is.
+const SHOWN_MAX: SignedDuration = SignedDuration::from_mins(2);
+
 /// Sessions at a time; beyond them the oldest ends.
 const SESSIONS_MAX: usize = 10_000;
 
@@ -53,6 +56,8 @@ pub struct AccountsError {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Account {
+    /// Its hash; empty for whoever logs in elsewhere only.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     password: String,
     /// What makes his one-time codes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -285,7 +290,7 @@ impl Accounts {
     }
 
     /// Makes a secret for a person's device; it is asked for codes once it has made one ([`Accounts::confirm_device`]).
-    /// None for whoever has no account, or a device already.
+    /// None for whoever has a device already.
     ///
     /// # Errors
     ///
@@ -297,7 +302,7 @@ impl Accounts {
         random: &[u8; 32],
     ) -> Result<Option<Handover>, AccountsError> {
         self.change(|file| {
-            let Some(account) = file.accounts.get_mut(user.as_str()) else { return Ok(None) };
+            let account = file.accounts.entry(user.to_string()).or_default();
             if account.codes.as_ref().is_some_and(Device::is_confirmed) {
                 return Ok(None);
             }
@@ -367,7 +372,8 @@ impl Accounts {
     ///
     /// When the file cannot be read.
     pub fn password(&self, user: &UserId) -> Result<Option<String>, AccountsError> {
-        Ok(self.read()?.accounts.get(user.as_str()).map(|it| it.password.clone()))
+        let hash = self.read()?.accounts.get(user.as_str()).map(|it| it.password.clone());
+        Ok(hash.filter(|it| !it.is_empty()))
     }
 }
 
@@ -419,9 +425,21 @@ pub struct Session {
     pub user: UserId,
     /// What every form of his pages holds, and no page of others can know.
     pub csrf: String,
-    password_hash: String,
+    /// What let him in.
+    pub by: LetInBy,
     since: Timestamp,
     used: Timestamp,
+    /// When he last logged in elsewhere anew. The login that let him in is none: the provider may have known him.
+    shown: Option<Timestamp>,
+}
+
+/// What lets a person in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LetInBy {
+    /// The password of this hash; with another one the session is over.
+    Password(String),
+    /// The hall's identity provider.
+    Provider,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -473,14 +491,14 @@ impl Sessions {
     pub fn open(
         &self,
         user: UserId,
-        password_hash: String,
+        by: LetInBy,
         secrets: [[u8; 32]; 2],
         now: Timestamp,
     ) -> String {
         self.forgive(user.as_str());
         let token = hex(&secrets[0]);
         let session =
-            Session { user, csrf: hex(&secrets[1]), password_hash, since: now, used: now };
+            Session { user, csrf: hex(&secrets[1]), by, since: now, used: now, shown: None };
         let mut open = self.open_sessions();
         open.retain(|_, it| !it.is_over(now));
         if open.len() >= SESSIONS_MAX
@@ -508,6 +526,14 @@ impl Sessions {
         Some(session.clone())
     }
 
+    /// Notes that the person of a session has just logged in elsewhere once more.
+    pub fn shown(&self, token: &str, now: Timestamp) {
+        if let Some(session) = self.open_sessions().get_mut(&hash(token)) {
+            session.shown = Some(now);
+            session.used = now;
+        }
+    }
+
     /// Ends the session of a token.
     pub fn close(&self, token: &str) {
         self.open_sessions().remove(&hash(token));
@@ -519,10 +545,20 @@ impl Session {
         now.duration_since(self.since) >= SESSION_MAX || now.duration_since(self.used) >= IDLE_MAX
     }
 
-    /// Whether the password is still the one that it was opened with.
+    /// Whether what let him in still does; `password_hash` is that of his password now.
     #[must_use]
     pub fn is_of(&self, password_hash: Option<&str>) -> bool {
-        password_hash == Some(&self.password_hash)
+        match &self.by {
+            LetInBy::Password(hash) => password_hash == Some(hash),
+            LetInBy::Provider => true,
+        }
+    }
+
+    /// Whether he has logged in elsewhere so lately that he need not show again who he is.
+    #[must_use]
+    pub fn is_shown(&self, now: Timestamp) -> bool {
+        let lately = |it: Timestamp| now.duration_since(it) < SHOWN_MAX;
+        self.by == LetInBy::Provider && self.shown.is_some_and(lately)
     }
 }
 
@@ -587,7 +623,8 @@ mod tests {
     #[test]
     fn whoever_does_nothing_for_half_an_hour_is_out_and_everybody_after_ten_hours() {
         let sessions = Sessions::default();
-        let open = |now| sessions.open(user("u1"), String::new(), [[1; 32], [2; 32]], now);
+        let by = LetInBy::Password(String::new());
+        let open = |now| sessions.open(user("u1"), by.clone(), [[1; 32], [2; 32]], now);
         let token = open(at(0));
         assert!(sessions.pass(&token, false, at(1_799)).is_some());
         assert!(
@@ -613,7 +650,22 @@ mod tests {
             sessions.miss("u1", at(3));
         }
         assert_eq!(sessions.pause("u1", at(3)), Some(900));
-        sessions.open(user("u1"), String::new(), [[1; 32], [2; 32]], at(3));
+        sessions.open(user("u1"), LetInBy::Provider, [[1; 32], [2; 32]], at(3));
         assert_eq!(sessions.pause("u1", at(3)), None);
+    }
+
+    #[test]
+    fn whoever_logged_in_elsewhere_has_shown_for_two_minutes_who_he_is() {
+        let sessions = Sessions::default();
+        let shown = |token: &str, now| sessions.pass(token, true, now).unwrap().is_shown(now);
+        let token = sessions.open(user("u1"), LetInBy::Provider, [[1; 32], [2; 32]], at(0));
+        assert!(!shown(&token, at(0)), "he may have been logged in there for hours");
+        sessions.shown(&token, at(200));
+        assert!(shown(&token, at(319)) && !shown(&token, at(320)));
+        let by = LetInBy::Password("hash".to_owned());
+        let token = sessions.open(user("u2"), by, [[3; 32], [4; 32]], at(0));
+        assert!(!shown(&token, at(0)), "a password is entered again");
+        let session = |hash| sessions.pass(&token, true, at(0)).unwrap().is_of(hash);
+        assert!(session(Some("hash")) && !session(Some("other")) && !session(None));
     }
 }

@@ -61,9 +61,11 @@ impl Problem {
 fn status_of(code: Code) -> StatusCode {
     match code {
         Code::NotLoggedIn | Code::WrongPin | Code::WrongOneTimeCode => StatusCode::UNAUTHORIZED,
-        Code::NoRight | Code::ForeignPage | Code::FourEyes | Code::NoDevice => {
-            StatusCode::FORBIDDEN
-        }
+        Code::NoRight
+        | Code::ForeignPage
+        | Code::FourEyes
+        | Code::NoDevice
+        | Code::ProviderRefused => StatusCode::FORBIDDEN,
         Code::NotFound => StatusCode::NOT_FOUND,
         Code::Malformed | Code::UnknownHall | Code::TrainingHall => StatusCode::BAD_REQUEST,
         Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,

@@ -89,6 +89,8 @@ pub fn routes() -> Vec<Route> {
         shown("/assets/{name}", Open, get(assets::asset)),
         shown("/login", Open, get(login::page)),
         done("/login", Open, post(login::login)),
+        shown("/login/provider", Open, get(login::begin)),
+        shown("/login/provider/back", Open, get(login::end)),
         done("/logout", Person, post(login::logout)),
         shown("/welcome", Open, get(login::welcome)),
         done("/welcome", Open, post(login::set_password)),

@@ -16,6 +16,7 @@ use zhoubao_domain::event::TreeHash;
 use zhoubao_domain::id::HallCode;
 use zhoubao_gateway::codes::Codes;
 use zhoubao_gateway::live::Limits;
+use zhoubao_gateway::provider;
 
 use crate::failure::Failure;
 use crate::following::CollectorAt;
@@ -104,10 +105,23 @@ pub const KEYS: &[(&str, &str, &str)] = &[
         "6",
         "most readers of the live board in one session, or of one wall screen",
     ),
+    ("live_readers_address_max", "20", "most readers of the live board from one address"),
     (
-        "live_readers_address_max",
-        "20",
-        "most readers of the live board from one address",
+        "oidc_issuer",
+        "",
+        "统一身份认证 address of the identity provider (OpenID Connect) where people log in, beside passwords of this system",
+    ),
+    ("oidc_client", "", "`client_id` by which the identity provider knows this hall"),
+    ("oidc_secret", "", "`client_secret`, where the identity provider gave one"),
+    (
+        "oidc_claim",
+        "preferred_username",
+        "claim of the identity provider that holds the work number (工号)",
+    ),
+    (
+        "oidc_ca",
+        "",
+        "file of certificates to trust the identity provider by, instead of the system's",
     ),
     ("fonts", "", "字体目录 folder of the fonts for PDF and OFD, instead of the system's"),
     (
@@ -296,6 +310,8 @@ pub struct Config {
     pub totp: Codes,
     /// Most readers of the live board at a time.
     pub live_readers: Limits,
+    /// Where people log in elsewhere, if they do.
+    pub oidc: Option<Oidc>,
     /// Folder of the fonts, where not the system's are used.
     pub fonts: Option<PathBuf>,
     /// How the tree that a freeze names is hashed.
@@ -308,6 +324,21 @@ pub struct Config {
     pub log_format: LogFormat,
     /// Where each value came from, by key.
     pub sources: BTreeMap<&'static str, Setting>,
+}
+
+/// Where people log in elsewhere, and which certificates that is trusted by.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Oidc {
+    /// The provider.
+    pub at: provider::At,
+    /// File of certificates, where not the system's are trusted.
+    pub authority: Option<PathBuf>,
+}
+
+impl fmt::Debug for Oidc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Oidc").field("issuer", &self.at.issuer).finish_non_exhaustive()
+    }
 }
 
 /// One setting as it is shown.
@@ -591,6 +622,20 @@ impl Config {
             session: readers("live_readers_session_max")?,
             address: readers("live_readers_address_max")?,
         };
+        let oidc = match (values.get("oidc_issuer")?, values.get("oidc_client")?) {
+            (None, _) => None,
+            (Some(_), None) => return Err(values.wrong("oidc_issuer", "needs `oidc_client`")),
+            (Some(issuer), Some(client)) => {
+                if !provider::is_safe(&issuer) || issuer.contains(['?', '#']) {
+                    let expected = "expected an address that begins with `https://`";
+                    return Err(values.wrong("oidc_issuer", expected));
+                }
+                let secret = values.get("oidc_secret")?;
+                let claim = values.required("oidc_claim")?;
+                let at = provider::At { issuer, client, secret, claim };
+                Some(Oidc { at, authority: values.parse("oidc_ca")? })
+            }
+        };
         let sys_url: Option<String> = values.get("sys_url")?;
         let mut config = Self {
             dir: values.required("dir")?,
@@ -617,6 +662,7 @@ impl Config {
             public_host: values.get("public_host")?,
             totp: values.required("totp")?,
             live_readers,
+            oidc,
             fonts: values.parse("fonts")?,
             otlp: values.parse("otlp")?,
             log: values.get("log")?,
@@ -628,7 +674,11 @@ impl Config {
             return Err(values.wrong("nats_nkey", "is set together with `nats_credentials`"));
         }
         for (key, _, _) in KEYS {
-            let value = redact(&values.get(key)?.unwrap_or_default());
+            let value = values.get(key)?.unwrap_or_default();
+            let value = match *key {
+                "oidc_secret" if !value.is_empty() => "***".to_owned(),
+                _ => redact(&value),
+            };
             config.sources.insert(key, Setting { value, source: values.source(key) });
         }
         Ok(config)
@@ -660,6 +710,7 @@ impl Default for Config {
             public_host: None,
             totp: Codes::default(),
             live_readers: Limits::default(),
+            oidc: None,
             fonts: None,
             tree_hash: TreeHash::default(),
             otlp: None,
@@ -719,7 +770,9 @@ impl Config {
             StoreAt::Sqlite => None,
         };
         let addresses = [journal, store, self.sys_url.as_ref()];
-        addresses.into_iter().flatten().flat_map(Address::secrets).collect()
+        let of_addresses = addresses.into_iter().flatten().flat_map(Address::secrets);
+        let of_provider = self.oidc.as_ref().and_then(|it| it.at.secret.clone());
+        of_addresses.chain(of_provider).collect()
     }
 }
 

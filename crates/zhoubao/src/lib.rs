@@ -6,6 +6,7 @@
 //! everything else to stderr ([`output`]); every error becomes a [`failure::Failure`], which is the exit code.
 
 pub mod archive;
+pub mod asking;
 pub mod bench;
 pub mod blobs;
 pub mod broker;

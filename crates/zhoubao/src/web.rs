@@ -12,8 +12,10 @@ use zhoubao_domain::event::Right;
 use zhoubao_domain::id::UserId;
 use zhoubao_gateway::live::Live;
 use zhoubao_gateway::people::{Accounts, AccountsError, Sessions};
+use zhoubao_gateway::provider::Provider;
 use zhoubao_gateway::{Gateway, Noted, Problem, router, server};
 
+use crate::asking::asker;
 use crate::commands::archive;
 use crate::failure::Failure;
 use crate::giving_way::GivingWay;
@@ -105,6 +107,10 @@ impl Port {
             live,
             accounts: accounts(ctx),
             sessions: Sessions::default(),
+            provider: match &ctx.config.oidc {
+                Some(it) => Some(Provider::new(it.at.clone(), asker(it.authority.as_deref())?)),
+                None => None,
+            },
             codes: ctx.config.totp,
             port: self.address.port(),
             names: ctx.config.public_host.iter().cloned().collect(),

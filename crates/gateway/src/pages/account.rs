@@ -13,7 +13,7 @@ use zhoubao_domain::id::UserId;
 
 use super::{Frame, Told, hall_name, page as shown, to};
 use crate::Gateway;
-use crate::access::Who;
+use crate::access::{Again, Who};
 use crate::codes::{Codes, Handover};
 use crate::commands::{Fields, field};
 use crate::extract::Form;
@@ -34,6 +34,7 @@ struct AccountPage {
     device: bool,
     /// What he signs nothing without.
     required: bool,
+    again: Again,
     /// What his new device needs; it is not shown again.
     handover: Option<Handover>,
     /// The same as a square, drawn by this program.
@@ -97,6 +98,7 @@ async fn account_page(
         error: problem.map(Told::of),
         device: gateway.accounts.has_device(user)?,
         required: gateway.codes == Codes::Required,
+        again: who.again,
         handover,
         square,
     });
@@ -133,7 +135,7 @@ pub(crate) async fn begin(
 ) -> Result<Response, Problem> {
     let begun = async {
         let password = field(&fields, "password").to_owned();
-        let (user, _) = gateway.proven(who.user.as_ref(), password).await?;
+        let user = gateway.shown_again(&who, password).await?;
         let no_random = || Problem::coded(Code::Unavailable, "no random bytes");
         let random = (gateway.random)().ok_or_else(no_random)?;
         let handover = gateway.accounts.begin_device(gateway.desk.hall(), &user, &random)?;
@@ -174,7 +176,7 @@ pub(crate) async fn remove(
 ) -> Result<Response, Problem> {
     let removed = async {
         let password = field(&fields, "password").to_owned();
-        let (user, _) = gateway.proven(who.user.as_ref(), password).await?;
+        let user = gateway.shown_again(&who, password).await?;
         gateway.take_code(&user, field(&fields, "code"), None)?;
         gateway.accounts.remove_device(&user)?;
         Ok(())

@@ -260,15 +260,21 @@ pub(crate) async fn live(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let last = headers.get("last-event-id").map(|it| it.to_str().unwrap_or("?"));
-    let session = who.screen.as_ref().map_or_else(|| who.token.clone(), |it| format!("screen {it}"));
+    let session =
+        who.screen.as_ref().map_or_else(|| who.token.clone(), |it| format!("screen {it}"));
     let address = peer.address(&headers, &gateway.names);
     let watcher = Watcher { session: session.into(), address };
     let events = gateway.live.read(watcher, last).map_err(|full| {
-        let mut problem = Problem::coded(Code::Unavailable, match full {
-            Full::All => "观看者过多 too many readers",
-            Full::Session => "本会话已开太多看板，请关闭一些 too many boards in this session, close some",
-            Full::Address => "此地址的观看者过多 too many readers from this address",
-        });
+        let mut problem = Problem::coded(
+            Code::Unavailable,
+            match full {
+                Full::All => "观看者过多 too many readers",
+                Full::Session => {
+                    "本会话已开太多看板，请关闭一些 too many boards in this session, close some"
+                }
+                Full::Address => "此地址的观看者过多 too many readers from this address",
+            },
+        );
         problem.retry_after = Some(RETRY_SECONDS);
         problem
     })?;

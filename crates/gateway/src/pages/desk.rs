@@ -23,9 +23,9 @@ use zhoubao_domain::id::{ObjectId, UserId};
 use zhoubao_domain::issue::{Issue, Stage};
 use zhoubao_domain::time::hall_day;
 
-use super::{Frame, Told, hall_name, new_key, page as shown};
+use super::{Frame, Place, Told, hall_name, new_key, page as shown};
 use crate::Gateway;
-use crate::access::Who;
+use crate::access::{Again, Who};
 use crate::answers::{
     AcceptedBy, DeskIssue, DeskList, DraftAnswer, FoundRow, Me, Placed, Proposal,
 };
@@ -506,6 +506,9 @@ struct SignPage {
     code: bool,
     /// One would be, and he has no device.
     no_device: bool,
+    again: Again,
+    /// The address of this page.
+    here: String,
     lacking: Vec<String>,
     /// He drafted it himself.
     drafted: bool,
@@ -566,6 +569,8 @@ pub(crate) async fn sign_page(
         accepted: all.into_iter().filter(|it| it.accepted.is_some()).collect(),
         code: device && gateway.codes != Codes::Off,
         no_device: !device && gateway.codes == Codes::Required,
+        again: who.again,
+        here: format!("{}/sign?on={issued_on}", Place::Sign.path(wanted)),
         lacking,
         drafted,
         elsewhere: if it.stage == Stage::Submitted { "" } else { stage_word(it.stage) },

@@ -4,19 +4,20 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Extension, State};
-use axum::http::StatusCode;
-use axum::http::header::SET_COOKIE;
-use axum::response::{IntoResponse as _, Response};
+use axum::http::header::{HOST, HeaderMap, REFRESH, SET_COOKIE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
 use serde::Deserialize;
 use zhoubao_domain::code::Code;
 use zhoubao_domain::id::UserId;
 
 use super::{Frame, page as shown, to};
 use crate::Gateway;
-use crate::access::{Who, cookie, screen_cookie};
+use crate::access::{Again, Who, begun_cookie, begun_of, cookie, screen_cookie};
 use crate::extract::{Form, Query};
-use crate::people::{AccountsError, hash_password, is_password, weakness};
+use crate::people::{AccountsError, LetInBy, hash_password, is_password, weakness};
 use crate::problem::Problem;
+use crate::provider::{self, Provider};
 
 /// Whoever has no account shares one place among those who must wait.
 const STRANGER: &str = "-";
@@ -27,6 +28,15 @@ struct LoginPage {
     frame: Frame,
     error: String,
     user: String,
+    next: String,
+    /// There is a provider, too.
+    provider: bool,
+}
+
+#[derive(Template)]
+#[template(path = "let_in.html")]
+struct LetInPage {
+    frame: Frame,
     next: String,
 }
 
@@ -43,6 +53,14 @@ struct WelcomePage {
 pub(crate) struct NextQuery {
     #[serde(default)]
     next: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct BeginQuery {
+    #[serde(default)]
+    next: String,
+    /// Anything: whoever is logged in shows once more who he is.
+    again: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -87,6 +105,7 @@ fn own_path(next: &str) -> &str {
 
 /// `GET /login`.
 pub(crate) async fn page(
+    State(gateway): State<Arc<Gateway>>,
     Query(NextQuery { next }): Query<NextQuery>,
     Extension(who): Extension<Who>,
 ) -> Response {
@@ -94,7 +113,8 @@ pub(crate) async fn page(
         return to(own_path(&next));
     }
     let frame = Frame::of(&who, "");
-    shown(&LoginPage { frame, error: String::new(), user: String::new(), next })
+    let provider = gateway.provider.is_some();
+    shown(&LoginPage { frame, error: String::new(), user: String::new(), next, provider })
 }
 
 /// `POST /login`.
@@ -104,8 +124,9 @@ pub(crate) async fn login(
 ) -> Result<Response, Problem> {
     let refused = |status, error: String| {
         let frame = Frame::of(&Who::default(), "");
-        let mut response =
-            shown(&LoginPage { frame, error, user: form.user.clone(), next: form.next.clone() });
+        let (user, next) = (form.user.clone(), form.next.clone());
+        let provider = gateway.provider.is_some();
+        let mut response = shown(&LoginPage { frame, error, user, next, provider });
         *response.status_mut() = status;
         response
     };
@@ -124,10 +145,26 @@ pub(crate) async fn login(
         let error = format!("此工号已停用（{}）", Code::NoRight);
         return Ok(refused(StatusCode::FORBIDDEN, error));
     }
-    Ok(opened(&gateway, user, hash, own_path(&form.next)))
+    opened(&gateway, user, LetInBy::Password(hash), to(own_path(&form.next)))
 }
 
 impl Gateway {
+    /// Whether it is still the person who is logged in: by his password, or by the provider where he has just been.
+    ///
+    /// # Errors
+    ///
+    /// As [`Gateway::proven`]; E.156 where he has to log in at the provider first.
+    pub(crate) async fn shown_again(&self, who: &Who, password: String) -> Result<UserId, Problem> {
+        match (who.again, &who.user) {
+            (Again::Shown, Some(user)) => Ok(user.clone()),
+            (Again::AtProvider, Some(_)) => {
+                let detail = "请在统一身份认证处重新登录 log in at the identity provider once more";
+                Err(Problem::coded(Code::ProviderRefused, detail))
+            }
+            _ => Ok(self.proven(who.user.as_ref(), password).await?.0),
+        }
+    }
+
     /// Whether it is this person: answers with him and the hash of his password.
     ///
     /// # Errors
@@ -171,14 +208,86 @@ impl Gateway {
     }
 }
 
-fn opened(gateway: &Gateway, user: UserId, hash: String, next: &str) -> Response {
-    let (Some(token), Some(csrf)) = ((gateway.random)(), (gateway.random)()) else {
-        return Problem::coded(Code::Unavailable, "no random bytes").into_response();
+fn no_random() -> Problem {
+    Problem::coded(Code::Unavailable, "no random bytes")
+}
+
+/// Opens a session, with this answer.
+fn opened(
+    gateway: &Gateway,
+    user: UserId,
+    by: LetInBy,
+    mut response: Response,
+) -> Result<Response, Problem> {
+    let secret = || (gateway.random)().ok_or_else(no_random);
+    let token = gateway.sessions.open(user, by, [secret()?, secret()?], gateway.clock.now());
+    response.headers_mut().append(SET_COOKIE, cookie(&token));
+    Ok(response)
+}
+
+fn provider_of(gateway: &Gateway) -> Result<&Provider, Problem> {
+    let none = || Problem::not_found("identity provider (`oidc_issuer`)");
+    gateway.provider.as_ref().ok_or_else(none)
+}
+
+/// `GET /login/provider`: leads to the hall's identity provider.
+pub(crate) async fn begin(
+    State(gateway): State<Arc<Gateway>>,
+    Query(BeginQuery { next, again }): Query<BeginQuery>,
+    Extension(who): Extension<Who>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let provider = provider_of(&gateway)?;
+    let again = again.and_then(|_| {
+        let user = who.user.filter(|_| who.again != Again::Password)?;
+        Some(provider::Again { user, token: who.token })
+    });
+    let secret = || (gateway.random)().ok_or_else(no_random);
+    let secrets = [secret()?, secret()?, secret()?];
+    // That it is one of ours was looked at before.
+    let host = headers.get(HOST).and_then(|it| it.to_str().ok()).unwrap_or_default();
+    let back = match gateway.names.first() {
+        Some(name) => format!("https://{name}{BACK}"),
+        None => format!("http://{host}{BACK}"),
     };
-    let token = gateway.sessions.open(user, hash, [token, csrf], gateway.clock.now());
-    let mut response = to(next);
-    response.headers_mut().insert(SET_COOKIE, cookie(&token));
-    response
+    let ways = (back, own_path(&next).to_owned());
+    let (state, place) = provider.begin(secrets, ways, again, gateway.clock.now()).await?;
+    let mut response = to(&place);
+    response.headers_mut().insert(SET_COOKIE, begun_cookie(&state));
+    Ok(response)
+}
+
+/// Where the provider sends a browser back to.
+const BACK: &str = "/login/provider/back";
+
+/// `GET /login/provider/back`: whoever logged in there is let in.
+pub(crate) async fn end(
+    State(gateway): State<Arc<Gateway>>,
+    Query(answer): Query<provider::Answer>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let provider = provider_of(&gateway)?;
+    let now = gateway.clock.now();
+    let ended = provider.end(begun_of(&headers), answer, now).await?;
+    if gateway.user(&ended.user).await?.is_none() {
+        let detail = format!("工号 `{}` 未登记或已停用 is not of this hall", ended.user);
+        return Err(Problem::coded(Code::NoRight, detail));
+    }
+    // A browser sends the cookie of the session along to our own pages only. One that follows a `Location` still comes
+    // from the provider; from here on it comes from us.
+    let (frame, next) = (Frame::of(&Who::default(), ""), ended.next);
+    let refresh = HeaderValue::from_str(&format!("0; url={next}"));
+    let mut response = shown(&LetInPage { frame, next });
+    let headers = response.headers_mut();
+    headers.insert(REFRESH, refresh.unwrap_or(HeaderValue::from_static("0; url=/")));
+    headers.append(SET_COOKIE, begun_cookie(""));
+    match ended.again {
+        Some(again) => {
+            gateway.sessions.shown(&again.token, now);
+            Ok(response)
+        }
+        None => opened(&gateway, ended.user, LetInBy::Provider, response),
+    }
 }
 
 /// `POST /logout`.
@@ -237,7 +346,6 @@ pub(crate) async fn set_password(
         *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
         return Ok(response);
     }
-    let no_random = || Problem::coded(Code::Unavailable, "no random bytes");
     let random = (gateway.random)().ok_or_else(no_random)?;
     let mut salt = [0; 16];
     salt.copy_from_slice(&random[..16]);
@@ -247,7 +355,7 @@ pub(crate) async fn set_password(
     let hash = hash.ok().flatten();
     let hash = hash.ok_or_else(|| Problem::coded(Code::Unavailable, "no memory for argon2"))?;
     let user = gateway.accounts.set(&form.link, hash.clone(), now)?.ok_or_else(over)?;
-    Ok(opened(&gateway, user, hash, "/"))
+    opened(&gateway, user, LetInBy::Password(hash), to("/"))
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ use zhoubao_contract::{Draft, Stored, encode, hash};
 use zhoubao_domain::event::{Act, Event, Kind, Setup};
 use zhoubao_domain::id::{SetupTopic, Stream, Subject, TerminalId, UserId};
 use zhoubao_gateway::live::{Limits, Live};
-use zhoubao_gateway::people::{Accounts, Sessions};
+use zhoubao_gateway::people::{Accounts, LetInBy, Sessions};
 use zhoubao_gateway::{Gateway, Noted, router, server};
 use zhoubao_nats::raw;
 
@@ -99,7 +99,8 @@ impl Web {
         accounts.set(&link, "none".to_owned(), ctx.clock.now())?;
         let sessions = Sessions::default();
         let secrets = [Context::secret()?, Context::secret()?];
-        let token = sessions.open(clerk.clone(), "none".to_owned(), secrets, ctx.clock.now());
+        let by = LetInBy::Password("none".to_owned());
+        let token = sessions.open(clerk.clone(), by, secrets, ctx.clock.now());
         let csrf = sessions.pass(&token, true, ctx.clock.now()).map(|it| it.csrf);
         let gateway = Gateway {
             desk,
@@ -109,6 +110,7 @@ impl Web {
             live,
             accounts,
             sessions,
+            provider: None,
             codes: ctx.config.totp,
             port: address.port(),
             names: vec![],
