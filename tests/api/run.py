@@ -16,6 +16,7 @@ import sys
 import sysconfig
 import tempfile
 import threading
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -104,8 +105,13 @@ class Service:
         if answer.status != 303:
             sys.exit(f"{name} is not let in: {answer.status}")
         cookie = answer.headers["set-cookie"].split(";")[0]
-        csrf = json.load(self.answer("/v1/me", {"Cookie": cookie}))["csrf"]
-        return {"Cookie": cookie, "X-CSRF-Token": csrf}
+        # The pages know of a new person when they next look at the read models.
+        until = time.monotonic() + 30
+        while (answer := self.answer("/v1/me", {"Cookie": cookie})).status != 200:
+            if time.monotonic() > until:
+                sys.exit(f"{name} is not known: {answer.status}")
+            time.sleep(0.2)
+        return {"Cookie": cookie, "X-CSRF-Token": json.load(answer)["csrf"]}
 
     def trouble(self):
         """What is wrong with the service after all that."""

@@ -13,6 +13,8 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     }
     let mut demo = cargo(&["run", "--locked", "--package", "zhoubao", "--", "demo"]);
     demo.args(arguments);
+    // What would make a second build faster makes this one slower, and for most people it is the only one.
+    demo.env("CARGO_INCREMENTAL", "0");
     if needs_nats(arguments) {
         demo.env("ZHOUBAO_NATS_SERVER", setup::nats()?);
     }
