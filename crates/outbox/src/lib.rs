@@ -46,8 +46,8 @@ const REST_MIN: SignedDuration = SignedDuration::from_millis(200);
 const REST_MAX: SignedDuration = SignedDuration::from_secs(10);
 
 /// How many times as long as a full batch took the journal is left to others before the next one: a terminal that was
-/// away for weeks takes at most a fifth of its time, however slow its disk is.
-const YIELD: i32 = 4;
+/// away for weeks takes at most a quarter of its time, however slow its disk is.
+const YIELD: i32 = 3;
 
 /// Longest time for which it is left to others.
 const YIELD_MAX: SignedDuration = SignedDuration::from_secs(1);
