@@ -17,6 +17,7 @@ use zhoubao_domain::finding::Finding;
 use zhoubao_domain::id::{DepartmentId, DeskTopic, Digest, HallCode, ObjectId, SetupTopic, Stream};
 use zhoubao_domain::issue::{Command, Issue, Stage};
 use zhoubao_domain::reconcile::{self, Mismatch};
+use zhoubao_projections::entry::ParseEntryError;
 use zhoubao_projections::freeze::figures_digest;
 use zhoubao_projections::recount;
 
@@ -378,8 +379,7 @@ impl Check<'_> {
     /// Every way to the same number: parts and totals, the chain from the issue before, the live sums wound back
     /// to the cut, and the record recounted up to it.
     fn mismatches(&self, source: Source<'_>) -> Result<Vec<Mismatch>, StoreError> {
-        let damaged =
-            |it: zhoubao_projections::entry::ParseEntryError| StoreError::Damaged(it.to_string());
+        let damaged = |it: ParseEntryError| StoreError::Damaged(it.to_string());
         let Check { snapshot, query, cut, figures, .. } = self;
         let of_year = self.previous.filter(|(last, _)| last.year() == source.period.year());
         let mut mismatches = reconcile::partitions(source.definitions, figures);
@@ -388,11 +388,9 @@ impl Check<'_> {
         let mut live =
             recount::rewind(snapshot.cells.clone(), &snapshot.segments, *cut).map_err(damaged)?;
         live.retain(|cell, _| in_range(cell.day));
-        let recounted =
-            recount::recount(&snapshot.segments, query.first, query.last, *cut).map_err(damaged)?;
-        mismatches.extend(reconcile::same("汇总与逐条重算 tally and record", &live, &recounted));
         let last = self.previous.map(|(last, _)| last);
-        let later = self.later(last).map_err(damaged)?;
+        let Recounted { cells: recounted, later } = self.recounted(last).map_err(damaged)?;
+        mismatches.extend(reconcile::same("汇总与逐条重算 tally and record", &live, &recounted));
         let kept = sums(snapshot.adjustments.iter().filter(|it| {
             it.position <= *cut && last.is_some_and(|last| it.day <= last) && in_range(it.day)
         }));
@@ -424,33 +422,35 @@ impl Check<'_> {
         Ok(mismatches)
     }
 
-    fn later(
-        &self,
-        last: Option<Date>,
-    ) -> Result<BTreeMap<TallyCell, TallyValue>, zhoubao_projections::entry::ParseEntryError> {
-        let Some(last) = last else { return Ok(BTreeMap::new()) };
-        let before =
-            recount::recount(&self.snapshot.segments, self.query.first, last, self.previous_cut)?;
-        let mut after =
-            recount::recount(&self.snapshot.segments, self.query.first, last, self.cut)?;
-        for (cell, value) in before {
-            let it = after.entry(cell).or_default();
-            it.amount -= value.amount;
-            it.events -= value.events;
-        }
-        Ok(by_day_and_kind(after))
+    /// The record is read once for both: an issue late in the year has a year of it.
+    fn recounted(&self, previous_last: Option<Date>) -> Result<Recounted, ParseEntryError> {
+        let Check { query, cut, previous_cut, .. } = self;
+        let days = query.first..=previous_last.map_or(query.last, |it| it.max(query.last));
+        let (mut cells, mut later) = (BTreeMap::new(), BTreeMap::new());
+        recount::each(&self.snapshot.segments, &days, |entry, cell| {
+            let (amount, events) = entry.effect();
+            let counted = |cut: u64| i64::from(entry.position <= cut);
+            let since = counted(*cut) - counted(*previous_cut);
+            if since != 0 && previous_last.is_some_and(|it| cell.day <= it) {
+                let bare = bare(cell.day, cell.kind);
+                recount::add(&mut later, bare, (since * amount, since * events));
+            }
+            if entry.position <= *cut && cell.day <= query.last {
+                recount::add(&mut cells, cell, (amount, events));
+            }
+        })?;
+        cells.retain(|_, it| *it != TallyValue::default());
+        later.retain(|_, it| *it != TallyValue::default());
+        Ok(Recounted { cells, later })
     }
 }
 
-fn by_day_and_kind(cells: BTreeMap<TallyCell, TallyValue>) -> BTreeMap<TallyCell, TallyValue> {
-    let mut sums: BTreeMap<TallyCell, TallyValue> = BTreeMap::new();
-    for (cell, value) in cells {
-        let sum = sums.entry(bare(cell.day, cell.kind)).or_default();
-        sum.amount += value.amount;
-        sum.events += value.events;
-    }
-    sums.retain(|_, it| *it != TallyValue::default());
-    sums
+/// What the record says.
+struct Recounted {
+    /// The sums at the cut.
+    cells: BTreeMap<TallyCell, TallyValue>,
+    /// What came after the cut of the issue before for its days and earlier ones, by day and kind.
+    later: BTreeMap<TallyCell, TallyValue>,
 }
 
 fn bare(day: Date, kind: zhoubao_domain::event::Kind) -> TallyCell {

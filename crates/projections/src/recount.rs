@@ -1,6 +1,7 @@
 //! Sums recounted from the record, as of any position.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use jiff::civil::Date;
 use zhoubao_domain::figure::{TallyCell, TallyValue};
@@ -25,6 +26,29 @@ pub fn cell(entry: &Entry) -> Option<TallyCell> {
     Some(TallyCell { day: entry.day(), window, department: entry.department().to_owned(), kind })
 }
 
+/// Tells of every entry that counts and whose day is one of these, with the cell under which it does.
+///
+/// # Errors
+///
+/// When a line is not an entry.
+pub fn each(
+    rows: &[SegmentRow],
+    days: &RangeInclusive<Date>,
+    mut tell: impl FnMut(&Entry, TallyCell),
+) -> Result<(), ParseEntryError> {
+    for row in rows {
+        for entry in entries(row) {
+            let entry = entry?;
+            if entry.sign != 0
+                && let Some(cell) = cell(&entry).filter(|it| days.contains(&it.day))
+            {
+                tell(&entry, cell);
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Adds entries at or before `cut` with a day in `first..=last` to sums by cell.
 ///
 /// # Errors
@@ -37,18 +61,11 @@ pub fn recount(
     cut: u64,
 ) -> Result<BTreeMap<TallyCell, TallyValue>, ParseEntryError> {
     let mut cells = BTreeMap::new();
-    for row in rows {
-        for entry in entries(row) {
-            let entry = entry?;
-            if entry.sign == 0 || entry.position > cut {
-                continue;
-            }
-            let Some(cell) = cell(&entry).filter(|it| (first..=last).contains(&it.day)) else {
-                continue;
-            };
+    each(rows, &(first..=last), |entry, cell| {
+        if entry.position <= cut {
             add(&mut cells, cell, entry.effect());
         }
-    }
+    })?;
     cells.retain(|_, it| *it != TallyValue::default());
     Ok(cells)
 }
@@ -79,7 +96,12 @@ pub fn rewind(
     Ok(cells)
 }
 
-fn add(cells: &mut BTreeMap<TallyCell, TallyValue>, cell: TallyCell, (amount, events): (i64, i64)) {
+/// Adds an amount and a number of events to a sum.
+pub fn add(
+    cells: &mut BTreeMap<TallyCell, TallyValue>,
+    cell: TallyCell,
+    (amount, events): (i64, i64),
+) {
     let value = cells.entry(cell).or_default();
     value.amount += amount;
     value.events += events;
