@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::time::timeout;
 use zhoubao_application::clock::{Clock as _, SystemClock};
 use zhoubao_gateway::server;
 use zhoubao_test_support::eventually;
@@ -169,6 +170,10 @@ async fn people_log_in_at_the_halls_identity_provider() -> anyhow::Result<()> {
     std::fs::write(hall.dir().join("zhoubao.toml"), settings)?;
     let shown = hall.run(&["config", "check"]).await?;
     ensure!(shown.contains("***") && !shown.contains("geheim"), "{shown}");
+    let nothing = hall.command(&["serve"]).env("ZHOUBAO_OIDC_CA", "/nonexistent").output();
+    let nothing = timeout(WAIT_MAX, nothing).await??;
+    let said = String::from_utf8_lossy(&nothing.stderr);
+    ensure!(!nothing.status.success() && said.contains("E.780"), "{said}");
     let mut service = Service::start(&hall, 0, "").await?;
     let person =
         Person { browser: Browser::start().await?, hall: format!("http://{}", service.address) };

@@ -32,6 +32,7 @@ const FILES_BESIDE: u64 = 512;
 pub struct Port {
     listener: TcpListener,
     address: SocketAddr,
+    provider: Option<Provider>,
 }
 
 impl From<AccountsError> for Failure {
@@ -46,7 +47,8 @@ impl Port {
     ///
     /// # Errors
     ///
-    /// E.780 for an address that other machines reach without a proxy that encrypts; E.705 when it is taken.
+    /// E.780 for an address that other machines reach without a proxy that encrypts, and where there are no certificates
+    /// to trust the identity provider by; E.705 when the address is taken.
     pub async fn open(ctx: &Context) -> Result<Option<Self>, Failure> {
         let Some(address) = ctx.config.listen else { return Ok(None) };
         if !address.ip().is_loopback() && ctx.config.public_host.is_none() {
@@ -62,7 +64,11 @@ impl Port {
         })?;
         let address =
             listener.local_addr().map_err(|error| Failure::unavailable(error.to_string()))?;
-        Ok(Some(Self { listener, address }))
+        let provider = match &ctx.config.oidc {
+            Some(it) => Some(Provider::new(it.at.clone(), asker(it.authority.as_deref())?)),
+            None => None,
+        };
+        Ok(Some(Self { listener, address, provider }))
     }
 
     /// Where the pages are.
@@ -107,10 +113,7 @@ impl Port {
             live,
             accounts: accounts(ctx),
             sessions: Sessions::default(),
-            provider: match &ctx.config.oidc {
-                Some(it) => Some(Provider::new(it.at.clone(), asker(it.authority.as_deref())?)),
-                None => None,
-            },
+            provider: self.provider,
             codes: ctx.config.totp,
             port: self.address.port(),
             names: ctx.config.public_host.iter().cloned().collect(),
