@@ -109,12 +109,12 @@ fn given_a_server_that_is_down_when_tried_again_then_pauses_grow_to_a_limit_and_
 }
 
 #[test]
-fn given_much_to_send_when_a_full_batch_is_stored_then_the_journal_is_left_to_others_four_times_as_long()
+fn given_much_to_send_when_a_full_batch_is_stored_then_the_journal_is_left_to_others_three_times_as_long()
  {
     let (mut outbox, effects) = started(450, 1);
     assert_eq!(effects, [send(1, 201, 1)]);
     let stored = NOW + SignedDuration::from_millis(20);
-    let until = stored + SignedDuration::from_millis(80);
+    let until = stored + SignedDuration::from_millis(60);
     let effects = outbox.step(Input::Stored((2..=201).collect()), stored, 0);
     assert_eq!(effects.last(), Some(&Effect::Rest(until)));
     assert_eq!(outbox.step(Input::Recorded(460), stored, 0), [], "nor does what is new hurry it");

@@ -12,7 +12,6 @@
 
 mod api;
 mod demo;
-mod programs;
 mod run;
 mod rustdoc;
 mod setup;

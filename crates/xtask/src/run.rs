@@ -87,6 +87,6 @@ pub(crate) fn text(command: &Command) -> String {
         .join(" ")
 }
 
-pub(crate) fn cannot_run(command: &Command, error: &std::io::Error) -> String {
+fn cannot_run(command: &Command, error: &std::io::Error) -> String {
     format!("cannot run `{}`: {error}", command.get_program().to_string_lossy())
 }

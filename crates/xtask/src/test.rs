@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::run::{Result, cargo, output, run, say};
-use crate::{programs, rustdoc, setup};
+use crate::{rustdoc, setup};
 
 type Step = (&'static str, fn() -> Result<()>);
 
@@ -27,8 +27,10 @@ const DOC: Step = ("doc", || {
     output(rustdoc::documenting(&mut examples)?).map(drop)
 });
 const TEST: Step = ("test", || {
-    let all = ["test", "--workspace", "--lib", "--bins", "--tests", "--no-run", "--locked"];
-    programs::run(linting(&all).args(["--message-format", "json-render-diagnostics"]))
+    let all = ["test", "--workspace", "--lib", "--bins", "--tests", "--locked"];
+    // Most tests wait for a disk, a server or a browser now and then: two for each core keep it busy.
+    let threads = 2 * std::thread::available_parallelism().map_or(1, usize::from);
+    run(linting(&all).env("RUST_TEST_THREADS", threads.to_string()))
 });
 const FAULTS: Step = ("faults", || {
     // One after another: each has the machine's two cores to itself.
