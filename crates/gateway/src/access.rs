@@ -20,6 +20,7 @@ use zhoubao_domain::id::UserId;
 
 use crate::people::LetInBy;
 use crate::problem::Problem;
+use crate::provider::BEGUN_MAX;
 use crate::server::from_here;
 use crate::{Gateway, pages};
 
@@ -113,7 +114,7 @@ const BEGUN_NAME: &str = "__Host-zhoubao-login";
 /// when the provider sends the browser back, so it cannot be `Strict`.
 #[must_use]
 pub(crate) fn begun_cookie(state: &str) -> HeaderValue {
-    let age = if state.is_empty() { 0 } else { 600 };
+    let age = if state.is_empty() { 0 } else { BEGUN_MAX.as_secs() };
     let text =
         format!("{BEGUN_NAME}={state}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={age}");
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))

@@ -28,6 +28,7 @@ use futures_util::future::BoxFuture;
 use zhoubao_application::blobs::Blobs;
 use zhoubao_application::clock::Clock;
 use zhoubao_application::desk::Desk;
+use zhoubao_domain::code::Code;
 
 pub use assets::asset;
 pub use audit::Noted;
@@ -73,6 +74,17 @@ pub struct Gateway {
     pub copied: Copied,
     /// What was noted of requests lately.
     pub noted: Noted,
+}
+
+impl Gateway {
+    /// Bytes that nobody can guess.
+    ///
+    /// # Errors
+    ///
+    /// E.705 when the system has none.
+    pub(crate) fn secret(&self) -> Result<[u8; 32], Problem> {
+        (self.random)().ok_or_else(|| Problem::coded(Code::Unavailable, "no random bytes"))
+    }
 }
 
 /// The routes of a hall.

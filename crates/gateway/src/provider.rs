@@ -36,7 +36,7 @@ pub type Ask = Box<
 >;
 
 /// How long a person may take at the provider.
-const BEGUN_MAX: SignedDuration = SignedDuration::from_mins(10);
+pub(crate) const BEGUN_MAX: SignedDuration = SignedDuration::from_mins(10);
 
 /// Most logins that have begun and not ended; beyond them the oldest is forgotten.
 const BEGUN_COUNT_MAX: usize = 1_000;

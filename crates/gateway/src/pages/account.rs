@@ -136,8 +136,7 @@ pub(crate) async fn begin(
     let begun = async {
         let password = field(&fields, "password").to_owned();
         let user = gateway.shown_again(&who, password).await?;
-        let no_random = || Problem::coded(Code::Unavailable, "no random bytes");
-        let random = (gateway.random)().ok_or_else(no_random)?;
+        let random = gateway.secret()?;
         let handover = gateway.accounts.begin_device(gateway.desk.hall(), &user, &random)?;
         handover.ok_or_else(|| {
             Problem::of(StatusCode::CONFLICT, "已绑定，请先解除 there is a device already")

@@ -208,10 +208,6 @@ impl Gateway {
     }
 }
 
-fn no_random() -> Problem {
-    Problem::coded(Code::Unavailable, "no random bytes")
-}
-
 /// Opens a session, with this answer.
 fn opened(
     gateway: &Gateway,
@@ -219,8 +215,8 @@ fn opened(
     by: LetInBy,
     mut response: Response,
 ) -> Result<Response, Problem> {
-    let secret = || (gateway.random)().ok_or_else(no_random);
-    let token = gateway.sessions.open(user, by, [secret()?, secret()?], gateway.clock.now());
+    let secrets = [gateway.secret()?, gateway.secret()?];
+    let token = gateway.sessions.open(user, by, secrets, gateway.clock.now());
     response.headers_mut().append(SET_COOKIE, cookie(&token));
     Ok(response)
 }
@@ -242,8 +238,7 @@ pub(crate) async fn begin(
         let user = who.user.filter(|_| who.again != Again::Password)?;
         Some(provider::Again { user, token: who.token })
     });
-    let secret = || (gateway.random)().ok_or_else(no_random);
-    let secrets = [secret()?, secret()?, secret()?];
+    let secrets = [gateway.secret()?, gateway.secret()?, gateway.secret()?];
     // That it is one of ours was looked at before.
     let host = headers.get(HOST).and_then(|it| it.to_str().ok()).unwrap_or_default();
     let back = match gateway.names.first() {
@@ -346,7 +341,7 @@ pub(crate) async fn set_password(
         *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
         return Ok(response);
     }
-    let random = (gateway.random)().ok_or_else(no_random)?;
+    let random = gateway.secret()?;
     let mut salt = [0; 16];
     salt.copy_from_slice(&random[..16]);
     let _one_at_a_time = gateway.looking.lock().await;

@@ -168,9 +168,7 @@ impl Told {
 
 /// A new idempotency key, so that a form that is sent twice does what it says once.
 pub(crate) fn new_key(gateway: &Gateway) -> Result<String, Problem> {
-    let random = (gateway.random)();
-    let random = random.ok_or_else(|| Problem::coded(Code::Unavailable, "no random bytes"))?;
-    Ok(hex(&random[..16]))
+    Ok(hex(&gateway.secret()?[..16]))
 }
 
 /// A page as an answer.
