@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
 use fantoccini::Locator;
+use fantoccini::key::Key;
 use serde_json::Value;
 use zhoubao::config::Config;
 use zhoubao::output::Output;
@@ -95,6 +96,50 @@ impl Person {
         Ok(true)
     }
 
+    /// Presses keys wherever the person is.
+    async fn presses(&self, keys: &str) -> anyhow::Result<()> {
+        self.browser.client.active_element().await?.send_keys(keys).await?;
+        Ok(())
+    }
+
+    /// The keys of the pages: from finding to finding, to another page, and off.
+    async fn uses_keys(&self) -> anyhow::Result<()> {
+        let at = "return [...document.querySelectorAll('.found')].indexOf(document.activeElement)";
+        let last = "return document.querySelectorAll('.found').length - 1";
+        let last = self.browser.ask(last).await?;
+        for (keys, now) in [("]", Value::from(0)), ("]", 1.into()), ("[[", last.clone())] {
+            self.presses(keys).await?;
+            assert_eq!(self.browser.ask(at).await?, now, "{keys}");
+        }
+        self.presses("?").await?;
+        self.looks("shortcuts").await?;
+        let single = self.browser.client.find(Locator::Css("#shortcuts-single")).await?;
+        single.click().await?;
+        self.clicks_only("#shortcuts form button").await?;
+        self.presses("]").await?;
+        assert_ne!(self.browser.ask(at).await?, Value::from(0), "single keys are off");
+        self.clicks_only("#shortcuts-open").await?;
+        single.click().await?;
+        self.clicks_only("#shortcuts form button").await?;
+        // What is typed is typed.
+        let reason = Locator::Css(".found form input[name=reason]");
+        self.browser.client.find(reason).await?.send_keys("gj]?").await?;
+        let value = "return document.activeElement.value";
+        assert_eq!(self.browser.ask(value).await?, "gj]?");
+        self.browser.ask("document.activeElement.blur()").await?;
+        self.presses("gj").await?;
+        eventually("the page of news", WAIT_MAX, async || {
+            let place = self.browser.ask("return location.pathname").await.ok();
+            Ok(place.filter(|it| it == "/submissions").map(drop))
+        })
+        .await
+    }
+
+    async fn clicks_only(&self, button: &str) -> anyhow::Result<()> {
+        self.browser.client.find(Locator::Css(button)).await?.click().await?;
+        Ok(())
+    }
+
     async fn text(&self) -> anyhow::Result<String> {
         let text = self.browser.ask("return document.querySelector('main').innerText").await?;
         Ok(text.as_str().unwrap_or_default().to_owned())
@@ -148,6 +193,8 @@ async fn an_issue_is_made_by_two_people_in_two_browsers() -> anyhow::Result<()> 
     assert!(page.contains("E.502"), "{page}");
     editor.looks("desk-refused").await?;
     editor.goes("/desk/2023-05").await?;
+    editor.uses_keys().await?;
+    editor.goes("/desk/2023-05").await?;
     let mut accepted = 0;
     loop {
         let reasons = Locator::Css(".found form input[name=reason]");
@@ -168,7 +215,12 @@ async fn an_issue_is_made_by_two_people_in_two_browsers() -> anyhow::Result<()> 
         ensure!(accepted < 200, "accepted without end: {}", editor.text().await?);
     }
     assert!(accepted > 3, "{accepted} accepted");
-    assert!(editor.clicks("//div[@id='acts']", "提交审核").await?);
+    let control_and_enter = format!("{}{}", char::from(Key::Control), char::from(Key::Enter));
+    editor.presses(&control_and_enter).await?;
+    eventually("the issue to be handed on", WAIT_MAX, async || {
+        Ok(editor.text().await.ok().filter(|it| it.contains("待签发")).map(drop))
+    })
+    .await?;
     let page = editor.text().await?;
     assert!(page.contains("待签发") && page.contains("✔") && !page.contains('✘'), "{page}");
     editor.looks("desk-submitted").await?;

@@ -116,10 +116,25 @@ async fn what_waits_is_listed_and_let_in_or_rejected_by_a_person() -> anyhow::Re
     let refused = administrator.post("/v1/admin/release", "k0", &first).await?;
     assert_eq!((refused.status, refused.json()?["code"].as_str()), (403, Some("E.111")));
 
+    // Who is of the hall, and whether he can come in, is shown to whoever administers, and to nobody else.
+    let leader = sample.people.leader.as_str();
+    hall.run(&["account", "link", leader, "--url", "http://127.0.0.1"]).await?.ok();
+    let state = administrator.state().await?;
+    let users = state["users"].as_array().context("no users")?;
+    let found = |id: &str| users.iter().find(|it| it["user"] == id).context("nobody");
+    let (own, linked) = (found(sample.people.administrator.as_str())?, found(leader)?);
+    assert_eq!((&own["password"], &own["sessions"]), (&json!(true), &json!(1)), "{own}");
+    assert_eq!((&linked["password"], &linked["sessions"]), (&json!(false), &json!(0)), "{linked}");
+    assert!(linked["link_until"].is_string() && linked["rights"] == json!(["sign"]), "{linked}");
+    let page = administrator.page().await?;
+    assert!(page.contains("<h2>用户</h2>") && page.contains("未设；链接至"), "{page}");
+
     // What does not wait is refused before it is a fact, here and on the command line.
     let reviser = sample.people.reviser.as_str();
     let person = Person::welcomed(&hall, &service, reviser).await?;
-    let last = person.state().await?["journal"].as_u64().context("no position")?;
+    let state = person.state().await?;
+    assert!(state.get("users").is_none() && !person.page().await?.contains("用户"), "{state}");
+    let last = state["journal"].as_u64().context("no position")?;
     for (number, body) in [
         json!({ "event": "terminal.w01#1", "position": held, "reason": "核实" }),
         json!({ "event": "terminal.w01#77", "reason": "核实" }),

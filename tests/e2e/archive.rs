@@ -289,7 +289,6 @@ async fn published_files(hall: &Hall) -> anyhow::Result<u64> {
 
 /// Journal, files and read models are gone: a backup brings the same issues.
 async fn deleted_whole(hall: &Hall, nats: Option<&mut NatsServer>) -> anyhow::Result<()> {
-    hall.run(&["demo", "--once"]).await?.ok();
     let before = issues(hall).await?;
     let backup = text(&beside(hall, "hall.backup")?);
     hall.run(&["backup", &backup]).await?.ok();
@@ -326,7 +325,7 @@ async fn deleted_whole(hall: &Hall, nats: Option<&mut NatsServer>) -> anyhow::Re
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_journal_deleted_whole_gives_the_same_issues_again_in_files() -> anyhow::Result<()> {
-    let hall = Hall::in_files()?;
+    let hall = Hall::with_issues().await?;
     deleted_whole(&hall, None).await?;
     // A difference is found by the drill, and named.
     let backup = text(&beside(&hall, "hall.backup")?);
@@ -357,8 +356,7 @@ fn kept(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_published_file_that_is_missing_or_altered_is_named_and_taken_from_the_other_copy()
 -> anyhow::Result<()> {
-    let hall = Hall::in_files()?;
-    hall.run(&["demo", "--once"]).await?.ok();
+    let hall = Hall::with_issues().await?;
     let folder = beside(&hall, "archive")?;
     let to = text(&folder);
     let archive = ["archive", "--to", &to, "--once"];
@@ -457,6 +455,7 @@ async fn python_says(hall: &Hall, copy: String) -> anyhow::Result<bool> {
 async fn a_journal_deleted_whole_gives_the_same_issues_again_on_nats() -> anyhow::Result<()> {
     let mut server = NatsServer::start().await?;
     let hall = Hall::in_files()?.with_nats(&server);
+    hall.run(&["demo", "--once"]).await?.ok();
     deleted_whole(&hall, Some(&mut server)).await?;
     // The same backup as a file: a hall that gives its server up.
     let in_file = Hall::in_files()?;
@@ -676,8 +675,7 @@ async fn a_journal_that_began_anew_without_recover_gives_no_number_before_the_la
 #[tokio::test(flavor = "multi_thread")]
 async fn a_number_that_was_signed_is_never_below_the_last_and_a_whole_archive_is_not_passed_over()
 -> anyhow::Result<()> {
-    let hall = Hall::in_files()?;
-    hall.run(&["demo", "--once"]).await?.ok();
+    let hall = Hall::with_issues().await?;
     let to = text(&beside(&hall, "archive")?);
     hall.run(&["archive", "--to", &to, "--once"]).await?.ok();
     lose_file(&hall)?;

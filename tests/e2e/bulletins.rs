@@ -197,8 +197,7 @@ text = '''
 async fn a_month_of_the_windows_adds_up_beside_its_weeks() -> anyhow::Result<()> {
     let people = sample()?.people;
     let (editor, leader) = (people.editor.to_string(), people.leader.to_string());
-    let desk = Desk { hall: Hall::in_files()?, editor, leader };
-    desk.run(&["demo", "--once"]).await?.ok();
+    let desk = Desk { hall: Hall::with_issues().await?, editor, leader };
     let file = desk.hall.file("windows.toml", OF_WINDOWS)?;
     let administrator = people.administrator.to_string();
     let put = ["setup", "put", "template", "windows", &file, "--by", &administrator];

@@ -8,8 +8,8 @@ use crate::hall::Hall;
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demo_hall_gives_the_same_issue_after_rebuilds_and_finds_planted_rows()
 -> anyhow::Result<()> {
-    let hall = Hall::in_files()?;
-    let printed = hall.run(&["demo", "--once"]).await?.ok().text();
+    let hall = Hall::with_issues().await?;
+    let printed = hall.run(&["compose", "2023-05"]).await?.ok().text();
     assert!(printed.contains("咨询459人次、受理94件、颁发93件、流转219件"));
     assert!(printed.contains("累计咨询1130人次、受理1040件、颁发921件、流转2060件"));
     let before = hall.run(&["compose", "2023-04"]).await?.ok().text();

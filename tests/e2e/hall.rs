@@ -1,8 +1,8 @@
 //! A hall in a folder of its own, and the program run on it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -10,10 +10,11 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, Command};
+use tokio::sync::OnceCell;
 use zhoubao::config::{Address, Config, JournalAt, StoreAt};
 use zhoubao::output::Output;
 use zhoubao::play::Player;
-use zhoubao::sample::Sample;
+use zhoubao::sample::{Sample, SampleError};
 use zhoubao::wiring::Context;
 use zhoubao_application::clock::{Clock, SystemClock};
 use zhoubao_contract::{Draft, Message, encode};
@@ -72,6 +73,21 @@ impl Ran {
     }
 }
 
+/// Copies a folder with all that is in it.
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &to)?;
+        } else {
+            std::fs::copy(entry.path(), to)?;
+        }
+    }
+    Ok(())
+}
+
 /// A hall: where its journal and read models are.
 pub(crate) struct Hall {
     folder: TempDir,
@@ -89,6 +105,24 @@ impl Hall {
             ..Config::default()
         };
         Ok(Self { folder, flags: vec![], config })
+    }
+
+    /// The same with the five issues of `demo --once`, which are made once and copied.
+    pub(crate) async fn with_issues() -> anyhow::Result<Self> {
+        static MADE: OnceCell<PathBuf> = OnceCell::const_new();
+        let make = async || {
+            let made = Path::new(env!("CARGO_TARGET_TMPDIR")).join("with-issues");
+            if made.exists() {
+                std::fs::remove_dir_all(&made)?;
+            }
+            let hall = Self::in_files()?;
+            hall.run(&["demo", "--once"]).await?.ok();
+            copy(hall.dir(), &made)?;
+            anyhow::Ok(made)
+        };
+        let hall = Self::in_files()?;
+        copy(MADE.get_or_try_init(make).await?, hall.dir())?;
+        Ok(hall)
     }
 
     /// It has this code instead of the sample's.
@@ -294,8 +328,10 @@ pub(crate) async fn ended(child: Child) -> anyhow::Result<Ran> {
     })
 }
 
+/// The sample, which is read once.
 pub(crate) fn sample() -> anyhow::Result<Sample> {
-    Ok(Sample::load()?)
+    static SAMPLE: LazyLock<Result<Sample, SampleError>> = LazyLock::new(Sample::load);
+    SAMPLE.as_ref().cloned().map_err(|error| anyhow::anyhow!("{error:?}"))
 }
 
 /// A consultation of one person under a number of a terminal's line.

@@ -78,7 +78,7 @@ async fn a_hall_starts_with_its_server_and_each_user_does_what_it_may() -> anyho
     let (mut server, hall, out) = configured().await?;
     let keys = out.join("keys");
     let seed = |name: &str| std::fs::read_to_string(keys.join(format!("{name}.nk")));
-    let names = ["projector", "office", "archive", "break-glass", "watch", "check"];
+    let names = ["projector", "office", "archive", "break-glass", "watch", "live", "check"];
     let before = names.map(|it| seed(it).expect("a seed"));
     for name in names {
         let mode = std::fs::metadata(keys.join(format!("{name}.nk")))?.permissions().mode();

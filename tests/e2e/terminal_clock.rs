@@ -1,6 +1,7 @@
 //! The clock of a window's device, which is wrong or jumps: measured, told, and nothing is lost or kept back.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -85,7 +86,7 @@ async fn a_clock_that_is_ten_minutes_fast_is_measured_by_what_is_sent() -> anyho
     let works = async {
         let post = async |key: &str| {
             let event = intake.read(&consultation(key).to_string())?;
-            Ok::<_, anyhow::Error>(outcomes(intake.order(vec![event]).await).await?)
+            Ok::<_, anyhow::Error>(outcomes(intake.order(vec![event], Instant::now()).await).await?)
         };
         post("before").await?;
         // Nothing is known before the first contact.

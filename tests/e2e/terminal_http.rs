@@ -60,7 +60,7 @@ impl Caller {
     }
 
     /// The same with a header, in place of what it had before.
-    fn with(&self, name: &str, value: &str) -> Self {
+    pub(crate) fn with(&self, name: &str, value: &str) -> Self {
         let mut caller = self.clone();
         caller.headers.retain(|(it, _)| it != name);
         caller.headers.push((name.to_owned(), value.to_owned()));

@@ -86,7 +86,9 @@ async fn the_way_of_an_event_is_followed_from_the_window_to_the_screen() -> anyh
     })
     .await?;
     let device = Device::start(&hall).await?;
-    let answer = device.port.post("/v1/events", &consultation("a")).await?;
+    // The page saw the key 700 ms before it sent this.
+    let pressed = device.port.with("Pressed-Ms", "700");
+    let answer = pressed.post("/v1/events", &consultation("a")).await?;
     ensure!(answer.status == 200, "{answer:?}");
 
     // Two processes tell of one event, which carries nothing for it.
@@ -109,6 +111,8 @@ async fn the_way_of_an_event_is_followed_from_the_window_to_the_screen() -> anyh
     }
     let ends = names.map(|it| way[it].end_time_unix_nano);
     assert!(ends[0] <= ends[2] && ends[2] <= ends[3], "counted before it is shown: {ends:?}");
+    let took = first.end_time_unix_nano - first.start_time_unix_nano;
+    assert!((700_000_000..60_000_000_000).contains(&took), "from the key press: {first:?}");
 
     // What the service itself writes: here that somebody was refused.
     assert_eq!(visitor.get("/admin").await?.status, 403);

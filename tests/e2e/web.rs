@@ -6,6 +6,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use async_nats::ConnectOptions;
+use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
@@ -20,7 +22,7 @@ use zhoubao_domain::id::{Digest, Stream};
 use zhoubao_gateway::access::Access;
 use zhoubao_gateway::routes::{Route, routes};
 use zhoubao_projections::rows::FactRow;
-use zhoubao_test_support::eventually;
+use zhoubao_test_support::{NatsServer, eventually};
 
 use crate::hall::{COMMAND_MAX, Hall, code};
 use crate::kills::Dice;
@@ -412,6 +414,89 @@ impl Watcher {
         }
         Ok(())
     }
+}
+
+/// A board that a program keeps by what it hears on the broker.
+#[derive(Default)]
+struct Hearer {
+    id: String,
+    position: u64,
+    tiles: BTreeMap<String, Value>,
+    /// How many of each were taken.
+    snapshots: u32,
+    changes: u32,
+}
+
+impl Hearer {
+    /// As docs/nats.md says.
+    fn hear(&mut self, told: &Value) -> anyhow::Result<()> {
+        let text = |key: &str| told[key].as_str().with_context(|| format!("no {key}: {told}"));
+        match text("event")? {
+            "snapshot" => {
+                self.tiles.clear();
+                self.snapshots += 1;
+            }
+            "change" if text("before")? == self.id => self.changes += 1,
+            "change" => return Ok(()),
+            other => anyhow::bail!("unknown event {other}"),
+        }
+        text("id")?.clone_into(&mut self.id);
+        self.position = told["position"].as_u64().context("no position")?;
+        for (key, value) in told["tiles"].as_object().context("no tiles")? {
+            self.tiles.insert(key.clone(), value.clone());
+        }
+        for key in told["gone"].as_array().into_iter().flatten() {
+            self.tiles.remove(key.as_str().unwrap_or_default());
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_on_the_broker_keeps_the_board_by_what_it_hears() -> anyhow::Result<()> {
+    let mut server = NatsServer::start().await?;
+    let hall = Hall::in_files()?.with_nats(&server);
+    hall.set_up().await?;
+    let mut service = Service::start(&hall, 0).await?;
+    let visitor = Visitor::at(service.address).welcomed(&hall, "e01").await?;
+    let login = ConnectOptions::with_user_and_password("hall".into(), "hall".into());
+    let client = login.connect(server.url()).await?;
+    let mut heard = client.subscribe("live.510000.board").await?;
+    let mut hearer = Hearer::default();
+    let mut listen = async |hearer: &mut Hearer, until: u64| {
+        let listening = async {
+            while hearer.position < until {
+                let message = heard.next().await.context("the subscription ended")?;
+                hearer.hear(&serde_json::from_slice(&message.payload)?)?;
+            }
+            anyhow::Ok(())
+        };
+        timeout(COMMAND_MAX, listening).await?
+    };
+    listen(&mut hearer, 1).await?;
+    let first = hearer.id.clone();
+    for terminal in ["w01", "w02", "w03", "w01"] {
+        hall.run(&["emit", "consult", "--terminal", terminal, "--by", "c01"]).await?.ok();
+        listen(&mut hearer, hall.last().await?).await?;
+    }
+    // The broker is away for a moment; the next whole board makes up for what was not told.
+    server.kill().await?;
+    server.restart().await?;
+    hall.run(&["emit", "consult", "--terminal", "w02", "--by", "c01"]).await?.ok();
+    let last = hall.last().await?;
+    listen(&mut hearer, last).await?;
+    let shown = visitor.get("/v1/board").await?.json()?;
+    assert_eq!((&shown["position"], hearer.position), (&json!(last), last));
+    let tiles: BTreeMap<String, Value> = serde_json::from_value(shown["tiles"].clone())?;
+    assert_eq!(hearer.tiles, tiles);
+    assert_eq!(tiles["figure.consulted.today"], 5);
+    assert!(hearer.snapshots > 0 && hearer.id != first, "{first}");
+    // Who begins later needs nothing but to wait.
+    let mut later = Hearer::default();
+    listen(&mut later, last).await?;
+    assert_eq!((later.snapshots, later.tiles), (1, tiles));
+    service.process.kill().await?;
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -23,7 +23,8 @@ pub const TOLD_MAX: usize = 100;
 /// A part of the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// A window writes the event into its ledger: from when it was handed in until it is on disk.
+    /// A window writes the event into its ledger: from the key press, as far as its page says when that was, or from when
+    /// the event was handed in, until it is on disk.
     Recorded,
     /// A window sends it: from the first byte until the journal has acknowledged it.
     Sent,

@@ -12,8 +12,7 @@ const SCHEMAS: &str = include_str!(concat!(env!("OUT_DIR"), "/schemas.json"));
 /// A family of lines.
 struct Channel {
     name: &'static str,
-    /// Behind `hall.{hall}.`.
-    line: &'static str,
+    address: &'static str,
     what: &'static str,
     /// One line of it.
     example: Stream,
@@ -24,54 +23,65 @@ fn channels() -> Option<Vec<Channel>> {
     let mut all = vec![
         Channel {
             name: "terminal",
-            line: "terminal.{id}",
+            address: "hall.{hall}.terminal.{id}",
             what: "窗口终端的事件 events of a window's terminal",
             example: Stream::Terminal("w01".parse().ok()?),
         },
         Channel {
             name: "authorization",
-            line: "authorization.{id}",
+            address: "hall.{hall}.authorization.{id}",
             what: "一个部门的授权变更 authorizations of a department",
             example: Stream::Authorization("labour".parse().ok()?),
         },
         Channel {
             name: "issues",
-            line: "issues",
+            address: "hall.{hall}.issues",
             what: "各期的办理过程 life cycles of all issues",
             example: Stream::Issues,
         },
         Channel {
             name: "quarantine",
-            line: "quarantine",
+            address: "hall.{hall}.quarantine",
             what: "放行和驳回 what a person let in or rejected",
             example: Stream::Quarantine,
         },
-        Channel { name: "audit", line: "audit", what: "审计 audit", example: Stream::Audit },
+        Channel {
+            name: "live-issues",
+            address: "live.{hall}.issue",
+            what: "各期办理过程的播报，不保存 what is stored of issues, repeated by the server and not kept",
+            example: Stream::Issues,
+        },
+        Channel {
+            name: "audit",
+            address: "hall.{hall}.audit",
+            what: "审计 audit",
+            example: Stream::Audit,
+        },
     ];
-    for (name, line, topic) in [
-        ("submission", "desk.submission.{id}", DeskTopic::Submission),
-        ("inspection", "desk.inspection.{id}", DeskTopic::Inspection),
-        ("statistics", "desk.statistics.{id}", DeskTopic::Statistics),
+    for (name, address, topic) in [
+        ("submission", "hall.{hall}.desk.submission.{id}", DeskTopic::Submission),
+        ("inspection", "hall.{hall}.desk.inspection.{id}", DeskTopic::Inspection),
+        ("statistics", "hall.{hall}.desk.statistics.{id}", DeskTopic::Statistics),
     ] {
         let what = "编辑台 what departments, inspectors and imports bring";
-        all.push(Channel { name, line, what, example: Stream::Desk(topic, id()?) });
+        all.push(Channel { name, address, what, example: Stream::Desk(topic, id()?) });
     }
-    for (name, line, topic) in [
-        ("hall", "setup.hall.{id}", SetupTopic::Hall),
-        ("window", "setup.window.{id}", SetupTopic::Window),
-        ("terminal-setup", "setup.terminal.{id}", SetupTopic::Terminal),
-        ("department", "setup.department.{id}", SetupTopic::Department),
-        ("matter", "setup.matter.{id}", SetupTopic::Matter),
-        ("checklist", "setup.checklist.{id}", SetupTopic::Checklist),
-        ("template", "setup.template.{id}", SetupTopic::Template),
-        ("calendar", "setup.calendar.{id}", SetupTopic::Calendar),
-        ("user", "setup.user.{id}", SetupTopic::User),
-        ("figures", "setup.figures.{id}", SetupTopic::Figures),
-        ("rules", "setup.rules.{id}", SetupTopic::Rules),
-        ("key", "setup.key.{id}", SetupTopic::Key),
+    for (name, address, topic) in [
+        ("hall", "hall.{hall}.setup.hall.{id}", SetupTopic::Hall),
+        ("window", "hall.{hall}.setup.window.{id}", SetupTopic::Window),
+        ("terminal-setup", "hall.{hall}.setup.terminal.{id}", SetupTopic::Terminal),
+        ("department", "hall.{hall}.setup.department.{id}", SetupTopic::Department),
+        ("matter", "hall.{hall}.setup.matter.{id}", SetupTopic::Matter),
+        ("checklist", "hall.{hall}.setup.checklist.{id}", SetupTopic::Checklist),
+        ("template", "hall.{hall}.setup.template.{id}", SetupTopic::Template),
+        ("calendar", "hall.{hall}.setup.calendar.{id}", SetupTopic::Calendar),
+        ("user", "hall.{hall}.setup.user.{id}", SetupTopic::User),
+        ("figures", "hall.{hall}.setup.figures.{id}", SetupTopic::Figures),
+        ("rules", "hall.{hall}.setup.rules.{id}", SetupTopic::Rules),
+        ("key", "hall.{hall}.setup.key.{id}", SetupTopic::Key),
     ] {
         let what = "设置 set-up of the hall";
-        all.push(Channel { name, line, what, example: Stream::Setup(topic, id()?) });
+        all.push(Channel { name, address, what, example: Stream::Setup(topic, id()?) });
     }
     Some(all)
 }
@@ -123,7 +133,7 @@ pub fn document() -> Result<Value, serde_json::Error> {
         );
     }
     let (mut described, mut operations) = (Map::new(), Map::new());
-    for Channel { name, line, what, example } in channels().unwrap_or_default() {
+    for Channel { name, address, what, example } in channels().unwrap_or_default() {
         let own = TYPES.iter().filter_map(|it| body::name_of(it));
         let own = own.filter(|it| body::belongs(it, &example)).map(|it| {
             let reference = json!({ "$ref": format!("#/components/messages/{it}") });
@@ -131,13 +141,13 @@ pub fn document() -> Result<Value, serde_json::Error> {
         });
         let mut parameters =
             json!({ "hall": { "description": "行政区划代码 the hall's six digits" } });
-        if line.contains("{id}") {
+        if address.contains("{id}") {
             parameters["id"] = json!({ "description": "whose line it is" });
         }
         described.insert(
             name.to_owned(),
             json!({
-                "address": format!("hall.{{hall}}.{line}"),
+                "address": address,
                 "description": what,
                 "parameters": parameters,
                 "messages": own.collect::<Map<_, _>>(),

@@ -7,8 +7,7 @@ const place = document.getElementById("window");
 let token = sessionStorage.getItem("token");
 let clerk = sessionStorage.getItem("clerk");
 
-async function call(method, path, body) {
-  const headers = {};
+async function call(method, path, body, headers = {}) {
   if (token) headers.Authorization = `Bearer ${token}`;
   if (body) headers["Content-Type"] = "application/json";
   let response, value;
@@ -52,8 +51,9 @@ const ledger = {
   stream: () => `terminal.${place.dataset.terminal}`,
   source: () => place.dataset.source,
   check: event => call("POST", "/v1/check", event),
-  async record(event) {
-    const { number, warning } = await call("POST", "/v1/events", event);
+  async record(event, pressed) {
+    const ago = { "Pressed-Ms": Math.round(performance.now() - pressed) };
+    const { number, warning } = await call("POST", "/v1/events", event, ago);
     return { number, warning: warning?.message };
   },
   events: after => call("GET", `/v1/events?after=${after}`),

@@ -198,6 +198,7 @@ function read(form) {
 }
 
 async function save(anyway) {
+  const pressed = performance.now();
   const form = current;
   if (!form || busy) return;
   calm();
@@ -209,7 +210,7 @@ async function save(anyway) {
       const { warnings = [] } = await ledger.check(event);
       if (warnings.length) return complain("尚未保存，请核对", warnings.map(it => said(it)), { anyway: true });
     }
-    const { number, warning } = await ledger.record(event);
+    const { number, warning } = await ledger.record(event, pressed);
     if (event.data.department) list.lastDepartment = event.data.department;
     close();
     tell(`已保存 #${number} ${TITLES[form.dataset.type]}${warning ? `。${warning}` : ""}`);

@@ -82,6 +82,45 @@ pub(crate) struct Board {
     pub tiles: BTreeMap<String, Tile>,
 }
 
+/// What differs between two boards.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct BoardChange {
+    /// The position of the later one.
+    pub position: u64,
+    /// Changes where a page has to be built anew.
+    pub layout: String,
+    /// Tiles that are new or others, by key.
+    pub tiles: BTreeMap<String, Tile>,
+    /// Keys of tiles that are there no more.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gone: Vec<String>,
+}
+
+/// The live board as programs on the broker are told of it. A program takes the first snapshot, and then each change
+/// whose `before` is what it has; all others it leaves, and the next snapshot makes up for what it missed.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub(crate) enum BoardTold {
+    /// The whole board, every two seconds, also when nothing is new.
+    Snapshot {
+        /// Names the board: the position, which journal it is a position of, and which day was today.
+        id: String,
+        /// The board.
+        #[serde(flatten)]
+        board: Board,
+    },
+    /// What changed, as soon as it did.
+    Change {
+        /// The board that it leads to.
+        id: String,
+        /// The board that it goes on from.
+        before: String,
+        /// The difference.
+        #[serde(flatten)]
+        change: BoardChange,
+    },
+}
+
 /// One tile.
 #[derive(Serialize, JsonSchema)]
 #[serde(untagged)]
@@ -126,6 +165,24 @@ pub(crate) struct LineState {
     pub open_count: u64,
     /// The latest of them.
     pub open: Vec<OpenItem>,
+}
+
+/// A person of the hall, and how he stands with the pages.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct AdminUser {
+    /// The work number.
+    pub user: String,
+    pub rights: Vec<&'static str>,
+    /// Whether he may do anything still.
+    pub active: bool,
+    /// Whether he has a password.
+    pub password: bool,
+    /// Until when a link holds with which he may set one.
+    pub link_until: Option<String>,
+    /// Whether he has a device that makes one-time codes.
+    pub device: bool,
+    /// Sessions that are open.
+    pub sessions: usize,
 }
 
 /// An event that does not count as it stands.
@@ -296,6 +353,9 @@ pub(crate) struct AdminState {
     /// What became of the events up to there.
     pub counts: Option<AdminCounts>,
     pub terminals: Vec<AdminTerminal>,
+    /// Everybody of the hall, for whoever administers it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub users: Option<Vec<AdminUser>>,
     /// Events that do not count as they stand, the oldest first.
     pub waiting: Vec<Waiting>,
 }

@@ -7,6 +7,7 @@
 pub mod access;
 mod answers;
 mod assets;
+pub mod asyncapi;
 mod audit;
 pub mod codes;
 mod commands;

@@ -6,7 +6,7 @@
 //!
 //! A reader is never behind by more than one frame: what it missed is in the difference to the latest. So nothing is
 //! kept for a slow one, and a gap or a repeat cannot be seen. `Last-Event-ID` names a frame; whoever names one that is
-//! not known any more begins anew, after `reset`.
+//! not known any more begins anew, after `reset`. Programs on the broker are told the same ([`Live::teller`]).
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::convert::Infallible;
@@ -14,13 +14,15 @@ use std::fmt::Write as _;
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use zhoubao_application::board::{Board, LiveBoard, Tile};
@@ -31,7 +33,7 @@ use zhoubao_application::known::Known;
 use zhoubao_application::way::{self, Part, Since};
 use zhoubao_domain::time::{hall_day, rfc3339};
 
-use crate::answers;
+use crate::answers::{self, BoardChange, BoardTold};
 
 /// Most readers at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,6 +125,17 @@ pub struct Live {
     frames: Mutex<VecDeque<Arc<Frame>>>,
     places: Mutex<Places>,
     limits: Limits,
+    /// Whether programs on the broker listen.
+    listened: AtomicBool,
+}
+
+/// What programs on the broker are told, as JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// The whole board.
+    Snapshot(Bytes),
+    /// What changed.
+    Change(Bytes),
 }
 
 /// The places that are taken.
@@ -187,8 +200,13 @@ impl Live {
         limits: Limits,
     ) -> (Arc<Self>, impl Future<Output = Infallible> + Send) {
         let (sender, now) = watch::channel(Now { frame: None, as_of: None, pulse: 0 });
-        let live =
-            Arc::new(Self { now, frames: Mutex::default(), places: Mutex::default(), limits });
+        let live = Arc::new(Self {
+            now,
+            frames: Mutex::default(),
+            places: Mutex::default(),
+            limits,
+            listened: AtomicBool::new(false),
+        });
         let work = keep(live.clone(), sender, desk, clock);
         (live, work)
     }
@@ -229,6 +247,21 @@ impl Live {
             let next = reader.next().await?;
             Some((next, reader))
         }))
+    }
+
+    /// What programs on the broker are told.
+    #[must_use]
+    pub fn teller(&self) -> Teller {
+        Teller { now: self.now.clone(), has: None, pulse: 0 }
+    }
+
+    /// Says whether programs on the broker listen: while nobody watches, the read models are looked at less often.
+    pub fn listened(&self, by_somebody: bool) {
+        self.listened.store(by_somebody, Ordering::Relaxed);
+    }
+
+    fn is_watched(&self) -> bool {
+        self.readers() > 0 || self.listened.load(Ordering::Relaxed)
     }
 
     fn places(&self) -> MutexGuard<'_, Places> {
@@ -275,10 +308,49 @@ impl Reader {
         match self.has.replace(frame.clone()) {
             Some(has) if has.id == frame.id => pulse(now),
             Some(has) if has.id == frame.before => frame.change.clone(),
-            Some(has) => event("change", &frame, change(&has, &frame)),
-            None => event("snapshot", &frame, json!(snapshot(&frame, now.as_of))),
+            Some(has) => event("change", &frame, &change(&has, &frame)),
+            None => event("snapshot", &frame, &snapshot(&frame, now.as_of)),
         }
     }
+}
+
+/// What programs on the broker are told: the whole board at every pulse, and each change in between.
+pub struct Teller {
+    now: watch::Receiver<Now>,
+    /// What was told last.
+    has: Option<Arc<Frame>>,
+    /// The pulse at which the whole board was told.
+    pulse: u64,
+}
+
+impl Teller {
+    /// The next there is to tell; none when the board is kept no more.
+    pub async fn next(&mut self) -> Option<Told> {
+        loop {
+            self.now.changed().await.ok()?;
+            let now = self.now.borrow_and_update().clone();
+            let Some(frame) = now.frame else { continue };
+            let id = frame.id.clone();
+            match self.has.replace(frame.clone()) {
+                Some(has) if now.pulse == self.pulse => {
+                    if has.id != id {
+                        let change = change(&has, &frame);
+                        let before = has.id.clone();
+                        return Some(Told::Change(text(&BoardTold::Change { id, before, change })));
+                    }
+                }
+                _ => {
+                    self.pulse = now.pulse;
+                    let board = snapshot(&frame, now.as_of);
+                    return Some(Told::Snapshot(text(&BoardTold::Snapshot { id, board })));
+                }
+            }
+        }
+    }
+}
+
+fn text(told: &BoardTold) -> Bytes {
+    json!(told).to_string().into()
 }
 
 /// Spread over five seconds, so that not all readers come back in one moment.
@@ -288,7 +360,8 @@ fn retry_ms(now: &Now) -> u64 {
     1_000 + mixed % 4_000
 }
 
-fn event(kind: &str, frame: &Frame, data: Value) -> Bytes {
+fn event(kind: &str, frame: &Frame, data: &impl Serialize) -> Bytes {
+    let data = json!(data);
     let mut text = String::new();
     let _infallible = write!(text, "id: {}\nevent: {kind}\ndata: {data}\n\n", frame.id);
     text.into()
@@ -320,19 +393,15 @@ pub(crate) fn snapshot(frame: &Frame, as_of: Option<Timestamp>) -> answers::Boar
 }
 
 /// What differs between two frames.
-fn change(from: &Frame, to: &Frame) -> Value {
-    let mut tiles = Map::new();
-    for (key, it) in &to.tiles {
-        if from.tiles.get(key) != Some(it) {
-            tiles.insert(key.clone(), json!(tile(it)));
-        }
+fn change(from: &Frame, to: &Frame) -> BoardChange {
+    let tiles = to.tiles.iter().filter(|(key, it)| from.tiles.get(*key) != Some(*it));
+    let gone = from.tiles.keys().filter(|it| !to.tiles.contains_key(*it));
+    BoardChange {
+        position: to.board.position,
+        layout: to.layout.clone(),
+        tiles: tiles.map(|(key, it)| (key.clone(), tile(it))).collect(),
+        gone: gone.cloned().collect(),
     }
-    let gone: Vec<_> = from.tiles.keys().filter(|it| !to.tiles.contains_key(*it)).collect();
-    let mut data = json!({ "position": to.board.position, "layout": to.layout, "tiles": tiles });
-    if !gone.is_empty() {
-        data["gone"] = json!(gone);
-    }
-    data
 }
 
 /// What a page of this board is built of; changes of numbers leave it as it is.
@@ -367,7 +436,7 @@ fn frame_of(
     };
     if let Some(before) = before {
         frame.before.clone_from(&before.id);
-        frame.change = event("change", &frame, change(before, &frame));
+        frame.change = event("change", &frame, &change(before, &frame));
     }
     frame
 }
@@ -414,7 +483,7 @@ async fn keep(
             pulse_at = Instant::now() + PULSE_EVERY;
             sender.send_modify(|it| it.pulse += 1);
         }
-        let pause = if live.readers() > 0 { LOOK_EVERY } else { REST_EVERY };
+        let pause = if live.is_watched() { LOOK_EVERY } else { REST_EVERY };
         tokio::time::sleep(pause).await;
     }
 }

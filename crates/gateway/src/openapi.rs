@@ -66,12 +66,17 @@ fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
 }
 
+/// Of schemas that stand among a document's components.
+pub(crate) fn generator() -> SchemaGenerator {
+    SchemaSettings::draft2020_12()
+        .with(|it| it.definitions_path = "/components/schemas".into())
+        .into_generator()
+}
+
 /// The document.
 #[must_use]
 pub fn document() -> Value {
-    let mut generator = SchemaSettings::draft2020_12()
-        .with(|it| it.definitions_path = "/components/schemas".into())
-        .into_generator();
+    let mut generator = generator();
     let problem = schema::<ProblemDetails>(&mut generator);
     let mut paths: Map<String, Value> = Map::new();
     for route in routes() {

@@ -366,6 +366,21 @@ impl Accounts {
         })
     }
 
+    /// How a person stands.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn standing(&self, user: &UserId, now: Timestamp) -> Result<Standing, AccountsError> {
+        let file = self.read()?;
+        let link = file.links.values().find(|it| it.user == user.as_str() && it.until > now);
+        Ok(Standing {
+            password: self.password(user)?.is_some(),
+            link: link.map(|it| it.until),
+            device: self.has_device(user)?,
+        })
+    }
+
     /// The hash of a person's password.
     ///
     /// # Errors
@@ -375,6 +390,17 @@ impl Accounts {
         let hash = self.read()?.accounts.get(user.as_str()).map(|it| it.password.clone());
         Ok(hash.filter(|it| !it.is_empty()))
     }
+}
+
+/// How a person stands with the pages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether he has a password.
+    pub password: bool,
+    /// Until when a link holds with which he may set one.
+    pub link: Option<Timestamp>,
+    /// Whether he has a device that makes one-time codes.
+    pub device: bool,
 }
 
 /// The hash of a password. It takes long on purpose.
@@ -532,6 +558,13 @@ impl Sessions {
             session.shown = Some(now);
             session.used = now;
         }
+    }
+
+    /// How many sessions a person has open.
+    #[must_use]
+    pub fn of(&self, user: &UserId, now: Timestamp) -> usize {
+        let open = self.open_sessions();
+        open.values().filter(|it| it.user == *user && !it.is_over(now)).count()
     }
 
     /// Ends the session of a token.

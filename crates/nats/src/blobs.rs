@@ -9,11 +9,12 @@ use async_nats::jetstream::object_store::{InfoErrorKind, ObjectMetadata, ObjectS
 use async_nats::jetstream::stream::{Config, DirectGetErrorKind, DiscardPolicy, StorageType};
 use async_trait::async_trait;
 use serde_json::Value;
+use tokio::sync::broadcast::Receiver;
 use zhoubao_application::blobs::{self, BlobError, Blobs};
 use zhoubao_application::journal::JournalError;
 use zhoubao_domain::id::{Digest, HallCode};
 
-use crate::connection::{ANSWER_WAIT, CHECK_WAIT, Connection, Options};
+use crate::connection::{ANSWER_WAIT, CHECK_WAIT, Connection, Options, Signal};
 use crate::fault::Fault;
 use crate::journal::STREAM_EXISTS;
 
@@ -150,6 +151,35 @@ impl NatsBlobs {
         bucket.put(meta, &mut bytes).await.map_err(unavailable)?;
         Ok(())
     }
+
+    /// A transfer ends, too, where the server refuses a part of it or the connection is lost meanwhile: the client would
+    /// wait for an answer.
+    async fn in_time<T>(
+        &self,
+        work: impl Future<Output = Result<T, BlobError>>,
+    ) -> Result<T, BlobError> {
+        let signals = self.connection.signals();
+        tokio::select! {
+            biased;
+            done = tokio::time::timeout(FILE_WAIT, work) => {
+                done.unwrap_or_else(|elapsed| Err(unavailable(elapsed)))
+            }
+            fault = self.trouble(signals) => Err(unavailable(fault)),
+        }
+    }
+
+    async fn trouble(&self, mut signals: Receiver<Signal>) -> Fault {
+        let bucket = bucket_name(&self.hall);
+        loop {
+            match signals.recv().await {
+                Ok(Signal::Refused(words)) if words.contains(&bucket) => {
+                    return Fault::NotPermitted(words.to_string());
+                }
+                Ok(Signal::Refused(_)) => {}
+                Ok(Signal::Lost) | Err(_) => return Fault::Disconnected,
+            }
+        }
+    }
 }
 
 /// Whether the server said that there is no such stream.
@@ -168,17 +198,11 @@ fn unavailable(error: impl Error + Send + Sync + 'static) -> BlobError {
     BlobError::Unavailable(Box::new(error))
 }
 
-/// A transfer ends, too, where the connection is lost meanwhile.
-async fn in_time<T>(work: impl Future<Output = Result<T, BlobError>>) -> Result<T, BlobError> {
-    let done = tokio::time::timeout(FILE_WAIT, work).await;
-    done.unwrap_or_else(|elapsed| Err(unavailable(elapsed)))
-}
-
 #[async_trait]
 impl Blobs for NatsBlobs {
     async fn put(&self, bytes: &[u8]) -> Result<Digest, BlobError> {
         let digest = blobs::check(bytes)?;
-        in_time(async {
+        self.in_time(async {
             if matches!(self.read(&digest).await, Ok(Some(_))) {
                 return Ok(());
             }
@@ -193,6 +217,6 @@ impl Blobs for NatsBlobs {
     }
 
     async fn get(&self, digest: &Digest) -> Result<Option<Vec<u8>>, BlobError> {
-        in_time(self.read(digest)).await
+        self.in_time(self.read(digest)).await
     }
 }

@@ -11,7 +11,7 @@ use zhoubao_domain::id::{HallCode, Stream, Subject, TerminalId};
 
 use crate::blobs::{bucket_name, bucket_stream};
 use crate::stream::{
-    head_subject, inbox, receipt_request, receipt_subject, receipts_name, stream_name,
+    head_subject, inbox, live_board, receipt_request, receipt_subject, receipts_name, stream_name,
 };
 
 /// The settings of the server, as they are shipped.
@@ -60,14 +60,23 @@ pub enum Service {
     BreakGlass,
     /// Notes who tries what he may not: reads, hears the terminals, and appends to the audit line.
     Watch,
+    /// Hears what is told live, the board and every step of an issue, and may do nothing else.
+    Live,
     /// The user of `$SYS` who finds out how the servers write, and may do nothing else.
     Check,
 }
 
 impl Service {
     /// Every one of them.
-    pub const ALL: [Self; 6] =
-        [Self::Projector, Self::Office, Self::Archive, Self::BreakGlass, Self::Watch, Self::Check];
+    pub const ALL: [Self; 7] = [
+        Self::Projector,
+        Self::Office,
+        Self::Archive,
+        Self::BreakGlass,
+        Self::Watch,
+        Self::Live,
+        Self::Check,
+    ];
 
     /// Its name, and that of its key's file.
     #[must_use]
@@ -78,6 +87,7 @@ impl Service {
             Self::Archive => "archive",
             Self::BreakGlass => "break-glass",
             Self::Watch => "watch",
+            Self::Live => "live",
             Self::Check => "check",
         }
     }
@@ -180,7 +190,8 @@ impl Rights {
                 let lines =
                     ["authorization.*", "desk.>", "issues", "setup.>", "quarantine", "audit"];
                 let lines = lines.map(|it| format!("hall.{hall}.{it}"));
-                reading(hall).into_iter().chain(lines).chain(files(hall)).collect()
+                let told = live_board(hall);
+                reading(hall).into_iter().chain(lines).chain(files(hall)).chain([told]).collect()
             }
             Service::BreakGlass => {
                 let receipts = receipts_name(hall);
@@ -199,13 +210,18 @@ impl Rights {
                 publish.push(format!("hall.{hall}.audit"));
                 publish
             }
+            Service::Live => vec![],
             Service::Check => vec!["$SYS.REQ.SERVER.PING.VARZ".to_owned()],
         };
         let mut subscribe = vec![answers(&key.0)];
-        if service == Service::Watch {
-            subscribe.push(format!("hall.{hall}.terminal.*"));
-            let stream = stream_name(hall);
-            subscribe.push(format!("$JS.EVENT.ADVISORY.STREAM.BATCH_ABANDONED.{stream}"));
+        match service {
+            Service::Watch => {
+                subscribe.push(format!("hall.{hall}.terminal.*"));
+                let stream = stream_name(hall);
+                subscribe.push(format!("$JS.EVENT.ADVISORY.STREAM.BATCH_ABANDONED.{stream}"));
+            }
+            Service::Live => subscribe.push(format!("live.{hall}.*")),
+            _ => {}
         }
         Self { publish, subscribe }
     }
@@ -277,7 +293,13 @@ fn user(f: &mut fmt::Formatter<'_>, name: &str, key: &UserKey, rights: &Rights) 
     let mut text = String::new();
     writeln!(text, "      # {name}\n      {{ nkey: {key}, permissions: {{")?;
     for (what, subjects) in [("publish", &rights.publish), ("subscribe", &rights.subscribe)] {
-        writeln!(text, "        {what}: {{ allow: [")?;
+        // An empty list would allow everything.
+        let (verb, subjects) = if subjects.is_empty() {
+            ("deny", &[">".to_owned()] as &[_])
+        } else {
+            ("allow", &subjects[..])
+        };
+        writeln!(text, "        {what}: {{ {verb}: [")?;
         for subject in subjects {
             writeln!(text, "          {subject:?}")?;
         }
@@ -317,10 +339,11 @@ mod tests {
         // Nobody has the seeds of these keys: whoever takes the example as it is lets nobody in.
         let keys = EXAMPLE.split("nkey: ").skip(1).map(|it| it[..56].parse().unwrap());
         let keys: Vec<UserKey> = keys.collect();
-        let [projector, office, archive, break_glass, watch, terminal, check] = &keys[..] else {
+        let [projector, office, archive, break_glass, watch, live, terminal, check] = &keys[..]
+        else {
             panic!("{keys:?}")
         };
-        let services = [projector, office, archive, break_glass, watch, check];
+        let services = [projector, office, archive, break_glass, watch, live, check];
         let services = Service::ALL.into_iter().zip(services.map(Clone::clone));
         let accounts = Accounts {
             hall: "510000".parse().unwrap(),

@@ -361,7 +361,7 @@ pub(crate) async fn trouble(signals: &mut broadcast::Receiver<Signal>, subject: 
 }
 
 /// Whether a refusal is about publishing to `subject`, or about listening to answers.
-fn concerns(text: &str, subject: &str) -> bool {
+pub(crate) fn concerns(text: &str, subject: &str) -> bool {
     text.contains("Subscription") || text.contains(&format!("\"{subject}\""))
 }
 

@@ -23,6 +23,7 @@
 
 mod append;
 pub mod blobs;
+pub mod board;
 pub mod check;
 pub mod config;
 pub mod connection;
@@ -38,6 +39,7 @@ pub mod stream;
 pub mod watch;
 
 pub use blobs::NatsBlobs;
+pub use board::NatsBoard;
 pub use check::{Finding, Severity};
 pub use connection::{Identity, Options, Tls};
 pub use fault::Fault;

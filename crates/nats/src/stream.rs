@@ -91,6 +91,12 @@ pub fn live_issue(hall: &HallCode) -> String {
     format!("live.{hall}.issue")
 }
 
+/// Where what the hall's live board shows is told.
+#[must_use]
+pub fn live_board(hall: &HallCode) -> String {
+    format!("live.{hall}.board")
+}
+
 /// First part of the subjects for the answers to one user.
 #[must_use]
 pub fn inbox(user: &str) -> String {

@@ -45,39 +45,41 @@ const BUGS: Step = ("bugs", || {
 
 /// Runs everything and prints how long each step took.
 pub(crate) fn all() -> Result<()> {
-    steps(&[&[SETUP], &[FORMAT], &[BUILD], &[TEST, DOC], &[BUGS]])
+    // What waits for the network, a disk or a browser has something that computes beside it.
+    steps(&[&[&[FORMAT]], &[&[SETUP], &[BUILD]], &[&[TEST], &[DOC, BUGS]]])
 }
 
 /// Runs the tests only; a server that is missing fails the test that needs it.
 pub(crate) fn fast() -> Result<()> {
-    steps(&[&[BUILD], &[TEST]])
+    steps(&[&[&[BUILD, TEST]]])
 }
 
 /// Breaks real processes, disks and connections while 200,000 events are recorded; needs root for the power cuts.
 pub(crate) fn faults() -> Result<()> {
-    steps(&[&[FAULTS]])
+    steps(&[&[&[FAULTS]]])
 }
 
 /// Compiles bugs in on purpose; the simulator must find each.
 pub(crate) fn bugs() -> Result<()> {
-    steps(&[&[BUGS]])
+    steps(&[&[&[BUGS]]])
 }
 
 /// Checks formatting and lints.
 pub(crate) fn lint() -> Result<()> {
-    steps(&[&[FORMAT], &[CLIPPY]])
+    steps(&[&[&[FORMAT, CLIPPY]]])
 }
 
-/// Runs groups of steps until one fails; those of a group run side by side.
-fn steps(groups: &[&[Step]]) -> Result<()> {
+/// Runs groups of steps, one group after the other, until a step fails. The rows of a group run side by side, the steps
+/// of a row one after the other.
+fn steps(groups: &[&[&[Step]]]) -> Result<()> {
     let started = Instant::now();
     let mut done = Vec::new();
     for group in groups {
-        let of_group = std::thread::scope(|scope| {
-            let running: Vec<_> = group.iter().map(|step| scope.spawn(|| timed(step))).collect();
+        let of_group: Vec<Vec<Done>> = std::thread::scope(|scope| {
+            let running: Vec<_> = group.iter().map(|row| scope.spawn(|| in_turn(row))).collect();
             running.into_iter().map(|it| it.join().unwrap_or_else(|it| resume_unwind(it))).collect()
         });
-        let of_group: Vec<Done> = of_group;
+        let of_group: Vec<Done> = of_group.into_iter().flatten().collect();
         let failed: Vec<_> = of_group
             .iter()
             .filter_map(|(name, _, result)| Some(format!("{name}: {}", result.as_ref().err()?)))
@@ -90,6 +92,18 @@ fn steps(groups: &[&[Step]]) -> Result<()> {
     }
     println!("{}", table(&done, started.elapsed()));
     Ok(())
+}
+
+/// Runs steps until one fails.
+fn in_turn(steps: &[Step]) -> Vec<Done> {
+    let mut done = Vec::new();
+    for step in steps {
+        done.push(timed(step));
+        if done.last().is_some_and(|(_, _, result)| result.is_err()) {
+            break;
+        }
+    }
+    done
 }
 
 fn timed((name, step): &Step) -> Done {

@@ -10,13 +10,15 @@ use zhoubao_application::desk::Desk;
 use zhoubao_domain::code::Code;
 use zhoubao_domain::event::Right;
 use zhoubao_domain::id::UserId;
-use zhoubao_gateway::live::Live;
+use zhoubao_gateway::live::{Live, Told};
 use zhoubao_gateway::people::{Accounts, AccountsError, Sessions};
 use zhoubao_gateway::provider::Provider;
 use zhoubao_gateway::{Gateway, Noted, Problem, router, server};
+use zhoubao_nats::NatsBoard;
 
 use crate::asking::asker;
 use crate::commands::archive;
+use crate::config::JournalAt;
 use crate::failure::Failure;
 use crate::giving_way::GivingWay;
 use crate::projecting::patiently;
@@ -103,6 +105,7 @@ impl Port {
         let blobs = patiently(|| ctx.open_blobs()).await?;
         let limits = ctx.config.live_readers;
         let (live, work) = Live::new(desk.clone(), ctx.clock.clone(), limits);
+        let telling = tell_board(ctx, live.clone());
         let connections_max = limits.all + CONNECTIONS_BESIDE;
         make_room(connections_max);
         let gateway = Gateway {
@@ -134,10 +137,37 @@ impl Port {
         // Kept, so that it never says stop.
         let (_going, stop) = watch::channel(false);
         let answering = server::serve(self.listener, routes, connections_max, stop);
+        let never = async {
+            tokio::join!(work, telling);
+        };
         tokio::select! {
-            never = work => match never {},
+            () = never => Ok(()),
             () = answering => Ok(()),
         }
+    }
+}
+
+/// Tells programs on the broker what the board shows. Where it may not, the pages go on without.
+async fn tell_board(ctx: &Context, live: Arc<Live>) {
+    let JournalAt::Nats(address) = &ctx.config.journal else { return };
+    let telling = async {
+        let options = ctx.nats_options(address, ctx.hall()?);
+        let connect = async || Ok(NatsBoard::connect(&options).await?);
+        let mut board = patiently(connect).await?;
+        let mut teller = live.teller();
+        while let Some(it) = teller.next().await {
+            match it {
+                Told::Change(text) => board.tell(text).await?,
+                Told::Snapshot(text) => live.listened(board.tell_whole(text).await?),
+            }
+        }
+        Ok::<_, Failure>(())
+    };
+    if let Err(failure) = telling.await {
+        tracing::error!(
+            error = failure.message,
+            "programs on the broker hear no board: write its users anew (zhoubao nats-config)"
+        );
     }
 }
 

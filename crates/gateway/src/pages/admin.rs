@@ -15,7 +15,8 @@ use zhoubao_application::known::Known;
 use zhoubao_application::standing::{self, CLOSED_DAYS, Gap, OpenDays};
 use zhoubao_application::store::SnapshotQuery;
 use zhoubao_domain::event::Right;
-use zhoubao_domain::id::{Stream, TerminalId};
+use zhoubao_domain::id::{Stream, TerminalId, UserId};
+use zhoubao_domain::registry::User;
 use zhoubao_domain::time::{hall_day, rfc3339};
 use zhoubao_projections::rows::{Checkpoint, ExceptionRow, Head, Standing};
 
@@ -23,9 +24,10 @@ use super::submissions::moment;
 use super::{Frame, Told, new_key, page as shown};
 use crate::Gateway;
 use crate::access::Who;
-use crate::answers::{AdminCounts, AdminState, AdminTerminal, Waiting};
+use crate::answers::{AdminCounts, AdminState, AdminTerminal, AdminUser, Waiting};
 use crate::commands::{After, Fields, field};
 use crate::extract::Query;
+use crate::people;
 use crate::problem::Problem;
 
 /// Most events of the list on the page; `GET /v1/admin` has all.
@@ -47,6 +49,26 @@ struct Looked {
     /// What waits for a person or for an earlier number, the oldest first.
     waiting: Vec<ExceptionRow>,
     open: OpenDays,
+}
+
+/// A person of the register.
+struct Person<'a> {
+    id: &'a UserId,
+    entry: &'a User,
+    standing: people::Standing,
+    sessions: usize,
+}
+
+/// Everybody of the hall, by work number.
+fn everybody<'a>(gateway: &Gateway, known: &'a Known) -> Result<Vec<Person<'a>>, Problem> {
+    let now = gateway.clock.now();
+    let mut all: Vec<_> = known.registry.users.iter().collect();
+    all.sort_by_key(|(id, _)| *id);
+    let all = all.into_iter().map(|(id, entry)| {
+        let standing = gateway.accounts.standing(id, now)?;
+        Ok(Person { id, entry, standing, sessions: gateway.sessions.of(id, now) })
+    });
+    all.collect()
 }
 
 /// A terminal of the register or of the journal.
@@ -124,10 +146,25 @@ impl Looked {
 /// `GET /v1/admin`: how the hall stands, and every event that waits.
 pub(crate) async fn data(
     State(gateway): State<Arc<Gateway>>,
+    Extension(who): Extension<Who>,
     Query(after): Query<After>,
 ) -> Result<Json<AdminState>, Problem> {
     after.wait(&gateway).await?;
     let looked = look(&gateway).await?;
+    let users = if who.may(Right::Administer) {
+        let people = everybody(&gateway, &looked.known)?.into_iter().map(|it| AdminUser {
+            user: it.id.to_string(),
+            rights: it.entry.rights.iter().map(|it| it.word()).collect(),
+            active: it.entry.active,
+            password: it.standing.password,
+            link_until: it.standing.link.map(rfc3339),
+            device: it.standing.device,
+            sessions: it.sessions,
+        });
+        Some(people.collect())
+    } else {
+        None
+    };
     let lag = looked.lag();
     let counts = looked.checkpoint.as_ref().map(|it| AdminCounts {
         stored: it.counts.stored,
@@ -164,6 +201,7 @@ pub(crate) async fn data(
         as_of: gateway.live.now().as_of.map(rfc3339),
         counts,
         terminals: terminals.collect(),
+        users,
         waiting: waiting.collect(),
     }))
 }
@@ -202,6 +240,15 @@ struct TerminalRow {
     open_days: String,
 }
 
+struct UserRow {
+    id: String,
+    rights: String,
+    state: &'static str,
+    password: String,
+    device: &'static str,
+    sessions: usize,
+}
+
 struct Row {
     position: u64,
     event: String,
@@ -227,6 +274,8 @@ struct AdminPage {
     as_of: String,
     cards: Vec<Card>,
     terminals: Vec<TerminalRow>,
+    /// None for whoever may not administer.
+    users: Option<Vec<UserRow>>,
     rows: Vec<Row>,
     more: usize,
 }
@@ -252,6 +301,13 @@ pub(crate) async fn admin_page(
     for it in looked.waiting.iter().take(ROWS_MAX) {
         rows.push(row(gateway, who, fields, it).await?);
     }
+    let users = if who.may(Right::Administer) {
+        let elsewhere = gateway.provider.is_some();
+        let people = everybody(gateway, &looked.known)?;
+        Some(people.iter().map(|it| user_row(it, elsewhere)).collect())
+    } else {
+        None
+    };
     let hall = looked.known.registry.hall.as_ref().map(|(name, _)| name.clone());
     let as_of = gateway.live.now().as_of.map(moment);
     let position = looked.checkpoint.as_ref().map_or(0, |it| it.sequence);
@@ -261,6 +317,7 @@ pub(crate) async fn admin_page(
         as_of: format!("{} · #{position}", as_of.unwrap_or_else(|| "—".to_owned())),
         cards: cards(gateway, &looked),
         terminals: looked.terminals.iter().map(terminal_row).collect(),
+        users,
         more: looked.waiting.len() - rows.len(),
         rows,
     }))
@@ -292,6 +349,42 @@ fn terminal_row(it: &Terminal) -> TerminalRow {
         seen: it.head.as_ref().map_or_else(|| "未用过".to_owned(), |it| moment(it.recorded_at)),
         missing: missing.unwrap_or_else(dash),
         open_days,
+    }
+}
+
+fn user_row(it: &Person<'_>, elsewhere: bool) -> UserRow {
+    let people::Standing { password, link, device } = it.standing;
+    let password = match (password, link) {
+        (true, None) => "已设".to_owned(),
+        (true, Some(until)) => format!("已设；重设链接至 {}", moment(until)),
+        (false, Some(until)) => format!("未设；链接至 {}", moment(until)),
+        (false, None) if elsewhere => "统一身份认证".to_owned(),
+        (false, None) => "未设".to_owned(),
+    };
+    let rights: Vec<_> = it.entry.rights.iter().map(|it| title(*it)).collect();
+    UserRow {
+        id: it.id.to_string(),
+        rights: rights.join("、"),
+        state: if it.entry.active { "在用" } else { "停用" },
+        password,
+        device: if device { "已绑定" } else { "—" },
+        sessions: it.sessions,
+    }
+}
+
+/// A right in the words of the pages.
+fn title(right: Right) -> &'static str {
+    match right {
+        Right::Record => "窗口录入",
+        Right::Correct => "更正",
+        Right::LateEntry => "补录",
+        Right::Authorize => "授权变更",
+        Right::Submit => "报送",
+        Right::Inspect => "巡查",
+        Right::Edit => "编辑",
+        Right::Sign => "签发",
+        Right::Administer => "管理",
+        Right::Release => "放行",
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use zhoubao_application::blobs::Blobs as _;
 use zhoubao_application::journal::{Journal as _, Line as _};
 use zhoubao_nats::config::{ACCOUNTS_FILE, Accounts, Server, Service, public_key, seed};
-use zhoubao_nats::{Identity, NatsBlobs, NatsJournal, NatsLine, Options};
+use zhoubao_nats::{Identity, NatsBlobs, NatsBoard, NatsJournal, NatsLine, Options};
 use zhoubao_test_support::NatsServer;
 
 use crate::raw::{Raw, publish};
@@ -22,6 +22,7 @@ const W01: &[&str] = &["w01"];
 const W02: &[&str] = &["w02"];
 const READERS: &[&str] = &["projector", "office", "archive", "break-glass", "watch"];
 const WATCH: &[&str] = &["watch"];
+const LIVE: &[&str] = &["live"];
 const PROJECTOR: &[&str] = &["projector"];
 const WRITERS: &[&str] = &["office", "break-glass"];
 const FILES: &[&str] = &["office", "archive", "break-glass"];
@@ -207,6 +208,13 @@ fn actions() -> Vec<(Action, &'static [&'static str])> {
         (Publish("$JS.API.CONSUMER.CREATE.HALL_510000.named.hall.510000.terminal.w01"), NOBODY),
         (Publish("$JS.API.CONSUMER.DURABLE.CREATE.HALL_510000.named"), NOBODY),
         (Publish("$JS.API.CONSUMER.RESET.HALL_510000.named"), NOBODY),
+        // What is told live.
+        (Publish("live.510000.board"), &["office"]),
+        (Publish("live.510000.issue"), NOBODY),
+        (Subscribe("live.510000.board"), LIVE),
+        (Subscribe("live.510000.issue"), LIVE),
+        (Subscribe("live.510000.*"), LIVE),
+        (Subscribe("live.990000.board"), NOBODY),
         // Forgery.
         (Publish("$JS.ACK.HALL_510000.c.1.1.1.1790000000123456789.0"), NOBODY),
         (Publish("$JS.FC.HALL_510000.c.x"), NOBODY),
@@ -321,10 +329,14 @@ async fn every_role_may_do_its_work_and_nothing_else() -> anyhow::Result<()> {
     let blobs = NatsBlobs::connect(&hall.options("archive")).await?;
     assert_eq!(blobs.get(&digest).await?, Some(file));
     let of_window = NatsBlobs::connect(&hall.options("w01")).await?;
-    // Whoever is refused waits in vain for an answer; they wait together.
-    let (archive, put, got) =
-        tokio::join!(blobs.put(b"x"), of_window.put(b"x"), of_window.get(&digest));
-    assert!(archive.is_err() && put.is_err() && got.is_err(), "{archive:?} {put:?} {got:?}");
+    for refused in [
+        blobs.put(b"x").await.map(drop),
+        of_window.put(b"x").await.map(drop),
+        of_window.get(&digest).await.map(drop),
+    ] {
+        let refused = format!("{refused:?}");
+        assert!(refused.contains("Permissions Violation"), "{refused}");
+    }
 
     // Nothing of all this has changed anything; the readers' consumers are their own.
     let after = office.broker_state().await?;
@@ -428,5 +440,53 @@ async fn a_reader_writes_nothing_through_a_consumer() -> anyhow::Result<()> {
         let answer = raw.delivered(&format!("{inbox}.a")).await?;
         assert!(answer.body.contains("forms a cycle"), "{to}: {answer:?}");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_board_is_told_to_who_may_hear_it_and_it_is_known_whether_anybody_does()
+-> anyhow::Result<()> {
+    let hall = Hall::start().await?;
+    let mut board = NatsBoard::connect(&hall.options("office")).await?;
+    assert!(!board.tell_whole("1".into()).await?, "nothing was told before");
+    // The server's word on each is there when the next has been sent and answered.
+    let heard = async |board: &mut NatsBoard, text: &'static str| {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let heard = board.tell_whole(text.into()).await?;
+            if heard == (text == "somebody") {
+                return Ok(());
+            }
+            anyhow::ensure!(Instant::now() < deadline, "{text}: {heard}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    heard(&mut board, "nobody").await?;
+
+    let mut raw = hall.raw("live").await?;
+    assert!(raw.say(b"SUB live.510000.* 1\r\n").await?.is_empty());
+    heard(&mut board, "somebody").await?;
+    board.tell("change".into()).await?;
+    loop {
+        let told = raw.delivered("live.510000.board").await?;
+        if told.body == "change" {
+            break;
+        }
+        assert_eq!(told.body, "somebody");
+    }
+    raw.say(b"UNSUB 1\r\n").await?;
+    heard(&mut board, "nobody").await?;
+
+    // Who may not tell learns it.
+    let mut projector = NatsBoard::connect(&hall.options("projector")).await?;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let refused = loop {
+        match projector.tell("forged".into()).await {
+            Err(refused) => break refused,
+            Ok(()) => assert!(Instant::now() < deadline, "it may"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert!(format!("{refused:?}").contains("Permissions Violation"), "{refused:?}");
     Ok(())
 }

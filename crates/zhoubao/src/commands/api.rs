@@ -1,7 +1,6 @@
 //! `zhoubao api`: what the product is for other programs.
 
-use zhoubao_contract::asyncapi;
-use zhoubao_gateway::openapi;
+use zhoubao_gateway::{asyncapi, openapi};
 
 use crate::cli::{Api, ApiArgs};
 use crate::failure::Failure;

@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use serde_json::json;
@@ -344,7 +344,7 @@ async fn lines(ctx: &Context, intake: Intake) -> Result<u64, Failure> {
                 continue;
             }
             let answer = match line.map_err(Failure::from).and_then(|it| intake.read(&it)) {
-                Ok(event) => Ok(intake.order(vec![event]).await),
+                Ok(event) => Ok(intake.order(vec![event], Instant::now()).await),
                 Err(failure) => Err(failure),
             };
             if answers.send((line_number, answer)).await.is_err() {

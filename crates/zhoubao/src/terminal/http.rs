@@ -13,7 +13,7 @@
 mod page;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
@@ -50,6 +50,12 @@ const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Longest wait for a body.
 const BODY_MAX: Duration = Duration::from_secs(10);
+
+/// Says how long ago the key was pressed, in milliseconds.
+const PRESSED: &str = "pressed-ms";
+
+/// Longest time that is believed.
+const PRESSED_MAX: Duration = Duration::from_secs(60);
 
 /// Most events of one request, and of one answer: what the ledger takes in one transaction.
 const EVENTS_MAX: usize = 200;
@@ -287,8 +293,16 @@ fn now() -> Duration {
     Duration::from_micros(since_boot_us().unsigned_abs())
 }
 
+/// How long before it sent the request the page saw the key press, as it says itself. For 轨迹 only.
+fn pressed(headers: &HeaderMap) -> Duration {
+    let said = headers.get(PRESSED).and_then(|it| it.to_str().ok()?.parse().ok());
+    Duration::from_millis(said.unwrap_or(0)).min(PRESSED_MAX)
+}
+
 /// `POST /v1/events`: records, and answers of each event once it is on disk.
 async fn record(State(agent): State<Arc<Agent>>, request: Request) -> Result<Response, Refused> {
+    let came = Instant::now();
+    let came = came.checked_sub(pressed(request.headers())).unwrap_or(came);
     let (read, alone) = agent.read(request).await?;
     // What can be recorded goes into one transaction: all of it is saved, or nothing.
     let mut fit = Vec::with_capacity(read.len());
@@ -304,7 +318,7 @@ async fn record(State(agent): State<Arc<Agent>>, request: Request) -> Result<Res
     }
     let mut recorded = Vec::new().into_iter();
     if !fit.is_empty() {
-        recorded = outcomes(agent.intake.order(fit).await).await?.into_iter();
+        recorded = outcomes(agent.intake.order(fit, came).await).await?.into_iter();
     }
     let lost = || Err(Failure::unavailable("the recorder answered too little"));
     let answers: Vec<_> = refused

@@ -64,11 +64,12 @@ impl Intake {
         Ok(event)
     }
 
-    /// Hands events to the recorder, which records them in one transaction; what comes of it is heard by [`outcomes`].
-    pub async fn order(&self, events: Vec<Incoming>) -> oneshot::Receiver<Answer> {
+    /// Hands events that came at `came` to the recorder, which records them in one transaction; what comes of it is heard
+    /// by [`outcomes`].
+    pub async fn order(&self, events: Vec<Incoming>, came: Instant) -> oneshot::Receiver<Answer> {
         let (answer, receiver) = oneshot::channel();
         // A recorder that has ended drops the order, which `outcomes` hears.
-        let _ = self.orders.send(Order { events, answer, came: Instant::now() }).await;
+        let _ = self.orders.send(Order { events, answer, came }).await;
         receiver
     }
 }

@@ -26,7 +26,7 @@ pub struct Order {
     pub events: Vec<Incoming>,
     /// Where the answer goes.
     pub answer: oneshot::Sender<Answer>,
-    /// When they were handed in.
+    /// When the key was pressed, as far as the page says so; else when they were handed in.
     pub came: Instant,
 }
 
