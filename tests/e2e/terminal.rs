@@ -356,7 +356,7 @@ async fn the_status_of_a_device_names_what_needs_attention_and_what_to_do() -> a
     assert!(flagged["next"].as_str().is_some_and(|it| it.contains("zhoubao setup")), "{told}");
     let text = hall.run(&["terminal", "status", "w01"]).await?.ok().text();
     for part in
-        ["需处理 #2  E.101", "unknown department `nobody`", "怎么办 what to do: Add the entry"]
+        ["需处理 #2  E.101", "unknown department `nobody`", "怎么办 what to do: 用 `zhoubao setup`"]
     {
         assert!(text.contains(part), "{part}: {text}");
     }

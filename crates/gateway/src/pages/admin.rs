@@ -417,7 +417,7 @@ async fn row(
         code: it.code.text(),
         title: it.code.title(),
         detail: it.detail.clone(),
-        fix: it.code.fix(),
+        fix: it.code.fix_zh(),
         raw,
         by_position,
         may: may && who.may(Right::Release),

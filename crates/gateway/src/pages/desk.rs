@@ -373,7 +373,7 @@ fn found(gateway: &Gateway, it: &Issue, draft: &Draft) -> Result<Vec<Found>, Pro
             section: sections.get(&found.place).cloned().unwrap_or_default(),
             place: found.place.clone(),
             text: found.text.clone(),
-            fix: found.code.fix(),
+            fix: found.code.fix_zh(),
             digest: found.digest.to_string(),
             blocks: found.standing() == Standing::Blocks,
             open: found.standing() == Standing::NeedsAcceptance && accepted.is_none(),

@@ -198,7 +198,7 @@ pub(crate) fn problem(problem: &Problem) -> Response {
         title: problem.title(),
         code: problem.code.map_or("", |it| it.text()),
         detail: problem.detail.clone(),
-        next: problem.code.map_or("", |it| it.fix()),
+        next: problem.code.map_or("", |it| it.fix_zh()),
     };
     let mut response = page(&template);
     *response.status_mut() = problem.status;
