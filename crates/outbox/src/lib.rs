@@ -341,7 +341,8 @@ impl Outbox {
             }
         }
         let before = self.number();
-        if planted!(NotRewound) && number < before {
+        let is_rewound = number < before;
+        if is_rewound && planted!(NotRewound) {
             return self.go_on(now);
         }
         self.stored = head.map(|it| Mark { number: it.number, position: it.position });
@@ -352,7 +353,7 @@ impl Outbox {
         if number != before {
             effects.push(Effect::MarkHead(self.stored));
         }
-        if number < before {
+        if is_rewound {
             let (_, last) = self.lost.unwrap_or((0, before));
             self.lost = Some((number + 1, last.max(before)));
         } else if self.lost.is_some_and(|(_, last)| number >= last) {

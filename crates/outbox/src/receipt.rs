@@ -50,5 +50,7 @@ mod tests {
         assert_eq!(check(&counted, Some(other), Some(hash)), Err(Code::ReceiptKey));
         assert_eq!(check(&counted, Some(key), Some(changed)), Err(Code::Fork));
         assert_eq!(check(&counted, Some(key), None), Err(Code::LedgerBehind));
+        let nothing = Counted { number: 0, hash: changed, key };
+        assert_eq!(check(&nothing, Some(key), None), Ok(()), "nothing is counted yet");
     }
 }

@@ -60,6 +60,46 @@ fn given_a_batch_in_flight_when_more_is_recorded_then_it_waits_for_the_answer() 
 }
 
 #[test]
+fn given_a_full_batch_that_is_the_last_when_it_is_stored_then_everything_is_and_nobody_waits() {
+    let (mut outbox, effects) = started(201, 1);
+    assert_eq!(effects, [send(1, 201, 1)]);
+    let (positions, later): (Vec<u64>, _) =
+        ((2..=201).collect(), NOW + SignedDuration::from_millis(20));
+    let effects = outbox.step(Input::Stored(positions.clone()), later, 0);
+    assert_eq!(effects, [Effect::MarkStored { after: 1, positions }]);
+    assert!(outbox.is_drained());
+}
+
+#[test]
+fn given_a_conflict_when_another_follows_then_the_second_is_waited_out() {
+    let (mut outbox, effects) = started(2, 1);
+    assert_eq!(effects, [send(1, 2, 1)]);
+    assert_eq!(outbox.step(Input::Refused(Refusal::Conflict), NOW, 0), [Effect::Ask]);
+    // The line is as it was: somebody else was at work on it and came to nothing.
+    assert_eq!(outbox.step(Input::Head(Some(head(1, 1))), NOW, 0), [send(1, 2, 1)]);
+    let effects = outbox.step(Input::Refused(Refusal::Conflict), NOW, 0);
+    assert!(matches!(effects[..], [Effect::Rest(until)] if until > NOW), "{effects:?}");
+}
+
+#[test]
+fn given_pauses_that_grow_when_the_journal_has_come_further_then_they_begin_anew_and_else_not() {
+    // Where the journal is found after an answer that did not come, and how long the next pause is.
+    for (found, pause_ms) in [(2, 100), (1, 200), (0, 200)] {
+        let (mut outbox, _) = started(3, 1);
+        let effects = outbox.step(Input::Refused(Refusal::NoAnswer), NOW, 0);
+        let [Effect::Rest(until)] = effects[..] else { panic!("{effects:?}") };
+        assert_eq!(until, NOW + SignedDuration::from_millis(100));
+        assert_eq!(outbox.step(Input::Woken, until, 0), [Effect::Ask]);
+        let there = (found > 0).then(|| head(found, found));
+        let effects = outbox.step(Input::Head(there), until, 0);
+        assert_eq!(effects.last(), Some(&send(found, 3, found)));
+        let effects = outbox.step(Input::Refused(Refusal::NoAnswer), until, 0);
+        let later = until + SignedDuration::from_millis(pause_ms);
+        assert_eq!(effects, [Effect::Rest(later)], "found {found}");
+    }
+}
+
+#[test]
 fn given_all_stored_as_last_heard_when_the_journal_is_asked_then_only_its_answer_says_so() {
     let mut outbox = Outbox::new(3, mark(3, 3));
     assert_eq!(outbox.step(Input::Start, NOW, 0), [Effect::Ask]);
