@@ -1,4 +1,5 @@
-//! The administration page: how the hall stands, and a person who lets in or rejects what waits.
+//! The administration page: how the hall stands, and a person who lets in or rejects what waits; and what programs of the
+//! office record and ask.
 
 use std::slice;
 
@@ -181,6 +182,95 @@ async fn what_waits_is_listed_and_let_in_or_rejected_by_a_person() -> anyhow::Re
     assert_eq!((&state["waiting"], &state["journal"]), (&json!([]), &json!(last + 3)), "{state}");
     assert!(person.page().await?.contains("没有待处理的事件"));
     assert_eq!(hall.amounts("2023-02-06", "2023-02-08").await?, [1, 1, 0, 0]);
+    service.process.kill().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_record_facts_of_the_office_and_ask_for_sums() -> anyhow::Result<()> {
+    let hall = Hall::with_issues().await?;
+    let people = sample()?.people;
+    let mut service = Service::start(&hall, 0).await?;
+    let administrator = Person::welcomed(&hall, &service, people.administrator.as_str()).await?;
+    let editor = Person::welcomed(&hall, &service, people.editor.as_str()).await?;
+
+    // Sums are those that were printed, along any part and as of any position.
+    let sums = async |query: &str| {
+        let answer = editor.visitor.get(&format!("/v1/stats?first=2023-02-06&{query}")).await?;
+        anyhow::ensure!(answer.status == 200, "{answer:?}");
+        answer.json()
+    };
+    let total = sums("last=2023-02-10").await?;
+    let row = &total["rows"][0];
+    let printed = ["consulted", "accepted", "issued", "transferred"].map(|it| row[it].as_i64());
+    assert_eq!(printed, [459, 94, 93, 219].map(Some), "{total}");
+    let by_window = sums("last=2023-02-10&by=window").await?;
+    let windows = by_window["rows"].as_array().context("no rows")?;
+    assert!(windows.len() > 5, "{by_window}");
+    let events = windows.iter().filter_map(|it| it["events"].as_i64()).sum::<i64>();
+    assert_eq!(Some(events), row["events"].as_i64());
+    let earlier = total["position"].as_u64().context("no position")? / 2;
+    let then = sums(&format!("last=2023-02-10&position={earlier}")).await?;
+    let args = ["stats", "--from", "2023-02-06", "--to", "2023-02-10", "--by", "kind", "--json"];
+    let as_of = ["--as-of", &earlier.to_string()];
+    let told = hall.run(&[&args[..], &as_of].concat()).await?.ok().json()?;
+    assert_eq!((&then["position"], &then["rows"]), (&told["position"], &told["rows"]));
+    for wrong in ["last=2023-02-01", "by=month", "position=99999999", "last=yesterday", "x=1"] {
+        let answer = editor.visitor.get(&format!("/v1/stats?first=2023-02-06&{wrong}")).await?;
+        let code = answer.json()?["code"].clone();
+        assert_eq!((answer.status, code), (400, json!("E.102")), "{wrong}");
+    }
+
+    // A fact is recorded once, by whoever may, and read back.
+    let window = json!({
+        "line": "setup.window.w99", "type": "cn.zhoubao.WindowSet.v1",
+        "data": { "name": "窗口99", "open": false },
+    });
+    let refused = editor.post("/v1/facts", "k1", &window).await?;
+    assert_eq!((refused.status, refused.json()?["code"].as_str()), (403, Some("E.111")));
+    let done = administrator.post("/v1/facts", "k2", &window).await?;
+    assert_eq!(done.status, 200, "{done:?}");
+    let position = done.json()?["position"].as_u64().context("no position")?;
+    let again = administrator.post("/v1/facts", "k2", &window).await?.json()?;
+    assert_eq!(again["position"], position, "the same key is the same command");
+    let path = format!("/v1/setup/window/w99?after={position}");
+    let entry = administrator.visitor.get(&path).await?.json()?;
+    assert_eq!((&entry["data"], &entry["position"]), (&window["data"], &json!(position)));
+    let all = administrator.visitor.get("/v1/setup").await?.json()?;
+    let found = all["entries"].as_array().context("no entries")?;
+    assert!(found.contains(&entry) && found.len() > 20, "{all}");
+    assert_eq!(administrator.visitor.get("/v1/setup/window/w98").await?.status, 404);
+    assert_eq!(administrator.visitor.get("/v1/setup/nothing/w99").await?.status, 404);
+
+    let last = hall.last().await?;
+    for (line, kind, data, status, code) in [
+        ("terminal.w01", "Consulted", json!({ "people": 1 }), 400, "E.102"),
+        ("audit", "RequestNoted", json!({}), 400, "E.102"),
+        ("setup.window.w99", "MatterSet", json!({ "name": "x" }), 400, "E.102"),
+        ("setup.terminal.w99", "TerminalSet", json!({ "active": true }), 400, "E.102"),
+        ("nowhere", "WindowSet", json!({ "name": "x" }), 400, "E.102"),
+        (
+            "setup.terminal.w99",
+            "TerminalSet",
+            json!({ "window": "w98", "active": true }),
+            422,
+            "E.221",
+        ),
+        (
+            "issues",
+            "OpeningFiguresRecorded",
+            json!({ "through": "2022-12-31", "consulted": 1, "accepted": 1, "issued": 1,
+                "transferred": 1, "lastNumber": 1, "lastRunningNumber": 1 }),
+            409,
+            "E.500",
+        ),
+    ] {
+        let fact = json!({ "line": line, "type": format!("cn.zhoubao.{kind}.v1"), "data": data });
+        let answer = administrator.post("/v1/facts", &format!("{line}-{kind}"), &fact).await?;
+        let found = answer.json()?["code"].clone();
+        assert_eq!((answer.status, found), (status, json!(code)), "{fact}: {answer:?}");
+    }
+    assert_eq!(hall.last().await?, last, "what is refused is no fact");
     service.process.kill().await?;
     Ok(())
 }

@@ -82,6 +82,50 @@ pub(crate) struct Board {
     pub tiles: BTreeMap<String, Tile>,
 }
 
+/// Sums of what counts.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Sums {
+    pub first: String,
+    pub last: String,
+    /// Along what they are split.
+    pub by: &'static str,
+    /// Position as of which they hold.
+    pub position: u64,
+    pub rows: Vec<SumsRow>,
+}
+
+/// The sums of one part.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct SumsRow {
+    /// The day, window or department; empty where nothing is split.
+    pub part: String,
+    pub consulted: i64,
+    pub accepted: i64,
+    pub issued: i64,
+    pub transferred: i64,
+    /// How many events they are made of.
+    pub events: i64,
+}
+
+/// The entries of the set-up.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct SetupList {
+    pub entries: Vec<SetupEntry>,
+}
+
+/// An entry of the set-up, as it stands.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct SetupEntry {
+    /// Its line.
+    pub line: String,
+    /// The position of its latest version.
+    pub position: u64,
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// Its body, as asyncapi.json describes it.
+    pub data: serde_json::Value,
+}
+
 /// What differs between two boards.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct BoardChange {

@@ -26,11 +26,12 @@ use zhoubao_application::desk::By;
 use zhoubao_application::weekly::{self, NewIssue, Which};
 use zhoubao_application::writer::Receipt;
 use zhoubao_composer::submission::check_characters;
+use zhoubao_contract::event_from_json;
 use zhoubao_domain::calendar::Period;
 use zhoubao_domain::code::Code;
-use zhoubao_domain::event::{Event, InspectionResult};
+use zhoubao_domain::event::{Event, InspectionResult, IssueEvent};
 use zhoubao_domain::id::{DeskTopic, Digest, EventRef, ObjectId, Stream};
-use zhoubao_domain::issue::Command;
+use zhoubao_domain::issue::{Command, Opening};
 use zhoubao_domain::time::hall_day;
 
 use crate::Gateway;
@@ -699,6 +700,56 @@ impl Deed for Reject {
         let Self { event, position, reason } = self;
         settled(gateway, |original| Event::Rejected { original, position, reason }, &event, by)
             .await
+    }
+}
+
+/// Records a fact of the office that has no page of its own: an entry of the set-up, a change of authorization, imported
+/// figures, opening figures.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Record {
+    /// Its line: `setup.window.w13`, `authorization.labour`, `desk.statistics.2023-w06`, `issues` for opening figures.
+    line: String,
+    /// Its kind: `cn.zhoubao.WindowSet.v1`.
+    #[serde(rename = "type")]
+    kind: String,
+    /// Its body, as asyncapi.json describes it.
+    data: Map<String, Value>,
+}
+
+impl Deed for Record {
+    const PLACE: Place = Place::Admin;
+
+    async fn done(
+        self,
+        gateway: &Gateway,
+        _target: &str,
+        by: By,
+    ) -> Result<Option<Receipt>, Problem> {
+        let line: Stream = id(&self.line)?;
+        let event = event_from_json(&self.kind, json!(self.data).to_string().as_bytes(), &line)?;
+        match (&line, event) {
+            (
+                Stream::Setup(..)
+                | Stream::Authorization(_)
+                | Stream::Desk(DeskTopic::Statistics, _),
+                event,
+            ) => Ok(Some(gateway.desk.record(line, event, by).await?)),
+            (
+                Stream::Issues,
+                Event::Issue(IssueEvent::OpeningFigures {
+                    through,
+                    year_to_date,
+                    last_number,
+                    last_running_number,
+                }),
+            ) => {
+                let opening = Opening { through, year_to_date, last_number, last_running_number };
+                let command = Command::EnterOpening(opening);
+                Ok(gateway.desk.issue(by, async |_| Ok(command.clone())).await?)
+            }
+            _ => Err(malformed(format!("{line} 另有专门的请求 has requests of its own"))),
+        }
     }
 }
 

@@ -19,6 +19,7 @@ mod pages;
 pub mod people;
 mod problem;
 pub mod provider;
+mod queries;
 pub mod routes;
 pub mod server;
 

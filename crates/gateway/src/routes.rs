@@ -12,15 +12,15 @@ use zhoubao_domain::event::Right;
 
 use crate::access::{Access, BODY_BYTES_MAX, check, guard};
 use crate::commands::{
-    Accept, Adopt, After, Amend, Deed, File, Freeze, Inspect, OpenIssue, Reject, Release, Return,
-    ReturnSubmission, SetPeriod, Sign, Submit, Void, Withdraw, form, json,
+    Accept, Adopt, After, Amend, Deed, File, Freeze, Inspect, OpenIssue, Record, Reject, Release,
+    Return, ReturnSubmission, SetPeriod, Sign, Submit, Void, Withdraw, form, json,
 };
 use crate::openapi::{self, Operation};
 use crate::pages::{
     account, admin, board, desk, health, inspection, issues, login, submissions, verify, window,
 };
 use crate::problem::Problem;
-use crate::{Gateway, answers, assets, lines};
+use crate::{Gateway, answers, assets, lines, queries};
 
 /// One route.
 pub struct Route {
@@ -56,6 +56,9 @@ const DESK: Access = Access::Right(&[Right::Edit, Right::Sign]);
 const RELEASE: Access = Access::Right(&[Right::Release]);
 /// Whoever keeps the hall's set-up, and whoever settles what waits.
 const ADMIN: Access = Access::Right(&[Right::Administer, Right::Release]);
+const ADMINISTER: Access = Access::Right(&[Right::Administer]);
+/// Whoever records facts that have no page; which of them, the rules of each decide.
+const OFFICE: Access = Access::Right(&[Right::Administer, Right::Authorize, Right::Edit]);
 /// Whoever files news, and whoever makes an issue of them.
 const NEWS: Access = Access::Right(&[Right::Submit, Right::Edit]);
 
@@ -189,6 +192,19 @@ pub fn routes() -> Vec<Route> {
             )
             .asked::<After>(),
         ),
+        shown("/v1/stats", Person, get(queries::sums)).described(
+            says::<answers::Sums>(
+                "合计 sums of what counts, along any part and as of any position",
+            )
+            .asked::<queries::SumsQuery>(),
+        ),
+        shown("/v1/setup", ADMINISTER, get(queries::entries)).described(
+            says::<answers::SetupList>("设置 every entry of the set-up").asked::<After>(),
+        ),
+        shown("/v1/setup/{topic}/{id}", ADMINISTER, get(queries::entry_of)).described(
+            says::<answers::SetupEntry>("一项设置 an entry of the set-up").asked::<After>(),
+        ),
+        command::<Record>("/v1/facts", OFFICE),
         command::<Release>("/v1/admin/release", RELEASE),
         command::<Reject>("/v1/admin/reject", RELEASE),
     ]
