@@ -10,6 +10,7 @@ use zhoubao_domain::event::Tally;
 use zhoubao_domain::figure::{Adjustment, Figures, TallyCell, TallyValue};
 use zhoubao_domain::id::{CaseId, Digest, EventRef, ObjectId, Stream, WindowId};
 
+use crate::early::passes_over;
 use crate::entry::Entry;
 use crate::model::Incoming;
 
@@ -164,8 +165,20 @@ pub struct Settlement {
     pub number: u64,
     /// Position of what settles them.
     pub by: u64,
-    /// The one message whose exceptions these are; `None`: all of the number.
+    /// The one message whose exceptions these are; `None`: all of the number that are not of a message that its line
+    /// passed over ([`passes_over`]). Another content under the number waits for a person, whatever becomes of the event.
     pub message: Option<u64>,
+}
+
+impl Settlement {
+    /// Whether an earlier exception of the number is one of these.
+    #[must_use]
+    pub fn settles(&self, row: &ExceptionRow) -> bool {
+        match self.message {
+            Some(position) => position == row.position,
+            None => !passes_over(row.code),
+        }
+    }
 }
 
 /// An event outside the windows' lines, kept as it is: set-up, authorizations, desk, issues, releases.

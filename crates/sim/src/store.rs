@@ -242,7 +242,7 @@ impl Rows {
                 if row.settled.is_none()
                     && row.stream == it.stream
                     && row.number == it.number
-                    && it.message.is_none_or(|it| it == row.position)
+                    && it.settles(row)
                 {
                     row.settled = Some(it.by);
                 }

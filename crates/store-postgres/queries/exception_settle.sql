@@ -1,5 +1,6 @@
 -- Settles exceptions: each by the first settlement of its line and number after it, whatever the pages were.
--- `message`: position of the message whose exceptions these are, 0 for all of the number.
+-- `message`: position of the message whose exceptions these are, 0 for all of the number that are not of a message that
+-- its line passed over (`passes_over`): those are settled by naming the message.
 update exception
    set settled = first.position
   from (select exception.hall, exception.position as of, exception.place, min(it.position) as position
@@ -8,7 +9,9 @@ update exception
            and exception.stream = it.stream
            and exception.number = it.number
            and exception.position < it.position
-           and it.message in (0, exception.position)
+           and (   it.message = exception.position
+                or it.message = 0
+                   and exception.code not in ('E.104', 'E.107', 'E.108', 'E.115', 'E.116'))
            and exception.settled is null
          group by exception.hall, exception.position, exception.place) as first
  where exception.hall     = $1

@@ -16,6 +16,9 @@ COVERED_MAX = 200
 
 CLOCK_OFFSET_MAX_MS = 30_000
 
+# What is said of a message that its line does not take: its number stays free for the true one.
+NOT_TAKEN = {"E.104", "E.107", "E.108", "E.115", "E.116"}
+
 DEFAULT_RULES = {
     "futureSecondsMax": 120, "lateEntryHoursMax": 24, "unknownCaseAfterOpening": "WARN", "unknownCase": "FLAG",
 }
@@ -544,9 +547,13 @@ class Hall:
         return False
 
     def settle(self, identity, message, by):
-        """Exceptions of a number, or of one message of it, are settled by the message at `by`."""
+        """Exceptions of a number, or of one message of it, are settled by the message at `by`.
+
+        A message that its line did not take is not the event of its number: it is settled by being named only.
+        """
         for row in self.open_exceptions.get(identity, []):
-            if row["settled"] is None and row["position"] < by and message in (None, row["position"]):
+            of_event = message is None and row["code"] not in NOT_TAKEN
+            if row["settled"] is None and row["position"] < by and (of_event or message == row["position"]):
                 row["settled"] = by
 
     # --- Set-up, register and issues ---

@@ -33,6 +33,7 @@ use zhoubao_domain::id::{
 };
 use zhoubao_domain::time::{hall_day, hall_zone};
 use zhoubao_projections::Model;
+use zhoubao_projections::early::passes_over;
 use zhoubao_projections::entry::Entry;
 use zhoubao_projections::freeze::{AloneNeeds, FreezeFound};
 use zhoubao_projections::model::Incoming;
@@ -731,9 +732,7 @@ impl Expected {
         self.exceptions.extend(changes.exceptions.iter().cloned());
         for it in &changes.settled {
             let of = |row: &&mut ExceptionRow| {
-                row.stream == it.stream
-                    && row.number == it.number
-                    && it.message.is_none_or(|it| it == row.position)
+                row.stream == it.stream && row.number == it.number && it.settles(row)
             };
             for row in self.exceptions.iter_mut().filter(of) {
                 if row.settled.is_none() && row.position < it.by {
@@ -1627,6 +1626,24 @@ pub async fn given_exceptions_when_settled_then_only_earlier_ones_are(stores: &i
     writer.commit(20, &changes).await;
     let found = store.exceptions(&writer.hall, false).await.expect("read");
     assert_eq!(settled(&found), [(5, None), (6, None), (9, Some(20))]);
+
+    // What is of a message that its line passed over is settled by naming it, and not by what becomes of the event that
+    // has the number.
+    let positions = 1..;
+    let rows =
+        positions.zip(Code::ALL).map(|(at, code)| ExceptionRow { code: *code, ..exception(at, 3) });
+    let rows: Vec<_> = rows.collect();
+    let passed_over: Vec<_> = rows.iter().filter(|it| passes_over(it.code)).cloned().collect();
+    let end = rows.len() as u64 + 1;
+    let store = stores.fresh().await;
+    let mut writer = Writer::claim(&*store).await;
+    let changes = Changes { exceptions: rows, settled: vec![by(3, end)], ..Changes::default() };
+    writer.commit(end, &changes).await;
+    assert_eq!(store.exceptions(&writer.hall, true).await.expect("read"), passed_over);
+    let named = |it: &ExceptionRow| Settlement { message: Some(it.position), ..by(3, end + 1) };
+    let settled = passed_over.iter().map(named).collect();
+    writer.commit(end + 1, &Changes { settled, ..Changes::default() }).await;
+    assert_eq!(store.exceptions(&writer.hall, true).await.expect("read"), []);
 }
 
 /// Of two freezes of an issue the second's figures are there, and nothing of the first's.
