@@ -9,12 +9,11 @@ use async_nats::jetstream::object_store::{InfoErrorKind, ObjectMetadata, ObjectS
 use async_nats::jetstream::stream::{Config, DirectGetErrorKind, DiscardPolicy, StorageType};
 use async_trait::async_trait;
 use serde_json::Value;
-use tokio::sync::broadcast::Receiver;
 use zhoubao_application::blobs::{self, BlobError, Blobs};
 use zhoubao_application::journal::JournalError;
 use zhoubao_domain::id::{Digest, HallCode};
 
-use crate::connection::{ANSWER_WAIT, CHECK_WAIT, Connection, Options, Signal};
+use crate::connection::{ANSWER_WAIT, CHECK_WAIT, Connection, Options, trouble_of};
 use crate::fault::Fault;
 use crate::journal::STREAM_EXISTS;
 
@@ -158,25 +157,15 @@ impl NatsBlobs {
         &self,
         work: impl Future<Output = Result<T, BlobError>>,
     ) -> Result<T, BlobError> {
-        let signals = self.connection.signals();
+        let mut signals = self.connection.signals();
+        let bucket = bucket_name(&self.hall);
         tokio::select! {
             biased;
             done = tokio::time::timeout(FILE_WAIT, work) => {
                 done.unwrap_or_else(|elapsed| Err(unavailable(elapsed)))
             }
-            fault = self.trouble(signals) => Err(unavailable(fault)),
-        }
-    }
-
-    async fn trouble(&self, mut signals: Receiver<Signal>) -> Fault {
-        let bucket = bucket_name(&self.hall);
-        loop {
-            match signals.recv().await {
-                Ok(Signal::Refused(words)) if words.contains(&bucket) => {
-                    return Fault::NotPermitted(words.to_string());
-                }
-                Ok(Signal::Refused(_)) => {}
-                Ok(Signal::Lost) | Err(_) => return Fault::Disconnected,
+            fault = trouble_of(&mut signals, |words| words.contains(&bucket)) => {
+                Err(unavailable(fault))
             }
         }
     }

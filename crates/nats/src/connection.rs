@@ -349,9 +349,17 @@ pub(crate) fn acknowledged(answer: &[u8]) -> Result<(), Fault> {
 
 /// Ends when it is known that what was sent to `subject` gets no answer.
 pub(crate) async fn trouble(signals: &mut broadcast::Receiver<Signal>, subject: &str) -> Fault {
+    trouble_of(signals, |words| concerns(words, subject)).await
+}
+
+/// The same of whatever the server's words are about.
+pub(crate) async fn trouble_of(
+    signals: &mut broadcast::Receiver<Signal>,
+    is_own: impl Fn(&str) -> bool,
+) -> Fault {
     loop {
         match signals.recv().await {
-            Ok(Signal::Refused(text)) if concerns(&text, subject) => {
+            Ok(Signal::Refused(text)) if is_own(&text) => {
                 return Fault::NotPermitted(text.to_string());
             }
             Ok(Signal::Refused(_)) => {}
