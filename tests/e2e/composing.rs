@@ -5,17 +5,23 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use async_nats::ConnectOptions;
 use futures_util::StreamExt as _;
+use jiff::civil::Date;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::process::Child;
 use tokio::time::{Instant, sleep, timeout};
 use zhoubao::play::Player;
 use zhoubao::projecting::LiveDesk;
+use zhoubao_application::desk::By;
+use zhoubao_application::weekly;
+use zhoubao_composer::txt;
 use zhoubao_contract::decode;
-use zhoubao_domain::event::{Event, IssueEvent};
+use zhoubao_domain::event::{AuthorizationChange, Event, IssueEvent};
+use zhoubao_domain::id::{DepartmentId, ObjectId, Stream};
+use zhoubao_domain::time::hall_zone;
 use zhoubao_test_support::NatsServer;
 
 use crate::hall::{COMMAND_MAX, Hall, code, sample};
@@ -131,6 +137,51 @@ async fn what_is_signed_is_published_with_every_file_and_put_right_by_a_new_vers
     let of_first = hall.run(&["compose", "2023-01", "--edition", "1"]).await?.ok().out;
     assert!(of_first == first["2023-01.txt"]);
     hall.run(&["compose", "2023-01", "--edition", "3"]).await?.fails(4, "E.500");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_the_register_is_printed_once_whenever_it_is_recorded() -> anyhow::Result<()> {
+    let hall = Hall::in_files()?;
+    let sample = sample()?;
+    let desk = hall.context().desk().await?;
+    let mut player = Player::new(&desk, &sample, sample.acts(7)?);
+    player.begin().await?;
+    let [first, second, third, ..] = &sample.weeks[..] else { bail!("weeks") };
+    let record = async |department: &str, effective: Date, change: AuthorizationChange, day| {
+        let department: DepartmentId = department.parse()?;
+        let stream = Stream::Authorization(department.clone());
+        let at = Some(hall_zone().to_timestamp(Date::at(day, 9, 0, 0, 0))?);
+        let by = By { actor: Some(sample.people.office.clone()), at, ..By::default() };
+        let event = Event::AuthorizationChanged { department, effective, change };
+        desk.record(stream, event, by).await.map_err(anyhow::Error::from)
+    };
+    let signed = |letter: &str| AuthorizationChange::LetterSigned { letter: letter.into() };
+
+    player.week(first).await?;
+    player.finish(first).await?;
+    let printed = async |issue: &ObjectId| -> anyhow::Result<String> {
+        desk.catch_up().await?;
+        let weekly = weekly::compose(&**desk.store(), desk.hall(), issue, None).await?;
+        Ok(String::from_utf8(txt::export(&weekly.composed.document))?)
+    };
+    let of_first = printed(&first.issue).await?;
+    // From a day of the first issue on, told after it was signed; on the days off between the two; within the second.
+    let between = first.period.last().tomorrow()?;
+    ensure!(between < second.period.first(), "no day between");
+    record("education", first.period.last(), signed("2023-31"), between).await?;
+    record("science", between, AuthorizationChange::DepartmentAuthorised, between).await?;
+    record("civil", second.period.first(), signed("2023-32"), second.period.first()).await?;
+    assert_eq!(printed(&first.issue).await?, of_first);
+    player.week(second).await?;
+    player.finish(second).await?;
+    player.week(third).await?;
+    player.finish(third).await?;
+    let (of_second, of_third) = (printed(&second.issue).await?, printed(&third.issue).await?);
+    for told in ["科技厅新增授权。", "教育厅、民政厅重新签定《四川省行政审批授权书》。"]
+    {
+        assert!(of_second.contains(told) && !of_third.contains(told), "{of_second}");
+    }
     Ok(())
 }
 

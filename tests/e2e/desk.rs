@@ -267,6 +267,40 @@ async fn an_issue_goes_from_the_desk_to_its_readers_over_pages_alone() -> anyhow
     let refused = editor.fills("/desk/2023-05/adopt", "adopt-100", &fields).await?;
     assert_eq!(refused.status, 409, "what was taken back is not adopted: {refused:?}");
 
+    // 改稿: with a reason, of the text that was read; the department sees both, the issue has the new words.
+    let edited = format!("{slipped}\n编辑补充的一句。");
+    let adopted_news = of_text(&slipped)?;
+    let mut fields = vec![("submission", adopted_news.as_str()), ("text", edited.as_str())];
+    let refused = editor.fills("/desk/2023-05/edit", "edit-0", &fields).await?;
+    assert_eq!(refused.status, 422, "{refused:?}");
+    assert!(refused.body.contains("E.120") && refused.body.contains("编辑补充的一句。</textarea>"));
+    fields.push(("reason", SLIPPED[0]));
+    let of_other = "0".repeat(64);
+    let other = [&fields[..], &[("of", of_other.as_str())]].concat();
+    let refused = editor.fills("/desk/2023-05/edit", "edit-1", &other).await?;
+    assert_eq!(refused.status, 412, "another text was filed since: {refused:?}");
+    let done = editor.fills("/desk/2023-05/edit", "edit-2", &fields).await?;
+    let tray = editor.follows(&done).await?;
+    assert!(tray.contains("<ins>\n编辑补充的一句。</ins>"), "{tray}");
+    assert_escaped(&tray, "tray");
+    let page = department.page("/submissions").await?;
+    assert!(
+        page.contains("编辑改稿：") && page.contains("<ins>\n编辑补充的一句。</ins>"),
+        "{page}"
+    );
+    assert_escaped(&page, "submissions");
+    let news_now = department.visitor.get("/v1/submissions").await?.json()?;
+    let rows = news_now["submissions"].as_array().context("no news")?;
+    let row = rows.iter().find(|it| it["text"] == slipped).context("the text as filed is gone")?;
+    assert_eq!(row["edited"], json!({ "text": edited, "reason": SLIPPED[0] }));
+    let not_adopted = json!({ "submission": id, "text": "新", "reason": "试" });
+    let refused = editor.wants("/v1/desk/2023-05/edit", "edit-3", &not_adopted).await?;
+    assert_eq!((refused.status, refused.json()?["code"].as_str()), (409, Some("E.500")));
+    let personal =
+        json!({ "submission": adopted_news, "text": "11010519491231002X", "reason": "试" });
+    let refused = editor.wants("/v1/desk/2023-05/edit", "edit-4", &personal).await?;
+    assert_eq!((refused.status, refused.json()?["code"].as_str()), (422, Some("E.122")));
+
     // 冻结, twice with one key: one event. An earlier view of the issue does nothing.
     let stale = editor.visitor.get("/v1/desk/2023-05").await?;
     let tag = stale.header("etag").context("no tag")?.to_owned();
@@ -358,6 +392,7 @@ async fn an_issue_goes_from_the_desk_to_its_readers_over_pages_alone() -> anyhow
     })
     .await?;
     assert_escaped(&read, "reader");
+    assert!(read.contains("编辑补充的一句。"), "{read}");
     let file = department.visitor.get("/issues/2023-05/2023-05.json").await?;
     assert_eq!(file.header("content-type"), Some("application/json"));
     eventually("the download to be noted", COMMAND_MAX, async || {
@@ -481,6 +516,59 @@ async fn whoever_drafts_does_not_sign() -> anyhow::Result<()> {
     let refused = both.fills("/desk/2023-04/sign", "sign-1", &form).await?;
     assert_eq!(refused.status, 403);
     assert!(refused.body.contains("起草与签发须为两人"), "{refused:?}");
+    service.process.kill().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_its_last_moment_an_issue_takes_news_for_the_next_one_only() -> anyhow::Result<()> {
+    let sample = sample()?;
+    let people = &sample.people;
+    let hall = Hall::in_files()?;
+    hall.set_up().await?;
+    let template = include_str!("../../data/templates/weekly.toml");
+    let (administrator, editor) = (people.administrator.as_str(), people.editor.as_str());
+    let put = async |until: &str| {
+        let key = "key = \"progress\"\n";
+        let text = template.replace(key, &format!("{key}file_until = \"{until}\"\n"));
+        let file = hall.file("template.toml", &text)?;
+        hall.run(&["setup", "put", "template", "weekly", &file, "--by", administrator]).await
+    };
+    put("noon").await?.fails(4, "E.220");
+    put("12:00").await?.ok();
+    let open = ["issue", "open", "2023-01", "--from", "2023-01-03", "--to", "2023-01-06", "--by"];
+    hall.run(&[&open[..], &[editor]].concat()).await?.ok();
+
+    let mut service = Service::start(&hall, 0).await?;
+    let department = Person::named(&hall, &service, "r01").await?;
+    let form = [("section", "progress"), ("department", "tax"), ("text", "迟到的稿件。")];
+    let page = department.page("/submissions").await?;
+    assert!(page.contains("（2023年1月6日 12:00截稿）") && !page.contains("报送下一期"), "{page}");
+    let refused = department.fills("/submissions", "late-1", &form).await?;
+    assert_eq!(refused.status, 409, "{refused:?}");
+    for kept in ["E.504", "迟到的稿件。", "name=\"late\""] {
+        assert!(refused.body.contains(kept), "{kept}: {refused:?}");
+    }
+    // A section without an end takes news as ever.
+    let other = [("section", "window-service"), form[1], ("text", "不限时的稿件。")];
+    assert_eq!(department.fills("/submissions", "other", &other).await?.status, 303);
+    let next = [&form[..], &[("late", "true")]].concat();
+    let filed = department.fills("/submissions", "late-2", &next).await?;
+    assert!(department.follows(&filed).await?.contains("已报送"));
+    let body = json!({ "section": "progress", "department": "tax", "text": "程序报送的。" });
+    let refused = department.wants("/v1/submissions", "late-3", &body).await?;
+    assert_eq!((refused.status, refused.json()?["code"].as_str()), (409, Some("E.504")));
+
+    // The editor sees which they are, and decides.
+    let editor = Person::named(&hall, &service, editor).await?;
+    let tray = editor.page("/desk/2023-01").await?;
+    let (tray, _) = tray.split_once("不限时的稿件。").context("not in the tray")?;
+    assert_eq!(tray.matches("截稿后报送").count(), 1, "{tray}");
+    let news = editor.visitor.get("/v1/submissions").await?.json()?;
+    let rows = news["submissions"].as_array().context("no news")?;
+    let late = rows.iter().find(|it| it["text"] == "迟到的稿件。").context("not filed")?;
+    let body = json!({ "submission": late["submission"], "order": 1 });
+    editor.does("/v1/desk/2023-01/adopt", "adopt", &body).await?;
     service.process.kill().await?;
     Ok(())
 }

@@ -413,18 +413,10 @@ pub fn check(
         (Event::AuthorizationChanged { department, .. }, _) => known_department(known, department),
         (Event::SubmissionFiled { department, text, section, .. }, _) => {
             known_department(known, department)?;
-            if text.len() > SUBMISSION_BYTES_MAX {
-                let detail =
-                    format!("稿件 {} 字节 bytes, at most {SUBMISSION_BYTES_MAX}", text.len());
-                return Err(Refusal::new(Code::TooLarge, detail));
+            if section.trim().is_empty() {
+                return Err(Refusal::new(Code::Malformed, "稿件须有栏目 a section is required"));
             }
-            if section.trim().is_empty() || text.trim().is_empty() {
-                return Err(Refusal::new(
-                    Code::Malformed,
-                    "稿件须有栏目和正文 section and text are required",
-                ));
-            }
-            submission::check(text, definitions(known))
+            check_news(known, text)
         }
         (
             Event::SubmissionReturned { reason }
@@ -455,7 +447,19 @@ pub fn check(
     }
 }
 
-fn filed<'a>(known: &'a Known, id: &ObjectId) -> Result<&'a Filed, Refusal> {
+/// What the text of a submission must be, whoever wrote it.
+pub(crate) fn check_news(known: &Known, text: &str) -> Result<(), Refusal> {
+    if text.len() > SUBMISSION_BYTES_MAX {
+        let detail = format!("稿件 {} 字节 bytes, at most {SUBMISSION_BYTES_MAX}", text.len());
+        return Err(Refusal::new(Code::TooLarge, detail));
+    }
+    if text.trim().is_empty() {
+        return Err(Refusal::new(Code::Malformed, "稿件须有正文 a text is required"));
+    }
+    submission::check(text, definitions(known))
+}
+
+pub(crate) fn filed<'a>(known: &'a Known, id: &ObjectId) -> Result<&'a Filed, Refusal> {
     known.submissions.get(id).ok_or_else(|| {
         Refusal::new(Code::NotFound, format!("没有稿件 {id} there is no such submission"))
     })

@@ -10,9 +10,11 @@ use zhoubao_domain::calendar::{Calendar, Period, Schedule};
 use zhoubao_domain::code::Code;
 use zhoubao_domain::event::{ClassFigures, Event, InspectionResult, IssueEvent, Refusal, Setup};
 use zhoubao_domain::id::{DepartmentId, DeskTopic, Digest, ObjectId, SetupTopic, Stream, UserId};
-use zhoubao_domain::issue::{Command, Issue, IssueBook, Stage};
+use zhoubao_domain::issue::{Command, Edit, Issue, IssueBook, Stage};
 use zhoubao_domain::registry::Registry;
 use zhoubao_projections::rows::FactRow;
+
+use crate::blobs;
 
 /// News as filed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +31,14 @@ pub struct Filed {
     pub by: Option<UserId>,
     /// Why it was returned, if it was.
     pub returned: Option<String>,
+}
+
+impl Filed {
+    /// SHA-256 of the text.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        blobs::digest(self.text.as_bytes())
+    }
 }
 
 /// An inspection round.
@@ -235,8 +245,14 @@ impl Known {
     /// The live issue that adopted a submission.
     #[must_use]
     pub fn adopted_by(&self, submission: &ObjectId) -> Option<(&ObjectId, &Issue)> {
-        let has = |it: &Issue| it.submissions.iter().any(|(_, taken)| taken == submission);
-        self.book.live().find(|(_, it)| has(it))
+        self.book.live().find(|(_, it)| it.has(submission))
+    }
+
+    /// How the editor changed the text of a submission that is in a live issue.
+    #[must_use]
+    pub fn edit_of(&self, submission: &ObjectId) -> Option<&Edit> {
+        let (_, issue) = self.adopted_by(submission)?;
+        issue.edit_of(submission, self.submissions.get(submission)?.digest())
     }
 
     /// Whether the issue of a command still is as somebody had it before him.

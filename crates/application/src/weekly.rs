@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use zhoubao_composer::document::Amendment;
 use zhoubao_composer::material::{
@@ -15,13 +16,14 @@ use zhoubao_domain::event::{
 use zhoubao_domain::figure::{self, Adjustment, Figures, Partition, Source, TallyCell, TallyValue};
 use zhoubao_domain::finding::Finding;
 use zhoubao_domain::id::{DepartmentId, DeskTopic, Digest, HallCode, ObjectId, SetupTopic, Stream};
-use zhoubao_domain::issue::{Command, Issue, Stage};
+use zhoubao_domain::issue::{Command, Edit, Issue, Stage};
 use zhoubao_domain::reconcile::{self, Mismatch};
+use zhoubao_domain::time::{hall_zone, rfc3339};
 use zhoubao_projections::entry::ParseEntryError;
 use zhoubao_projections::freeze::figures_digest;
 use zhoubao_projections::recount;
 
-use crate::desk::{By, Desk, DeskError, facts};
+use crate::desk::{By, Desk, DeskError, check_news, facts, filed};
 use crate::known::{Known, Version};
 use crate::store::{ReadModels, Snapshot, SnapshotQuery, StoreError};
 use crate::tree;
@@ -235,6 +237,9 @@ async fn compose_by(
         return Err(Refusal::new(Code::IssueState, detail).into());
     }
     let previous_cut = previous.and_then(|(_, it)| Some(it.freeze.as_ref()?.cut)).unwrap_or(0);
+    // Before the first issue nobody waits for what was recorded late: only the day tells then.
+    let reported =
+        previous_last.map(|last| (last, if previous_cut == 0 { u64::MAX } else { previous_cut }));
     let query = SnapshotQuery {
         first: figure::first_day(issue.period, previous_last),
         last: issue.period.last(),
@@ -297,7 +302,8 @@ async fn compose_by(
         What::Version(_) => (None, None),
         What::Trial(trial) => (None, Some(trial)),
     };
-    let gathered = Gather { hall, now: &now, then: &then, issue, id, snapshot: &snapshot, cut };
+    let gathered =
+        Gather { hall, now: &now, then: &then, issue, id, snapshot: &snapshot, cut, reported };
     let mut material =
         gathered.material(definitions, figures, previous_last, previous_cut, issued_on)?;
     material.earlier = earlier
@@ -476,6 +482,8 @@ struct Gather<'a> {
     id: &'a ObjectId,
     snapshot: &'a Snapshot,
     cut: u64,
+    /// Last day and cut of what the issue before has reported.
+    reported: Option<(Date, u64)>,
 }
 
 impl Gather<'_> {
@@ -590,7 +598,7 @@ impl Gather<'_> {
         let names = |items: &[zhoubao_domain::id::MatterId]| -> Vec<String> {
             items.iter().map(|it| self.matter_name(it)).collect()
         };
-        let changes = self.then.register.changes_in(self.issue.period);
+        let changes = self.then.register.changes_since(self.reported, self.issue.period);
         changes
             .into_iter()
             .filter_map(|it| {
@@ -618,7 +626,7 @@ impl Gather<'_> {
     }
 
     fn holder_changes(&self) -> Vec<HolderChange> {
-        let changes = self.then.register.changes_in(self.issue.period);
+        let changes = self.then.register.changes_since(self.reported, self.issue.period);
         changes
             .into_iter()
             .filter_map(|it| {
@@ -662,11 +670,12 @@ impl Gather<'_> {
     fn adopted(&self, issue: &Issue) -> impl Iterator<Item = Submission> {
         issue.submissions.iter().filter_map(|(_, id)| {
             let filed = self.now.submissions.get(id).filter(|it| it.returned.is_none())?;
+            let edit = issue.edit_of(id, filed.digest());
             Some(Submission {
                 id: id.clone(),
                 section: filed.section.clone(),
                 department: self.now.registry.department_name(&filed.department).to_owned(),
-                text: filed.text.clone(),
+                text: edit.map_or(&filed.text, |it| &it.text).clone(),
             })
         })
     }
@@ -890,20 +899,23 @@ impl Desk {
         .await
     }
 
-    /// Files news of a department for a section, named by key or heading.
+    /// Files news of a department for a section, named by key or heading; `late`: also where the issue in work takes no
+    /// more.
     ///
     /// # Errors
     ///
-    /// E.101 where no template has such a section; a refusal of the desk, such as E.122.
+    /// E.101 where no template has such a section; E.504; a refusal of the desk, such as E.122.
     pub async fn file(
         &self,
         id: ObjectId,
         section: &str,
         department: DepartmentId,
         text: String,
+        late: bool,
         by: By,
     ) -> Result<Receipt, DeskError> {
-        let sections = sections(&self.known().await?);
+        let known = self.known().await?;
+        let sections = sections(&known);
         let found = sections.iter().find(|(key, heading)| key == section || heading == section);
         let Some((section, _)) = found.cloned() else {
             let there: Vec<_> = sections.iter().map(|(key, _)| key.as_str()).collect();
@@ -911,6 +923,15 @@ impl Desk {
             let detail = format!("没有栏目 there is no section `{section}`, only: {there}");
             return Err(Refusal::new(Code::UnknownReference, detail).into());
         };
+        let now = by.at.unwrap_or_else(|| self.now());
+        if let Some(Filing { issue, until }) = filing(&known, &section, now)
+            && until < now
+            && !late
+        {
+            let until = rfc3339(until);
+            let detail = format!("期 {issue} 已于 {until} 截稿 took no more news from then on");
+            return Err(Refusal::new(Code::FilingClosed, detail).into());
+        }
         let event = Event::SubmissionFiled { section, department, text, attachments: vec![] };
         self.record(Stream::Desk(DeskTopic::Submission, id), event, by).await
     }
@@ -949,6 +970,30 @@ impl Desk {
     }
 }
 
+/// The command that prints a submission which an issue has taken in with other words (改稿).
+///
+/// `seen`: SHA-256 of the filed text that the editor had before him, if that is to be compared.
+///
+/// # Errors
+///
+/// E.503 where the department has filed another text since; what no department may file either, such as E.121 and E.122.
+pub fn edit(
+    known: &Known,
+    issue: ObjectId,
+    submission: ObjectId,
+    seen: Option<Digest>,
+    text: String,
+    reason: String,
+) -> Result<Command, Refusal> {
+    let of = filed(known, &submission)?.digest();
+    if let Some(seen) = seen.filter(|it| *it != of) {
+        let detail = format!("稿件 {submission} 已重报 was filed anew: {seen} ≠ {of}");
+        return Err(Refusal::new(Code::IssueChanged, detail));
+    }
+    check_news(known, &text)?;
+    Ok(Command::Edit { issue, submission, edit: Edit { of, text, reason } })
+}
+
 /// The checklist in force: its digest and items.
 ///
 /// # Errors
@@ -959,6 +1004,44 @@ pub fn checklist(known: &Known) -> Result<(Digest, &[String]), Refusal> {
         Some((digest, Setup::Checklist { items, .. })) => Ok((digest, items)),
         _ => Err(Refusal::new(Code::Setup, "检查表不存在 the checklist is missing")),
     }
+}
+
+/// Until when an issue takes news.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filing {
+    /// The issue.
+    pub issue: ObjectId,
+    /// The moment (截稿时间).
+    pub until: Timestamp,
+}
+
+/// Until when an issue takes news for a section, where its template says so.
+pub fn filing_until(known: &Known, issue: &Issue) -> impl Fn(&str) -> Option<Timestamp> {
+    let version = known.with_digest(SetupTopic::Template, &issue.template);
+    let template = match version.map(|it| &it.setup) {
+        Some(Setup::Template { source }) => Template::parse(source).ok(),
+        _ => None,
+    };
+    let last = issue.period.last();
+    move |section| {
+        let time = template.as_ref()?.file_until(section)?;
+        hall_zone().to_timestamp(last.to_datetime(time)).ok()
+    }
+}
+
+/// The issue for which news of a section are filed now: of those in work the first that takes some still, or else the
+/// last that did. None where no issue in work has an end to it.
+#[must_use]
+pub fn filing(known: &Known, section: &str, now: Timestamp) -> Option<Filing> {
+    let in_work = |it: &Issue| matches!(it.stage, Stage::Open | Stage::Frozen | Stage::Submitted);
+    let issues = known.book.live().filter(|(_, it)| in_work(it));
+    let mut all: Vec<_> = issues
+        .filter_map(|(id, it)| {
+            Some(Filing { issue: id.clone(), until: filing_until(known, it)(section)? })
+        })
+        .collect();
+    all.sort_by_key(|it| it.until);
+    all.iter().find(|it| it.until >= now).or(all.last()).cloned()
 }
 
 /// Keys and headings of the sections that take news, over the latest version of every template; the main one first.

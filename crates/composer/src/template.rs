@@ -12,6 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use jiff::civil::Time;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use toml::Spanned;
@@ -73,6 +74,8 @@ pub(crate) struct Section {
     pub(crate) title: String,
     pub(crate) required: bool,
     pub(crate) when: Option<Expression>,
+    /// Until when on the last day of its period an issue takes news for it (截稿).
+    pub(crate) file_until: Option<Time>,
     pub(crate) kind: Kind,
 }
 
@@ -235,6 +238,7 @@ struct RawSection {
     kind: RawKind,
     required: Option<bool>,
     when: Option<Spanned<String>>,
+    file_until: Option<Spanned<String>>,
     #[serde(rename = "section")]
     sections: Option<Vec<RawSection>>,
     text: Option<Spanned<String>>,
@@ -404,7 +408,13 @@ impl Template {
             }
         }
         let mut wrong = checker.faults;
+        let taking = self.submission_sections();
         for section in sections {
+            if section.file_until.is_some() && !taking.iter().any(|(key, _)| *key == section.key) {
+                let text =
+                    format!("栏目 `{}` 不收稿件，不能有 file_until takes no news", section.key);
+                wrong.push(Fault::new(0, text));
+            }
             if let Kind::Statistics { classes, wording, line } = &section.kind {
                 let printed = calls(wording, "statistic");
                 for (class, line) in &printed {
@@ -469,6 +479,12 @@ impl Template {
             .filter(|it| matches!(it.kind, Kind::Items { .. }) || asked.contains(&it.key.as_str()))
             .map(|it| (it.key.as_str(), it.title.as_str()))
             .collect()
+    }
+
+    /// Until when on the last day of its period an issue takes news for a section (截稿), in the hall's time.
+    #[must_use]
+    pub fn file_until(&self, section: &str) -> Option<Time> {
+        self.all_sections().into_iter().find(|it| it.key == section)?.file_until
     }
 
     /// The key of the section for submissions that has this key or heading.
@@ -617,6 +633,19 @@ impl Reader<'_> {
         }
     }
 
+    fn time(&mut self, place: &str, text: &Spanned<String>) -> Option<Time> {
+        // Hours and minutes, and nothing else that a time may be written with.
+        let time = Some(text.get_ref()).filter(|it| it.len() == "17:30".len());
+        let time = time.and_then(|it| it.parse().ok());
+        if time.is_none() {
+            self.wrong(
+                text.span(),
+                format!("{place}: 须为时刻，如 expected a time such as `17:30`"),
+            );
+        }
+        time
+    }
+
     fn name(&mut self, place: &str, name: &str, span: Range<usize>) {
         if !may_be_name(name) {
             let text = format!(
@@ -709,6 +738,8 @@ impl Reader<'_> {
         }
         let heading = self.wording(&format!("{place} heading"), &raw.heading);
         let when = raw.when.and_then(|it| self.expression(&format!("{place} when"), &it));
+        let file_until =
+            raw.file_until.and_then(|it| self.time(&format!("{place} file_until"), &it));
 
         let take = |reader: &mut Self, field: &str, value: &mut Option<Spanned<String>>| {
             let Some(wording) = value.take() else {
@@ -798,7 +829,8 @@ impl Reader<'_> {
             self.wrong(span.clone(), text);
         }
         let title = raw.heading.into_inner();
-        Section { key, heading, title, required: raw.required.unwrap_or(true), when, kind }
+        let required = raw.required.unwrap_or(true);
+        Section { key, heading, title, required, when, file_until, kind }
     }
 
     fn numbering(

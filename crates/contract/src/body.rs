@@ -114,6 +114,7 @@ kinds! {
     IssueOpenedInSeries in Stream::Issues => issue_opened_in_series;
     IssuePeriodSet in Stream::Issues => issue_period_set;
     IssueSubmissionAdopted in Stream::Issues => issue_submission_adopted;
+    IssueSubmissionEdited in Stream::Issues => issue_submission_edited;
     IssueFrozen in Stream::Issues => issue_frozen;
     IssueSubmitted in Stream::Issues => issue_submitted;
     IssueReturned in Stream::Issues => issue_returned;
@@ -393,18 +394,23 @@ fn authorization_changed(it: wire::AuthorizationChanged) -> Converted {
     })
 }
 
-fn submission_filed(it: wire::SubmissionFiled) -> Converted {
-    let text = words(it.text, "text")?;
+/// The text of a submission.
+fn news(text: Option<String>) -> Result<String, Fault> {
+    let text = words(text, "text")?;
     if text.len() > SUBMISSION_BYTES_MAX {
         return Err(Fault::new(
             Code::TooLarge,
             format!("field `text` has {} bytes, at most {SUBMISSION_BYTES_MAX}", text.len()),
         ));
     }
+    Ok(text)
+}
+
+fn submission_filed(it: wire::SubmissionFiled) -> Converted {
     Ok(Event::SubmissionFiled {
         section: words(it.section, "section")?,
         department: id(it.department, "department")?,
-        text,
+        text: news(it.text)?,
         attachments: digests(it.attachments, "attachments")?,
     })
 }
@@ -532,6 +538,16 @@ fn issue_submission_adopted(it: wire::IssueSubmissionAdopted) -> Converted {
         issue: id(it.issue, "issue")?,
         submission: id(it.submission, "submission")?,
         order: need(it.order, "order")?,
+    }))
+}
+
+fn issue_submission_edited(it: wire::IssueSubmissionEdited) -> Converted {
+    Ok(Event::Issue(IssueEvent::SubmissionEdited {
+        issue: id(it.issue, "issue")?,
+        submission: id(it.submission, "submission")?,
+        of: digest(it.of, "of")?,
+        text: news(it.text)?,
+        reason: reason(it.reason)?,
     }))
 }
 
@@ -1108,6 +1124,16 @@ fn issue_to_json(event: &IssueEvent) -> (&'static str, Vec<u8>) {
                 order: Some(*order),
             };
             ("cn.zhoubao.IssueSubmissionAdopted.v1", json(&message))
+        }
+        IssueEvent::SubmissionEdited { issue, submission, of, text, reason } => {
+            let message = wire::IssueSubmissionEdited {
+                issue: Some(issue.to_string()),
+                submission: Some(submission.to_string()),
+                of: Some(hex(of)),
+                text: Some(text.clone()),
+                reason: Some(reason.clone()),
+            };
+            ("cn.zhoubao.IssueSubmissionEdited.v1", json(&message))
         }
         IssueEvent::Frozen { issue, cut, heads, tree } => {
             let head = |it: &TerminalHead| wire::issue_frozen::Head {

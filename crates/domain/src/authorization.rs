@@ -114,19 +114,6 @@ impl Register {
         self.departments.keys().filter(|it| self.is_authorised(it, day)).collect()
     }
 
-    /// Changes that hold from a day of `period` on, in the order in which they were recorded.
-    #[must_use]
-    pub fn changes_in(&self, period: Period) -> Vec<&Entry> {
-        let mut changes: Vec<_> = self
-            .departments
-            .values()
-            .flatten()
-            .filter(|it| period.contains(it.effective))
-            .collect();
-        changes.sort_by_key(|it| it.position);
-        changes
-    }
-
     /// Changes that an issue has to report: those that hold from a day after the previous period on (a day
     /// between the periods included), and those that were recorded after the previous issue's cut, even
     /// where they hold from an earlier day. In the order in which they were recorded.
@@ -146,17 +133,6 @@ impl Register {
             .collect();
         changes.sort_by_key(|it| it.position);
         changes
-    }
-
-    /// All entries of one department, in the order in which they hold.
-    #[must_use]
-    pub fn entries(&self, department: &DepartmentId) -> &[Entry] {
-        self.departments.get(department).map_or(&[][..], Vec::as_slice)
-    }
-
-    /// All departments that the register has ever named.
-    pub fn departments(&self) -> impl Iterator<Item = &DepartmentId> {
-        self.departments.keys()
     }
 }
 
@@ -242,6 +218,8 @@ mod tests {
             (2, 9, DepartmentAuthorised),
             (6, 7, DepartmentAuthorised),
             (13, 10, DepartmentWithdrawn),
+            // Of the day and the position at which the issue before ended: it has them.
+            (3, 8, DepartmentAuthorised),
         ]);
         let period = Period::new(date(2023, 2, 6), date(2023, 2, 10)).unwrap();
         let positions = |previous| {
@@ -260,9 +238,5 @@ mod tests {
         };
         assert!(!holder.is_scope());
         assert!(AuthorizationChange::DepartmentWithdrawn.is_scope());
-        let period = Period::new(date(2023, 2, 6), date(2023, 2, 10)).unwrap();
-        let register =
-            register(&[(8, 1, holder), (3, 2, AuthorizationChange::DepartmentAuthorised)]);
-        assert_eq!(register.changes_in(period).len(), 1);
     }
 }

@@ -357,15 +357,6 @@ impl FromIterator<Schedule> for Calendar {
     }
 }
 
-impl<'a> IntoIterator for &'a Calendar {
-    type Item = &'a Schedule;
-    type IntoIter = btree_map::Values<'a, i16, Schedule>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
-    }
-}
-
 /// The days that an issue covers, first and last included, written `2023-02-06..2023-02-10`.
 ///
 /// Invariant: 1 to [`PERIOD_DAYS_MAX`] days, or as many as [`Period::of_figures`] allows for what

@@ -334,7 +334,7 @@ codes! {
         "用 `zhoubao issue show` 查看状态，先办所缺的步骤。" / "See the state with `zhoubao issue show`; do the missing step first.",
         "sign off before submitting";
     FourEyes = "E.501", "起草与签发须为两人 drafting and signing off are two people",
-        "签发人同时是开期、改期、采用、冻结或提交的人；或没有写明是谁。" / "The person who signs also opened the issue, set its period, adopted for it, froze or submitted it; or nobody is named.",
+        "签发人同时是开期、改期、采用、改稿、冻结或提交的人；或没有写明是谁。" / "The person who signs also opened the issue, set its period, adopted or edited news for it, froze or submitted it; or nobody is named.",
         "请另一位有签发权限（`sign`）的人用本人工号办理。" / "Let another person with the right `sign` do it, under his own work number.",
         "opened by u100, signed by u100";
     FindingsOpen = "E.502", "检查结果未处理 findings of the checks are not settled",
@@ -345,6 +345,10 @@ codes! {
         "发送命令的页面或程序看到的是另一命令之前的状态，或不是现在将要签发的文本。未执行。" / "The page or program that sent the command had seen the issue as it was before another command, or another text than the one that would be signed now. Nothing is done.",
         "重新打开页面，看清变化，仍要办理的再办一次。" / "Load the page again, see what is different, and repeat the command if it still is what you want.",
         "sign off what was read at 10:41, a submission was filed anew at 10:42";
+    FilingClosed = "E.504", "已截稿 the section takes no more news for this issue",
+        "该栏目本期的截稿时间已过，稿件未报送。" / "The section's last moment for this issue has passed. Nothing was filed.",
+        "勾选「报送下一期」后再报送；确需用于本期的，报送后与编辑联系。" / "File it for the next issue (`late`); if it has to be in this one, file it and tell the editor, who may still adopt it.",
+        "2023-05 closed at 12:00 on 10 February";
     NumberCollision = "E.601", "期号冲突 number or issue collision",
         "另一命令在先，或数据期与另一期重叠。" / "Another command was decided first, or the period overlaps another issue's.",
         "重新查看各期，再发命令。" / "Look at the issues again and repeat the command.",

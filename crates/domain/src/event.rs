@@ -291,6 +291,19 @@ pub enum IssueEvent {
         /// Place within its section, ascending; equal places keep the order of adoption.
         order: u32,
     },
+    /// The editor changes the words of a submission that was taken in (改稿). What the department filed stays as it is.
+    SubmissionEdited {
+        /// The issue in which these words are printed.
+        issue: ObjectId,
+        /// The submission.
+        submission: ObjectId,
+        /// SHA-256 of the text that was filed. Where the department has filed another one since, that one is printed.
+        of: Digest,
+        /// What is printed instead.
+        text: String,
+        /// Why, for the department.
+        reason: String,
+    },
     /// Figures are fixed: everything at or before `cut` counts, nothing after it.
     Frozen {
         /// The issue.
@@ -376,6 +389,7 @@ impl IssueEvent {
             Self::Opened { issue, .. }
             | Self::PeriodSet { issue, .. }
             | Self::SubmissionAdopted { issue, .. }
+            | Self::SubmissionEdited { issue, .. }
             | Self::Frozen { issue, .. }
             | Self::Submitted { issue }
             | Self::Returned { issue, .. }

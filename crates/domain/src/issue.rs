@@ -91,6 +91,17 @@ pub struct Edition {
     pub note: Option<String>,
 }
 
+/// The words in which a submission is printed (改稿).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edit {
+    /// SHA-256 of the text that the department filed.
+    pub of: Digest,
+    /// What is printed instead.
+    pub text: String,
+    /// Why, for the department.
+    pub reason: String,
+}
+
 /// One issue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Issue {
@@ -112,6 +123,8 @@ pub struct Issue {
     pub parameters: BTreeMap<String, String>,
     /// Adopted submissions with their order.
     pub submissions: Vec<(u32, ObjectId)>,
+    /// The words in which adopted submissions are printed, where the editor changed them.
+    pub edits: BTreeMap<ObjectId, Edit>,
     /// The freeze, once there is one.
     pub freeze: Option<Freeze>,
     /// What was accepted of what the checks found, as recorded.
@@ -185,6 +198,15 @@ pub enum Command {
         /// Place within its section.
         order: u32,
     },
+    /// Print a submission that was taken in with other words.
+    Edit {
+        /// The issue.
+        issue: ObjectId,
+        /// The submission.
+        submission: ObjectId,
+        /// What is printed.
+        edit: Edit,
+    },
     /// Fix the figures.
     Freeze {
         /// The issue.
@@ -252,6 +274,7 @@ impl Command {
             | Self::Void(issue, _)
             | Self::Open { issue, .. }
             | Self::Adopt { issue, .. }
+            | Self::Edit { issue, .. }
             | Self::Freeze { issue, .. }
             | Self::Submit { issue, .. }
             | Self::Accept { issue, .. }
@@ -294,6 +317,7 @@ pub fn decide(
         Command::Open { .. }
         | Command::SetPeriod(..)
         | Command::Adopt { .. }
+        | Command::Edit { .. }
         | Command::Freeze { .. }
         | Command::Submit { .. }
         | Command::Accept { .. }
@@ -385,14 +409,29 @@ pub fn decide(
             }
             it.require(&issue, &[Stage::Open, Stage::Frozen])?;
             let elsewhere = book.issues.iter().find(|(other, it)| {
-                **other != issue
-                    && it.stage != Stage::Voided
-                    && it.submissions.iter().any(|(_, taken)| *taken == submission)
+                **other != issue && it.stage != Stage::Voided && it.has(&submission)
             });
             if let Some((other, _)) = elsewhere {
                 return Err(state(format!("稿件 {submission} 已用于 is already used in {other}")));
             }
             Ok(vec![IssueEvent::SubmissionAdopted { issue, submission, order }])
+        }
+        Command::Edit { issue, submission, edit } => {
+            let it = book.find_live(&issue)?;
+            if it
+                .edits
+                .get(&submission)
+                .is_some_and(|now| (now.of, &now.text) == (edit.of, &edit.text))
+            {
+                return Ok(vec![]);
+            }
+            it.require(&issue, &[Stage::Open, Stage::Frozen])?;
+            if !it.has(&submission) {
+                return Err(state(format!("稿件 {submission} 未采用 is not adopted by {issue}")));
+            }
+            let Edit { of, text, reason } = edit;
+            let reason = required(reason)?;
+            Ok(vec![IssueEvent::SubmissionEdited { issue, submission, of, text, reason }])
         }
         Command::Freeze { issue, cut, heads, tree } => {
             let it = book.find_live(&issue)?;
@@ -542,6 +581,18 @@ fn required(reason: String) -> Result<String, Refusal> {
 }
 
 impl Issue {
+    /// Whether a submission was taken in.
+    #[must_use]
+    pub fn has(&self, submission: &ObjectId) -> bool {
+        self.submissions.iter().any(|(_, taken)| taken == submission)
+    }
+
+    /// How the editor changed a submission, of which the department filed a text with this SHA-256.
+    #[must_use]
+    pub fn edit_of(&self, submission: &ObjectId, filed: Digest) -> Option<&Edit> {
+        self.edits.get(submission).filter(|it| it.of == filed)
+    }
+
     /// Year, number of the year and running number, once they are allotted; every version has the same.
     #[must_use]
     pub fn numbers(&self) -> Option<(i16, u32, u32)> {
@@ -829,6 +880,7 @@ impl IssueBook {
                     series: series.clone(),
                     parameters: parameters.clone(),
                     submissions: vec![],
+                    edits: BTreeMap::new(),
                     freeze: None,
                     acceptances: vec![],
                     sign_off: None,
@@ -846,6 +898,14 @@ impl IssueBook {
                     it.submissions.retain(|(_, taken)| taken != submission);
                     it.submissions.push((*order, submission.clone()));
                     it.submissions.sort_by_key(|(order, _)| *order);
+                });
+            }
+            IssueEvent::SubmissionEdited { issue, submission, of, text, reason } => {
+                self.change(issue, drafter, &[Stage::Open, Stage::Frozen], |it| {
+                    if it.has(submission) {
+                        let edit = Edit { of: *of, text: text.clone(), reason: reason.clone() };
+                        it.edits.insert(submission.clone(), edit);
+                    }
                 });
             }
             IssueEvent::Frozen { issue, cut, heads, tree } => {

@@ -102,7 +102,7 @@ fn the_committed_schedules_name_their_notice_and_their_days() {
     let counts: Vec<_> =
         calendar.iter().map(|it| (it.year(), it.off().len(), it.work().len())).collect();
     assert_eq!(counts, [(2022, 32, 7), (2023, 26, 7), (2024, 28, 8), (2025, 28, 5), (2026, 33, 6)]);
-    for schedule in &calendar {
+    for schedule in calendar.iter() {
         assert!(schedule.notice().starts_with("国"), "{}", schedule.notice());
     }
     assert!(calendar.schedule(2023).unwrap().notice().starts_with("国办发明电〔2022〕16号"));
@@ -422,6 +422,11 @@ fn the_period_before_is_of_the_same_kind() {
     assert_eq!(text(whole_week.before(6)), "2022-12-26..2023-01-01");
     let ten_days = period(date(2023, 2, 11), date(2023, 2, 20));
     assert_eq!(text(ten_days.before(1)), "2023-02-01..2023-02-10");
+    // Half of a month is none, whichever half.
+    let first_half = period(date(2023, 2, 1), date(2023, 2, 10));
+    assert_eq!(text(first_half.before(1)), "2023-01-22..2023-01-31");
+    let second_half = period(date(2023, 2, 19), date(2023, 2, 28));
+    assert_eq!(text(second_half.before(1)), "2023-02-09..2023-02-18");
     assert_eq!(february.before(u32::MAX), None);
     assert_eq!(week.before(u32::MAX), None);
 }

@@ -475,3 +475,21 @@ fn a_hall_without_people_lets_everybody_until_the_first_is_entered() {
     assert!(registry.may(Some(&clerk), Right::Record));
     assert!(!registry.may(Some(&clerk), Right::Sign));
 }
+
+#[test]
+fn a_case_counts_how_often_it_was_handed_on() {
+    let mut case = accepted();
+    for number in 5..8 {
+        case.count(Kind::Transferred, &event(number), None);
+    }
+    assert_eq!(case.transferred, 3);
+    case.uncount(Kind::Transferred, &event(5));
+    assert_eq!(case.transferred, 2);
+}
+
+#[test]
+fn kinds_have_the_words_and_units_of_print() {
+    let print: Vec<_> = Kind::ALL.iter().map(|it| (it.title(), it.unit())).collect();
+    let expected = [("咨询", "人次"), ("受理", "件"), ("颁发", "件"), ("流转", "件")];
+    assert_eq!(print, expected);
+}

@@ -13,7 +13,7 @@ use zhoubao_domain::code::Code;
 use zhoubao_domain::event::{Kind, Tally};
 use zhoubao_domain::figure::{
     Adjustment, Base, Between, Cause, Definition, Figure, FigureKey, Figures, OPENING_PART,
-    Partition, Source, Span, TallyCell, TallyValue, first_day, take,
+    Partition, Source, Span, TallyCell, TallyValue, counted_from, first_day, opening_of_year, take,
 };
 use zhoubao_domain::issue::Opening;
 use zhoubao_domain::reconcile::{Mismatch, chain, partitions, same};
@@ -329,6 +329,45 @@ fn days_after_opening_figures_of_the_year_before_are_outside_too() {
     assert_eq!(four(&figures, Span::Outside), [7; 4]);
     assert_eq!(four(&figures, Span::Carried), [0; 4], "累计 begins again on 1 January");
     assert_eq!(four(&figures, Span::Year), [7; 4]);
+}
+
+#[test]
+fn days_that_opening_figures_cover_are_in_them_only() {
+    // Something of 20 January was recorded although the opening figures go up to the 27th.
+    let effects = [day(1, date(2023, 1, 20), [9; 4]), day(2, date(2023, 1, 30), [1; 4])];
+    let through = date(2023, 1, 27);
+    let mut hall = Hall { opening: Some(opening(through)), ..Hall::new(effects.concat()) };
+    let figures = hall.take(period(FOURTH.0, FOURTH.1), 2, true);
+    assert_eq!(four(&figures, Span::Week), [1; 4]);
+    assert_eq!(four(&figures, Span::Year), [672, 947, 829, 1842]);
+    hall.freeze(period(FOURTH.0, FOURTH.1), 2);
+    hall.comes_out();
+}
+
+#[test]
+fn opening_figures_hold_in_their_own_year_only() {
+    let it = opening(date(2023, 1, 27));
+    let of = |year| {
+        let amounts = definitions().iter().map(|of| opening_of_year(of, Some(&it), year)).collect();
+        (counted_from(Some(&it), year), amounts)
+    };
+    assert_eq!(of(2023), (date(2023, 1, 28), vec![671, 946, 828, 1841]));
+    assert_eq!(of(2024), (date(2024, 1, 1), vec![0; 4]));
+    assert_eq!(opening_of_year(&definitions()[0], None, 2023), 0);
+    assert_eq!(counted_from(None, 2023), date(2023, 1, 1));
+}
+
+#[test]
+fn the_year_rests_on_the_issue_before_where_it_is_carried_and_there_is_one_of_the_year() {
+    let bases = |previous: Option<(Date, u64)>, opening_through| {
+        let between = Between { period: period(FIFTH.0, FIFTH.1), opening_through, previous };
+        [true, false].map(|carry| between.reaches(Span::Year, carry).0)
+    };
+    let fourth = Some((FOURTH.1, 7));
+    assert_eq!(bases(fourth, None), [Base::Previous, Base::None]);
+    assert_eq!(bases(fourth, Some(THIRD.1)), [Base::Previous, Base::Opening]);
+    assert_eq!(bases(None, Some(THIRD.1)), [Base::Opening, Base::Opening]);
+    assert_eq!(bases(Some((date(2022, 12, 30), 7)), None), [Base::None, Base::None]);
 }
 
 #[test]

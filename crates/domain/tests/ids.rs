@@ -265,6 +265,9 @@ proptest! {
         let subject = Subject::new("510000".parse().unwrap(), stream.clone());
         prop_assert_eq!(subject.to_string().parse::<Subject>().unwrap(), subject);
         let event = EventRef { stream, number };
+        let mut written = "x ".to_owned();
+        event.write(&mut written);
+        prop_assert_eq!(written, format!("x {event}"));
         prop_assert_eq!(event.to_string().parse::<EventRef>().unwrap(), event);
         let digest = Digest::new(bytes);
         prop_assert_eq!(digest.to_string().parse::<Digest>().unwrap(), digest);

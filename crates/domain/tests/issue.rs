@@ -9,12 +9,14 @@ use jiff::civil::{Date, date};
 use proptest::prelude::*;
 use zhoubao_domain::calendar::Period;
 use zhoubao_domain::code::Code;
-use zhoubao_domain::event::{IssueEvent, IssueFile, Kind, Right, Setup, Tally, TerminalHead};
+use zhoubao_domain::event::{
+    FILES_MAX, IssueEvent, IssueFile, Kind, Right, Setup, Tally, TerminalHead,
+};
 use zhoubao_domain::finding::Finding;
 use zhoubao_domain::id::{Digest, ObjectId, UserId};
 use zhoubao_domain::issue::{
-    Command, Issue, IssueBook, LAST_NUMBER_MAX, LAST_RUNNING_NUMBER_MAX, Opening, SignOff, Stage,
-    decide,
+    Command, Edit, Issue, IssueBook, LAST_NUMBER_MAX, LAST_RUNNING_NUMBER_MAX, Opening, SignOff,
+    Stage, decide,
 };
 use zhoubao_domain::registry::Registry;
 
@@ -91,6 +93,16 @@ fn period_set(issue: &str, period: Period) -> Fact {
 fn adopted(issue: &str, submission: &str, order: u32) -> Fact {
     let (issue, submission) = (id(issue), id(submission));
     (IssueEvent::SubmissionAdopted { issue, submission, order }, EDITOR)
+}
+
+fn words(of: u8, text: &str) -> Edit {
+    Edit { of: digest(of), text: text.into(), reason: "精简".into() }
+}
+
+fn edited(issue: &str, submission: &str, edit: Edit) -> Fact {
+    let Edit { of, text, reason } = edit;
+    let (issue, submission) = (id(issue), id(submission));
+    (IssueEvent::SubmissionEdited { issue, submission, of, text, reason }, EDITOR)
 }
 
 fn frozen(issue: &str, cut: u64) -> Fact {
@@ -187,6 +199,10 @@ fn adopt(issue: &str, submission: &str, order: u32) -> Command {
     Command::Adopt { issue: id(issue), submission: id(submission), order }
 }
 
+fn edit(issue: &str, submission: &str, edit: Edit) -> Command {
+    Command::Edit { issue: id(issue), submission: id(submission), edit }
+}
+
 fn freeze(issue: &str, cut: u64) -> Command {
     Command::Freeze { issue: id(issue), cut, heads: heads(cut), tree: None }
 }
@@ -281,6 +297,7 @@ fn every_command_in_every_stage() {
         ("adopt the same",         ["no",   "-",   "-",   "-",      "-",     "-",   "-",      "no"]),
         ("adopt another",          ["no",   "yes", "yes", "no",     "yes",   "no",  "no",     "no"]),
         ("adopt at another place", ["no",   "yes", "yes", "no",     "yes",   "no",  "no",     "no"]),
+        ("edit",                   ["no",   "yes", "yes", "no",     "yes",   "no",  "no",     "no"]),
         ("freeze the same",        ["no",   "yes", "-",   "-",      "-",     "-",   "-",      "no"]),
         ("freeze anew",            ["no",   "yes", "yes", "no",     "yes",   "no",  "no",     "no"]),
         ("submit",                 ["no",   "no",  "yes", "-",      "yes",   "no",  "no",     "no"]),
@@ -311,6 +328,7 @@ fn every_command_in_every_stage() {
             "adopt the same" => (adopt("a", "s1", 1), EDITOR, adopted("a", "s1", 1)),
             "adopt another" => (adopt("a", "s2", 1), EDITOR, adopted("a", "s2", 1)),
             "adopt at another place" => (adopt("a", "s1", 2), EDITOR, adopted("a", "s1", 2)),
+            "edit" => (edit("a", "s1", words(8, "新")), EDITOR, edited("a", "s1", words(8, "新"))),
             "freeze the same" => (freeze("a", 10), EDITOR, frozen("a", 10)),
             "freeze anew" => (freeze("a", 20), EDITOR, frozen("a", 20)),
             "submit" => (submit("a"), EDITOR, submitted("a")),
@@ -330,6 +348,7 @@ fn every_command_in_every_stage() {
         {
             *document = digest(7);
         }
+        assert_eq!(command.issue(), Some(&id("a")));
         let events = [event];
         for ((stage, given), expected) in stages().into_iter().zip(row) {
             println!("{what} when {stage}: {expected}");
@@ -398,6 +417,15 @@ fn what_is_published_holds_the_text_that_was_signed() {
     check(&given, (publish(unsorted), EDITOR), Err(Code::Malformed));
     let twice = publish([only(0), only(0)].concat());
     check(&given, (twice, EDITOR), Err(Code::Malformed));
+    // At most so many.
+    let many = |count: usize| {
+        let of = |nth: usize| IssueFile { name: format!("z{nth:03}"), ..files()[1].clone() };
+        only(0).into_iter().chain((1..count).map(of)).collect::<Vec<_>>()
+    };
+    let most = many(FILES_MAX);
+    let event = IssueEvent::Published { issue: id("a"), files: most.clone() };
+    check(&given, (publish(most), EDITOR), Ok(&[(event, EDITOR)]));
+    check(&given, (publish(many(FILES_MAX + 1)), EDITOR), Err(Code::Malformed));
     // A machine does it: it needs nobody's right.
     let decided = decide(&book(&given), &registry(), publish(files()), None);
     assert_eq!(decided, Ok(vec![published("a").0]));
@@ -573,6 +601,30 @@ fn the_period_of_a_voided_issue_is_free_again() {
     check(&given, (open("a", week(0)), EDITOR), Err(Code::IssueState));
 }
 
+#[test]
+fn standings_of_findings_have_their_words() {
+    use zhoubao_domain::finding::Standing::{Blocks, NeedsAcceptance, Note};
+    let words = [Blocks, NeedsAcceptance, Note].map(|it| it.word());
+    assert_eq!(words, ["blocks", "needs-acceptance", "note"]);
+}
+
+#[test]
+fn stages_have_their_words() {
+    use Stage::{Frozen, Open, Published, SignedOff, Submitted, Voided};
+    let words = [Open, Frozen, Submitted, SignedOff, Published, Voided].map(Stage::word);
+    assert_eq!(words, ["open", "frozen", "submitted", "signed-off", "published", "voided"]);
+}
+
+#[test]
+fn every_event_names_its_issue() {
+    for (_, facts) in stages() {
+        assert!(facts.iter().all(|(event, _)| event.issue() == Some(&id("a"))));
+    }
+    let edit = edited("a", "s1", words(8, "新"));
+    assert_eq!(edit.0.issue(), Some(&id("a")));
+    assert_eq!(opening_entered(&opening_of(date(2023, 1, 27), 4, 424)).0.issue(), None);
+}
+
 // Submissions.
 
 #[test]
@@ -598,6 +650,39 @@ fn submissions_stand_by_place_and_then_by_adoption() {
     assert_eq!(order, ["s2", "s4", "s3", "s1"]);
 }
 
+#[test]
+fn an_edit_holds_for_the_text_that_it_was_made_of_in_the_issue_that_took_it() {
+    let given = [opened("a", week(0)), adopted("a", "s1", 1)];
+    let first = || words(8, "第一版");
+    check(&given, (edit("a", "s1", first()), EDITOR), Ok(&[edited("a", "s1", first())]));
+    check(&given, (edit("a", "s2", first()), EDITOR), Err(Code::IssueState));
+    check(&given, (edit("a", "s1", first()), LEADER), Err(Code::NoRight));
+    let silent = Edit { reason: " ".into(), ..first() };
+    check(&given, (edit("a", "s1", silent), EDITOR), Err(Code::NoReason));
+    let given = joined(&[&given, &[edited("a", "s1", first()), edited("a", "s9", first())]]);
+    // The same words again are no event, whatever the reason; others are, and so are they of another text.
+    let same = Edit { reason: "又".into(), ..first() };
+    check(&given, (edit("a", "s1", same), EDITOR), Ok(&[]));
+    let of_other = words(9, "第一版");
+    check(&given, (edit("a", "s1", of_other.clone()), EDITOR), Ok(&[edited("a", "s1", of_other)]));
+    let second = || words(8, "第二版");
+    check(&given, (edit("a", "s1", second()), EDITOR), Ok(&[edited("a", "s1", second())]));
+    let given = joined(&[&given, &[edited("a", "s1", second()), adopted("a", "s1", 5)]]);
+    let it = &book(&given).issues[&id("a")];
+    assert_eq!(it.edit_of(&id("s1"), digest(8)), Some(&second()));
+    assert_eq!(it.edit_of(&id("s1"), digest(9)), None, "the department filed another text");
+    assert_eq!(it.edit_of(&id("s9"), digest(8)), None, "it was never adopted");
+}
+
+#[test]
+fn whoever_edits_does_not_sign() {
+    let by_both = (edited("a", "s1", words(8, "新")).0, BOTH);
+    let given =
+        [opened("a", week(0)), adopted("a", "s1", 1), by_both, frozen("a", 5), submitted("a")];
+    check(&given, (sign("a"), BOTH), Err(Code::FourEyes));
+    check(&given, (sign("a"), LEADER), Ok(&[signed("a", 2023, 1, 1)]));
+}
+
 // Freezing.
 
 #[test]
@@ -611,6 +696,44 @@ fn an_issue_is_frozen_after_the_one_before_and_not_before_a_later_one() {
     check(&both, (freeze("a", 5), EDITOR), Ok(&[]));
     let without = joined(&[&open_both, &[voided("a")]]);
     check(&without, (freeze("b", 6), EDITOR), Ok(&[frozen("b", 6)]));
+}
+
+#[test]
+fn a_freeze_is_the_same_by_its_cut_and_its_heads() {
+    let given = [opened("a", week(0)), frozen("a", 10)];
+    for (cut, head) in [(10, 11), (11, 10)] {
+        let freeze = Command::Freeze { issue: id("a"), cut, heads: heads(head), tree: None };
+        let event = IssueEvent::Frozen { issue: id("a"), cut, heads: heads(head), tree: None };
+        check(&given, (freeze, EDITOR), Ok(&[(event, EDITOR)]));
+    }
+}
+
+#[test]
+fn an_issue_of_one_day_is_neither_before_nor_after_itself() {
+    let day = period(date(2023, 2, 6), date(2023, 2, 6));
+    check(&[opened("a", day)], (freeze("a", 10), EDITOR), Ok(&[frozen("a", 10)]));
+    let given = [opened("a", day), frozen("a", 10)];
+    check(&given, (freeze("a", 20), EDITOR), Ok(&[frozen("a", 20)]));
+    let given = joined(&[&given, &[submitted("a")]]);
+    check(&given, (sign("a"), LEADER), Ok(&[signed("a", 2023, 1, 1)]));
+}
+
+#[test]
+fn what_is_not_settled_is_counted_and_the_first_of_it_named() {
+    let given = [opened("a", week(0)), frozen("a", 10)];
+    let told = |count: u8| {
+        let of = |nth: u8| finding(Code::UntracedNumber, &format!("稿件 s{nth}"), nth);
+        let findings = (0..count).map(of).collect();
+        let submit = Command::Submit { issue: id("a"), findings };
+        decide(&book(&given), &registry(), submit, Some(&user(EDITOR))).unwrap_err().detail
+    };
+    let named = |count: u8| told(count).matches("稿件 s").count();
+    assert!(told(3).starts_with("3 ") && named(3) == 3 && !told(3).ends_with('…'));
+    assert!(told(20).starts_with("20 ") && named(20) < 20 && told(20).ends_with('…'));
+    // All that are named are all there are, or there is a sign that there are more.
+    for count in 1..20 {
+        assert_eq!(named(count) == usize::from(count), !told(count).ends_with('…'), "{count}");
+    }
 }
 
 #[test]
@@ -1303,6 +1426,12 @@ fn any_event() -> impl Strategy<Value = IssueEvent> {
             issue,
             &format!("s{it}"),
             order
+        )
+        .0),
+        (any_issue(), 0_u8..4, any::<u8>()).prop_map(|(issue, it, of)| edited(
+            issue,
+            &format!("s{it}"),
+            words(of, "新")
         )
         .0),
         (any_issue(), any::<u64>()).prop_map(|(issue, cut)| frozen(issue, cut).0),

@@ -473,4 +473,14 @@ pub(crate) struct SubmissionRow {
     pub issue: Option<String>,
     /// Why it was returned.
     pub reason: Option<String>,
+    /// The words in which the issue prints it, where the editor changed them.
+    pub edited: Option<Edited>,
+}
+
+/// Other words for news (改稿).
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Edited {
+    pub text: String,
+    /// Why.
+    pub reason: String,
 }

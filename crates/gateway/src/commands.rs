@@ -18,11 +18,12 @@ use axum::http::header::{HeaderMap, IF_MATCH};
 use axum::response::Response;
 use jiff::civil::Date;
 use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use zhoubao_application::desk::By;
+use zhoubao_application::known::Known;
 use zhoubao_application::weekly::{self, NewIssue, Which};
 use zhoubao_application::writer::Receipt;
 use zhoubao_composer::submission::check_characters;
@@ -352,6 +353,15 @@ fn number_if_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u6
     }
 }
 
+/// Yes or no, which a form says by a field that is there.
+fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Bool(it) => Ok(it),
+        Value::String(it) if it == "true" => Ok(true),
+        other => Err(D::Error::custom(format!("`{other}` is neither true nor false"))),
+    }
+}
+
 fn parsed<T: std::str::FromStr, E: serde::de::Error>(value: &Value) -> Result<T, E> {
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     text.trim().parse().map_err(|_| E::custom(format!("`{text}` is no number")))
@@ -368,6 +378,41 @@ impl Deed for Adopt {
     ) -> Result<Option<Receipt>, Problem> {
         let (submission, order) = (id(&self.submission)?, self.order);
         plainly(gateway, target, by, |issue| Command::Adopt { issue, submission, order }).await
+    }
+}
+
+/// Changes the words in which adopted news are printed (改稿).
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EditNews {
+    submission: String,
+    /// SHA-256 of the filed text that the editor had before him; where another one was filed since, nothing is changed.
+    of: Option<String>,
+    #[serde(default)]
+    text: String,
+    /// For the department.
+    #[serde(default)]
+    reason: String,
+}
+
+impl Deed for EditNews {
+    const PLACE: Place = Place::Issue;
+
+    async fn done(
+        self,
+        gateway: &Gateway,
+        target: &str,
+        by: By,
+    ) -> Result<Option<Receipt>, Problem> {
+        let issue = find(gateway, target).await?;
+        let submission: ObjectId = id(&self.submission)?;
+        let of = self.of.as_deref().map(id).transpose()?;
+        let Self { text, reason, .. } = self;
+        let command = async |known: &Known| {
+            let (issue, submission) = (issue.clone(), submission.clone());
+            Ok(weekly::edit(known, issue, submission, of, text.clone(), reason.clone())?)
+        };
+        Ok(gateway.desk.issue(by, command).await?)
     }
 }
 
@@ -568,6 +613,9 @@ pub(crate) struct File {
     department: String,
     #[serde(default)]
     text: String,
+    /// For the next issue, where the one in work takes no more (E.504).
+    #[serde(default, deserialize_with = "flag")]
+    late: bool,
 }
 
 impl Deed for File {
@@ -580,7 +628,8 @@ impl Deed for File {
         by: By,
     ) -> Result<Option<Receipt>, Problem> {
         let (new, department) = (new_id('n', &by)?, id(&self.department)?);
-        let filed = gateway.desk.file(new, &self.section, department, self.text, by).await?;
+        let filed =
+            gateway.desk.file(new, &self.section, department, self.text, self.late, by).await?;
         Ok(Some(filed))
     }
 }

@@ -75,6 +75,7 @@ fn status_of(code: Code) -> StatusCode {
         | Code::NumberCollision
         | Code::NumbersUnknown
         | Code::FindingsOpen
+        | Code::FilingClosed
         | Code::Fork => StatusCode::CONFLICT,
         Code::Unavailable | Code::Fenced | Code::ArchiveLags => StatusCode::SERVICE_UNAVAILABLE,
         Code::Configuration

@@ -12,8 +12,8 @@ use zhoubao_domain::event::Right;
 
 use crate::access::{Access, BODY_BYTES_MAX, check, guard};
 use crate::commands::{
-    Accept, Adopt, After, Amend, Deed, File, Freeze, Inspect, OpenIssue, Record, Reject, Release,
-    Return, ReturnSubmission, SetPeriod, Sign, Submit, Void, Withdraw, form, json,
+    Accept, Adopt, After, Amend, Deed, EditNews, File, Freeze, Inspect, OpenIssue, Record, Reject,
+    Release, Return, ReturnSubmission, SetPeriod, Sign, Submit, Void, Withdraw, form, json,
 };
 use crate::openapi::{self, Operation};
 use crate::pages::{
@@ -143,6 +143,7 @@ pub fn routes() -> Vec<Route> {
         shown("/desk/{issue}", DESK, get(desk::issue)),
         done("/desk/{issue}/period", EDIT, post(form::<SetPeriod>)),
         done("/desk/{issue}/adopt", EDIT, post(form::<Adopt>)),
+        done("/desk/{issue}/edit", EDIT, post(form::<EditNews>)),
         done("/desk/{issue}/freeze", EDIT, post(form::<Freeze>)),
         done("/desk/{issue}/accept", DESK, post(form::<Accept>)),
         done("/desk/{issue}/submit", EDIT, post(form::<Submit>)),
@@ -173,6 +174,7 @@ pub fn routes() -> Vec<Route> {
         ),
         command::<SetPeriod>("/v1/desk/{issue}/period", EDIT),
         command::<Adopt>("/v1/desk/{issue}/adopt", EDIT),
+        command::<EditNews>("/v1/desk/{issue}/edit", EDIT),
         command::<Freeze>("/v1/desk/{issue}/freeze", EDIT),
         command::<Accept>("/v1/desk/{issue}/accept", DESK),
         command::<Submit>("/v1/desk/{issue}/submit", EDIT),

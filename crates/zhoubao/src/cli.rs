@@ -1285,6 +1285,25 @@ pub enum IssueAction {
         #[command(flatten)]
         decide: DecideArgs,
     },
+    /// 改稿 prints an adopted submission with other words; the department sees what was changed, and why
+    #[command(
+        after_help = "例 example:\n  zhoubao issue edit 2023-w06 s17 --file s17.txt --reason 文字精简 --by u100"
+    )]
+    Edit {
+        /// The issue.
+        issue: String,
+        /// The submission.
+        submission: ObjectId,
+        /// 正文 a file with the words
+        #[arg(long, value_name = "PATH")]
+        file: PathBuf,
+        /// 原因 why
+        #[arg(long)]
+        reason: String,
+        /// Who decides.
+        #[command(flatten)]
+        decide: DecideArgs,
+    },
     /// 冻结 fixes the figures at the present position
     #[command(after_help = "例 example:\n  zhoubao issue freeze 2023-w06 --by u100")]
     Freeze {

@@ -166,9 +166,11 @@ async fn tell_board(ctx: &Context, live: Arc<Live>) {
     if let Err(failure) = telling.await {
         tracing::error!(
             error = failure.message,
-            "programs on the broker hear no board: write its users anew (zhoubao nats-config)"
+            "programs on the broker hear no board until the next start; where a right is missing, write the broker's users anew (zhoubao nats-config)"
         );
     }
+    // Nobody listens to what nobody tells.
+    live.listened(false);
 }
 
 /// Lets this process open as many files as it may have connections: a usual shell lets it open 1,024.

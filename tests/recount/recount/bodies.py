@@ -372,10 +372,13 @@ def authorization_changed(it):
     return read
 
 
-def submission_filed(it):
-    text = words(it, "text")
-    if len(text.encode()) > SUBMISSION_BYTES_MAX:
+def news(it):
+    if len(words(it, "text").encode()) > SUBMISSION_BYTES_MAX:
         raise Fault("E.121")
+
+
+def submission_filed(it):
+    news(it)
     words(it, "section"), token(it, "department"), digests(it, "attachments")
     return {}
 
@@ -443,6 +446,11 @@ def issue_period_set(it):
 
 def issue_adopted(it):
     need(it, "order")
+    return {"issue": token(it, "issue", 64), "submission": token(it, "submission", 64)}
+
+
+def issue_edited(it):
+    digest(it, "of"), news(it), reason(it)
     return {"issue": token(it, "issue", 64), "submission": token(it, "submission", 64)}
 
 
@@ -644,6 +652,11 @@ TYPES = {
     "IssueOpenedInSeries": (("issues",), {**OPENED, "series": "text", "parameters": "map"}, issue_opened),
     "IssuePeriodSet": (("issues",), {"issue": "text", **PERIOD}, issue_period_set),
     "IssueSubmissionAdopted": (("issues",), {"issue": "text", "submission": "text", "order": "u32"}, issue_adopted),
+    "IssueSubmissionEdited": (
+        ("issues",),
+        {"issue": "text", "submission": "text", "of": "text", "text": "text", "reason": "text"},
+        issue_edited,
+    ),
     "IssueFrozen": (
         ("issues",),
         {"issue": "text", "cut": "u64", "heads": ("list", {"terminal": "text", "number": "u64"})},

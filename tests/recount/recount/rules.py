@@ -651,6 +651,7 @@ class Hall:
             return
         allowed = {
             "IssuePeriodSet": ("open",), "IssueSubmissionAdopted": ("open", "frozen"),
+            "IssueSubmissionEdited": ("open", "frozen"),
             "IssueFrozen": ("open", "frozen"), "IssueSubmitted": ("frozen",), "IssueReturned": ("submitted",),
             "IssueWarningAccepted": ("frozen", "submitted"), "IssueSignedOff": ("submitted",),
             "IssuePublished": ("signed",), "IssueAmended": ("signed", "published"),
@@ -658,7 +659,9 @@ class Hall:
         }[kind]
         if it["stage"] not in allowed:
             return
-        if kind in ("IssuePeriodSet", "IssueSubmissionAdopted", "IssueFrozen", "IssueSubmitted", "IssueAmended"):
+        if kind in (
+            "IssuePeriodSet", "IssueSubmissionAdopted", "IssueSubmissionEdited", "IssueFrozen", "IssueSubmitted", "IssueAmended",
+        ):
             it["drafters"] |= {actor} - {None}
         if kind == "IssuePeriodSet":
             it["period"] = event["period"]

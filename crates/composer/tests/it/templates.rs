@@ -67,6 +67,8 @@ fn what_is_wrong_with_a_template_is_said_with_its_place() {
         ("{{ issued_on }}", "{{ issued_on "),
         ("{{ period }}", "{{ issued_on }}"),
         ("{{ departments }}更换", "{{ department }}更换"),
+        ("key = \"progress\"", "key = \"progress\"\nfile_until = \"noon\""),
+        ("key = \"scope\"", "key = \"scope\"\nfile_until = \"12:00\""),
     ];
     let found: Vec<_> =
         table.iter().map(|(from, to)| format!("{to}\n    {}", wrong(from, to))).collect();
@@ -86,7 +88,7 @@ fn what_is_wrong_with_a_template_is_said_with_its_place() {
 
         第 65 行 line 65: section `scope`: 缺少 lacks `unchanged`
     good_held = 
-        第 124 行 line 124: unknown field `good_held`, expected one of `key`, `heading`, `kind`, `required`, `when`, `section`, `text`, `wording`, `note`, `items`, `classes`, `unchanged`, `authorised`, `withdrawn`, `items_included`, `items_removed`, `replaced`, `letter_signed`, `line`, `good`, `not_inspected`, `not_held`
+        第 124 行 line 124: unknown field `good_held`, expected one of `key`, `heading`, `kind`, `required`, `when`, `file_until`, `section`, `text`, `wording`, `note`, `items`, `classes`, `unchanged`, `authorised`, `withdrawn`, `items_included`, `items_removed`, `replaced`, `letter_signed`, `line`, `good`, `not_inspected`, `not_held`
     key = "progress"
         第 75 行 line 75: section `progress`: key 重复 used twice
     key = "范围"
@@ -130,6 +132,12 @@ fn what_is_wrong_with_a_template_is_said_with_its_place() {
         第 34 行 line 34: 未知名称 unknown name `issued_on`, expected one of authorised_departments, days, first_day, hall, last_day, number, part, period, print_run, publisher, running_number, title, working_days, year
     {{ department }}更换
         第 80 行 line 80: 未知名称 unknown name `department`, expected one of authorised_departments, days, departments, first_day, hall, last_day, number, part, period, print_run, publisher, running_number, title, working_days, year
+    key = "progress"
+    file_until = "noon"
+        第 76 行 line 76: section `progress` file_until: 须为时刻，如 expected a time such as `17:30`
+    key = "scope"
+    file_until = "12:00"
+        栏目 `scope` 不收稿件，不能有 file_until takes no news
     "#);
 }
 

@@ -438,6 +438,16 @@ pub(crate) fn all() -> Vec<(&'static str, Draft)> {
                 outcome: Outcome::Refused,
             },
         ),
+        (
+            "issues",
+            Event::Issue(IssueEvent::SubmissionEdited {
+                issue: issue(),
+                submission: id("0186312a-7c00-7000-8000-0000000000a1"),
+                of: digest(6),
+                text: "窗口增设 “潮汐岗位”。".to_owned(),
+                reason: "文字精简".to_owned(),
+            }),
+        ),
     ]
     .into_iter()
     .enumerate()
@@ -703,6 +713,15 @@ fn issue_event() -> impl Strategy<Value = IssueEvent> {
         (object(), object(), any::<u32>()).prop_map(|(issue, submission, order)| {
             IssueEvent::SubmissionAdopted { issue, submission, order }
         }),
+        (object(), object(), any_digest(), words(), words()).prop_map(
+            |(issue, submission, of, text, reason)| IssueEvent::SubmissionEdited {
+                issue,
+                submission,
+                of,
+                text,
+                reason,
+            }
+        ),
         (object(), any::<u64>(), vec(head, 0..4), option::of(any_tree()))
             .prop_map(|(issue, cut, heads, tree)| IssueEvent::Frozen { issue, cut, heads, tree }),
         object().prop_map(|issue| IssueEvent::Submitted { issue }),

@@ -23,6 +23,7 @@ use zhoubao_domain::id::{ObjectId, UserId};
 use zhoubao_domain::issue::{Issue, Stage};
 use zhoubao_domain::time::hall_day;
 
+use super::words::{Run, changed};
 use super::{Frame, Place, Told, hall_name, new_key, page as shown};
 use crate::Gateway;
 use crate::access::{Again, Who};
@@ -30,7 +31,7 @@ use crate::answers::{
     AcceptedBy, DeskIssue, DeskList, DraftAnswer, FoundRow, Me, Placed, Proposal,
 };
 use crate::codes::Codes;
-use crate::commands::After;
+use crate::commands::{After, Fields, field};
 use crate::extract::{Path, Query};
 use crate::openapi::Day;
 use crate::problem::Problem;
@@ -181,10 +182,20 @@ struct News {
     characters: usize,
     text: String,
     filed: String,
+    /// It was filed when the issue took no more for the section.
+    late: bool,
     /// Its place in this issue, where it is adopted.
     order: Option<u32>,
     next_order: u32,
-    keys: [String; 2],
+    /// What the editor changed in this issue, and why.
+    edited: Option<(Vec<Run>, String)>,
+    /// SHA-256 of the filed text.
+    of: String,
+    /// What stands in the form for other words, with its reason; and whether it was just refused.
+    words: String,
+    reason: String,
+    refused: bool,
+    keys: [String; 3],
 }
 
 #[derive(Template)]
@@ -298,13 +309,14 @@ pub(crate) async fn issue(
     Query(after): Query<After>,
 ) -> Result<Response, Problem> {
     after.wait(&gateway).await?;
-    issue_page(&gateway, &who, &wanted, None).await
+    issue_page(&gateway, &who, &wanted, &vec![], None).await
 }
 
 pub(crate) async fn issue_page(
     gateway: &Gateway,
     who: &Who,
     wanted: &str,
+    fields: &Fields,
     error: Option<Told>,
 ) -> Result<Response, Problem> {
     let known = gateway.desk.known_so_far().await?;
@@ -346,7 +358,7 @@ pub(crate) async fn issue_page(
         open: found.iter().filter(|it| it.open).count(),
         found,
         bridge,
-        tray: if can.adopt { tray(gateway, &known, &id, it)? } else { vec![] },
+        tray: if can.adopt { tray(gateway, &known, &id, it, fields)? } else { vec![] },
         can,
         keys: new_keys()?,
         published: published.unwrap_or_default(),
@@ -456,6 +468,7 @@ fn tray(
     known: &Known,
     id: &ObjectId,
     issue: &Issue,
+    fields: &Fields,
 ) -> Result<Vec<News>, Problem> {
     let headings: BTreeMap<_, _> = weekly::sections(known).into_iter().collect();
     let taken: BTreeSet<_> = known
@@ -466,11 +479,21 @@ fn tray(
         .map(|(_, it)| it)
         .collect();
     let next_order = issue.submissions.iter().map(|(order, _)| *order).max().unwrap_or(0);
+    let until = weekly::filing_until(known, issue);
     let mut tray = vec![];
     for (id, it) in &known.submissions {
         if it.returned.is_some() || taken.contains(id) {
             continue;
         }
+        let edit = issue.edit_of(id, it.digest());
+        let shown = edit.filter(|edit| edit.text != it.text);
+        let refused =
+            field(fields, "submission") == id.as_str() && !field(fields, "text").is_empty();
+        let (words, reason) = match edit {
+            _ if refused => (field(fields, "text"), field(fields, "reason")),
+            Some(edit) => (edit.text.as_str(), edit.reason.as_str()),
+            None => (it.text.as_str(), ""),
+        };
         tray.push(News {
             id: id.to_string(),
             department: known.registry.department_name(&it.department).to_owned(),
@@ -478,9 +501,15 @@ fn tray(
             characters: it.text.chars().count(),
             text: it.text.clone(),
             filed: super::submissions::moment(it.filed_at),
+            late: until(&it.section).is_some_and(|until| until < it.filed_at),
             order: issue.submissions.iter().find(|(_, own)| own == id).map(|(order, _)| *order),
             next_order: next_order.saturating_add(1),
-            keys: [new_key(gateway)?, new_key(gateway)?],
+            edited: shown.map(|edit| (changed(&it.text, &edit.text), edit.reason.clone())),
+            of: it.digest().to_string(),
+            words: words.to_owned(),
+            reason: reason.to_owned(),
+            refused,
+            keys: [new_key(gateway)?, new_key(gateway)?, new_key(gateway)?],
         });
     }
     // What waits comes first, then what is in, in its order.

@@ -12,6 +12,7 @@ pub(crate) mod login;
 pub(crate) mod submissions;
 pub(crate) mod verify;
 pub(crate) mod window;
+mod words;
 
 use askama::Template;
 use axum::http::StatusCode;
@@ -134,7 +135,7 @@ pub(crate) async fn refused(
     let error = Told::of(&problem);
     let mut response = match place {
         Place::Desk => desk::list_page(gateway, who, Some(error)).await,
-        Place::Issue => desk::issue_page(gateway, who, target, Some(error)).await,
+        Place::Issue => desk::issue_page(gateway, who, target, fields, Some(error)).await,
         Place::Sign => {
             desk::sign_page(gateway, who, target, field(fields, "issued_on"), Some(error)).await
         }

@@ -10,14 +10,16 @@ use axum::response::Response;
 use jiff::Timestamp;
 use zhoubao_application::known::{Filed, Known};
 use zhoubao_application::weekly;
+use zhoubao_domain::code::Code;
 use zhoubao_domain::event::{Right, SUBMISSION_BYTES_MAX};
 use zhoubao_domain::id::ObjectId;
 use zhoubao_domain::time::hall_zone;
 
+use super::words::{Run, changed};
 use super::{Frame, Told, new_key, page as shown};
 use crate::Gateway;
 use crate::access::Who;
-use crate::answers::{SubmissionList, SubmissionRow};
+use crate::answers::{Edited, SubmissionList, SubmissionRow};
 use crate::commands::{After, Fields, field};
 use crate::extract::Query;
 use crate::problem::Problem;
@@ -31,6 +33,8 @@ struct Row {
     by: String,
     state: &'static str,
     why: String,
+    /// What the editor changed, and why.
+    edited: Option<(Vec<Run>, String)>,
     may_withdraw: bool,
     may_return: bool,
     key: String,
@@ -42,6 +46,8 @@ struct ListPage {
     frame: Frame,
     error: Option<Told>,
     may_file: bool,
+    /// The section takes no more for the issue in work: whether it is meant for the next one is asked.
+    closed: bool,
     key: String,
     kilobytes_max: usize,
     sections: Vec<(String, String, bool)>,
@@ -117,6 +123,10 @@ pub(crate) async fn list_page(
             by: it.by.as_ref().map(ToString::to_string).unwrap_or_default(),
             state,
             why: it.returned.clone().unwrap_or_default(),
+            edited: known
+                .edit_of(id)
+                .filter(|edit| edit.text != it.text)
+                .map(|edit| (changed(&it.text, &edit.text), edit.reason.clone())),
             may_withdraw: word == "filed" && it.by == who.user && who.may(Right::Submit),
             may_return: !is_out && who.may(Right::Edit),
             key: new_key(gateway)?,
@@ -128,12 +138,20 @@ pub(crate) async fn list_page(
         .iter()
         .map(|(id, it)| (id.to_string(), it.name.clone(), id.as_str() == department));
     let chosen = field(fields, "section").to_owned();
-    let sections = sections.into_iter().map(|(key, heading)| (key.clone(), heading, key == chosen));
+    let now = gateway.clock.now();
+    let sections = sections.into_iter().map(|(key, heading)| {
+        let until = weekly::filing(&known, &key, now);
+        let until = until.map(|it| format!("（{}截稿）", moment(it.until))).unwrap_or_default();
+        let is_chosen = key == chosen;
+        (key, heading + &until, is_chosen)
+    });
+    let closed = error.as_ref().is_some_and(|it| it.code == Code::FilingClosed.text());
     let name = known.registry.hall.as_ref().map(|(name, _)| name.clone()).unwrap_or_default();
     Ok(shown(&ListPage {
         frame: Frame::of(who, &name),
         error,
         may_file: who.may(Right::Submit),
+        closed,
         key: new_key(gateway)?,
         kilobytes_max: SUBMISSION_BYTES_MAX / 1024,
         sections: sections.collect(),
@@ -161,6 +179,9 @@ pub(crate) async fn data(
         state: state(&known, id, it).1,
         issue: known.adopted_by(id).map(|(issue, _)| issue.to_string()),
         reason: it.returned.clone(),
+        edited: known
+            .edit_of(id)
+            .map(|it| Edited { text: it.text.clone(), reason: it.reason.clone() }),
     });
     Ok(Json(SubmissionList { submissions: rows.collect() }))
 }

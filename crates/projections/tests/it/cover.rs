@@ -198,6 +198,32 @@ fn an_unsigned_event_sent_again_after_the_key_came_is_a_repeat() {
     assert_eq!(model.checkpoint().unwrap().counts.repeated, 1);
 }
 
+#[test]
+fn only_a_line_with_a_key_waits_for_its_signature() {
+    let key_of = |terminal: &str, journal: &mut Journal| {
+        journal.setup(SetupTopic::Key, terminal, Setup::Key(entry(&key(1), None)));
+    };
+    let open = |journal: &Journal| {
+        let model = Model::seed(hall(), None, &[], vec![]).unwrap();
+        let run = journal.messages.iter().map(|it| Incoming::read(it.clone(), &hall()));
+        model.open_tail(&run.collect::<Vec<_>>())
+    };
+    // Neither another terminal's key nor another fact of the terminal itself is its key.
+    let mut journal = Journal::new();
+    key_of("w02", &mut journal);
+    journal.batch(2, None);
+    assert_eq!(open(&journal), 0);
+    // Its own one is, also where both come at once.
+    let mut journal = Journal::new();
+    key_of("w01", &mut journal);
+    journal.batch(2, None);
+    assert_eq!(open(&journal), 2);
+    journal.batch(1, Some(&key(1)));
+    assert_eq!(open(&journal), 0);
+    journal.batch(COVERED_MAX + 1, None);
+    assert_eq!(open(&journal), COVERED_MAX - 1);
+}
+
 /// Folds as the projector does: in pages that end where `cuts` say, what is open at the end of a page waits.
 fn folded(
     journal: &Journal,

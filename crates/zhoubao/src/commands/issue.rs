@@ -14,7 +14,7 @@ use zhoubao_composer::Document;
 use zhoubao_composer::changes::{self, Changes};
 use zhoubao_domain::calendar::Period;
 use zhoubao_domain::code::Code;
-use zhoubao_domain::event::{Refusal, Tally};
+use zhoubao_domain::event::{Refusal, SUBMISSION_BYTES_MAX, Tally};
 use zhoubao_domain::finding::{Finding, Standing};
 use zhoubao_domain::id::{ObjectId, UserId};
 use zhoubao_domain::issue::{self, Command, Issue, Opening, Stage};
@@ -25,6 +25,7 @@ use super::{archive, diff_formats, seal};
 use crate::cli::{ByArgs, DecideArgs, IssueAction, IssueArgs};
 use crate::composing;
 use crate::failure::Failure;
+use crate::files::read_text;
 use crate::fonts;
 use crate::output::Table;
 use crate::wiring::Context;
@@ -67,6 +68,15 @@ pub async fn run(ctx: &Context, args: IssueArgs) -> Result<(), Failure> {
                 issue,
                 submission: submission.clone(),
                 order,
+            })
+            .await
+        }
+        IssueAction::Edit { issue, submission, file, reason, decide } => {
+            let text = read_text(&file, SUBMISSION_BYTES_MAX as u64)?;
+            let text = text.trim_end_matches(['\r', '\n']);
+            decided(ctx, &desk, &decide, |known| {
+                let (issue, submission) = (known.find_issue(&issue)?, submission.clone());
+                weekly::edit(known, issue, submission, None, text.to_owned(), reason.clone())
             })
             .await
         }
