@@ -185,6 +185,22 @@ async fn an_issue_is_made_by_two_people_in_two_browsers() -> anyhow::Result<()> 
         ensure!(adopted < 100, "adopted without end");
     }
     assert!(adopted > 5, "{adopted} adopted: {}", editor.text().await?);
+    // 改稿: other words for what somebody tried; he sees them, and why.
+    let news = "//section[@class='tray']//li[contains(., 'alert(1)')]";
+    let client = &editor.browser.client;
+    let at = |place: &str| format!("{news}//details[summary='改稿']{place}");
+    client.find(Locator::XPath(&at("/summary"))).await?.click().await?;
+    let words = client.find(Locator::XPath(&at("//textarea"))).await?;
+    words.send_keys("\n编辑补充的一句。").await?;
+    let reason = client.find(Locator::XPath(&at("//input[@name='reason']"))).await?;
+    reason.send_keys("补充结果").await?;
+    assert!(editor.clicks(news, "保存改稿").await?);
+    editor.browser.ask("document.querySelectorAll('.tray details').forEach(it => it.open = true); document.querySelector('.tray ins').scrollIntoView({block: 'center'})").await?;
+    editor.looks("desk-edited").await?;
+    department.goes("/submissions").await?;
+    let page = department.text().await?;
+    assert!(page.contains("编辑改稿：补充结果") && page.contains("编辑补充的一句。"), "{page}");
+    department.looks("submissions-edited").await?;
     assert!(editor.clicks("//div[@id='acts']", "冻结").await?);
 
     // 检查: each with a reason, and only then to the leader.

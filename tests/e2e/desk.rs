@@ -555,6 +555,11 @@ async fn after_its_last_moment_an_issue_takes_news_for_the_next_one_only() -> an
     let next = [&form[..], &[("late", "true")]].concat();
     let filed = department.fills("/submissions", "late-2", &next).await?;
     assert!(department.follows(&filed).await?.contains("已报送"));
+    let body = json!({ "section": "窗口服务效能提升工作情况", "department": "省税务局", "text": "按名称报送的。" });
+    department.does("/v1/submissions", "by-name", &body).await?;
+    let body = json!({ "section": "progress", "department": "无此局", "text": "无主的。" });
+    let refused = department.wants("/v1/submissions", "unknown", &body).await?;
+    assert_eq!((refused.status, refused.json()?["code"].as_str()), (422, Some("E.101")));
     let body = json!({ "section": "progress", "department": "tax", "text": "程序报送的。" });
     let refused = department.wants("/v1/submissions", "late-3", &body).await?;
     assert_eq!((refused.status, refused.json()?["code"].as_str()), (409, Some("E.504")));

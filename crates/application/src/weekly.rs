@@ -15,7 +15,7 @@ use zhoubao_domain::event::{
 };
 use zhoubao_domain::figure::{self, Adjustment, Figures, Partition, Source, TallyCell, TallyValue};
 use zhoubao_domain::finding::Finding;
-use zhoubao_domain::id::{DepartmentId, DeskTopic, Digest, HallCode, ObjectId, SetupTopic, Stream};
+use zhoubao_domain::id::{DeskTopic, Digest, HallCode, ObjectId, SetupTopic, Stream};
 use zhoubao_domain::issue::{Command, Edit, Issue, Stage};
 use zhoubao_domain::reconcile::{self, Mismatch};
 use zhoubao_domain::time::{hall_zone, rfc3339};
@@ -899,22 +899,28 @@ impl Desk {
         .await
     }
 
-    /// Files news of a department for a section, named by key or heading; `late`: also where the issue in work takes no
+    /// Files news of a department, named by id, name or alias, for a section, named by key or heading; `late`: also where the issue in work takes no
     /// more.
     ///
     /// # Errors
     ///
-    /// E.101 where no template has such a section; E.504; a refusal of the desk, such as E.122.
+    /// E.101 where no template has such a section, or nobody knows the department; E.504; a refusal of the desk, such as E.122.
     pub async fn file(
         &self,
         id: ObjectId,
         section: &str,
-        department: DepartmentId,
+        department: &str,
         text: String,
         late: bool,
         by: By,
     ) -> Result<Receipt, DeskError> {
         let known = self.known().await?;
+        let named = known.registry.department_named(department).cloned();
+        let unknown = |_| {
+            let detail = format!("没有部门 there is no department `{department}`");
+            Refusal::new(Code::UnknownReference, detail)
+        };
+        let department = named.map_or_else(|| department.parse().map_err(unknown), Ok)?;
         let sections = sections(&known);
         let found = sections.iter().find(|(key, heading)| key == section || heading == section);
         let Some((section, _)) = found.cloned() else {

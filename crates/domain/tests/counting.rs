@@ -9,8 +9,9 @@ use zhoubao_domain::case::{Case, Illegal};
 use zhoubao_domain::code::Code;
 use zhoubao_domain::counting::{Candidate, Knowledge, Rules, Severity, Verdict, judge};
 use zhoubao_domain::event::{Act, AuthorizationChange, Kind, Right, Setup};
-use zhoubao_domain::id::{EventRef, UserId};
+use zhoubao_domain::id::{DepartmentId, EventRef, UserId};
 use zhoubao_domain::registry::Registry;
+use zhoubao_domain::time::rfc3339;
 
 const COUNTED: Result<Option<Code>, Code> = Ok(None);
 
@@ -474,6 +475,26 @@ fn a_hall_without_people_lets_everybody_until_the_first_is_entered() {
     assert!(!registry.may(None, Right::Record));
     assert!(registry.may(Some(&clerk), Right::Record));
     assert!(!registry.may(Some(&clerk), Right::Sign));
+}
+
+#[test]
+fn a_department_is_found_by_its_name_and_its_aliases() {
+    let mut registry = Registry::default();
+    let aliases = vec!["税务局".to_owned(), "国税".to_owned()];
+    let tax = Setup::Department { name: "省税务局".into(), aliases };
+    registry.evolve(&"tax".parse().unwrap(), &tax);
+    let named = |name| registry.department_named(name).map(|it| it.as_str());
+    let names = ["省税务局", "税务局", "国税", "地税", "tax"];
+    assert_eq!(names.map(named), [Some("tax"), Some("tax"), Some("tax"), None, None]);
+    let (tax, never): (DepartmentId, DepartmentId) = ("tax".parse().unwrap(), "x".parse().unwrap());
+    assert_eq!(registry.department_name(&tax), "省税务局");
+    assert_eq!(registry.department_name(&never), "x");
+}
+
+#[test]
+fn times_are_written_with_the_offset_of_the_hall() {
+    assert_eq!(rfc3339(at("2023-02-06T09:10:00")), "2023-02-06T09:10:00+08:00");
+    assert_eq!(rfc3339(at("2024-01-01T00:00:00.25")), "2024-01-01T00:00:00.25+08:00");
 }
 
 #[test]

@@ -627,9 +627,11 @@ impl Deed for File {
         _target: &str,
         by: By,
     ) -> Result<Option<Receipt>, Problem> {
-        let (new, department) = (new_id('n', &by)?, id(&self.department)?);
-        let filed =
-            gateway.desk.file(new, &self.section, department, self.text, self.late, by).await?;
+        let new = new_id('n', &by)?;
+        let filed = gateway
+            .desk
+            .file(new, &self.section, &self.department, self.text, self.late, by)
+            .await?;
         Ok(Some(filed))
     }
 }
