@@ -180,6 +180,13 @@ mod tests {
     }
 
     #[test]
+    fn an_act_counts_under_its_department_or_under_none() {
+        let of = |line| Entry::parse(line).unwrap().department().to_owned();
+        assert_eq!(of("1\t1\t0\tA\t1\t1\tw03\ttax\t\tc-1\t\t"), "tax");
+        assert_eq!(of("1\t1\t0\tC\t1\t1\tw03\t\t\t\t\t"), NO_DEPARTMENT);
+    }
+
+    #[test]
     fn an_altered_line_is_an_error_not_a_guess() {
         for line in [
             "",

@@ -137,6 +137,66 @@ fn what_was_held_on_an_earlier_page_and_comes_again_behind_what_closes_the_gap_i
 }
 
 #[test]
+fn what_was_held_on_an_earlier_page_counts_when_a_later_page_closes_the_gap() {
+    let mut journal = Journal::new();
+    journal.in_order(&[1, 3, 4, 2]);
+    let page: Vec<_> =
+        journal.messages.iter().map(|it| Incoming::read(it.clone(), &hall())).collect();
+    let (before, closing) = page.split_at(page.len() - 1);
+    let mut model = Model::seed(hall(), None, &[], vec![]).unwrap();
+    model.supply(Found::default());
+    model.fold_run(before.to_vec(), "incarnation");
+    let held = [closing[0].position - 2, closing[0].position - 1];
+    assert_eq!(model.needs(closing).messages, held);
+    let messages = before[before.len() - 2..].to_vec();
+    model.supply(Found { messages, ..Found::default() });
+    model.fold_run(closing.to_vec(), "incarnation");
+    assert_eq!(model.head(&"terminal.w01".parse().unwrap()).unwrap().number, 4);
+}
+
+#[test]
+fn a_held_event_that_no_signature_covers_is_settled_by_its_signed_copy_and_no_other() {
+    let key = SigningKey::from_seed(&[1; 32]);
+    let mut journal = Journal::new();
+    journal.setup(SetupTopic::Key, "w01", Setup::Key(registered(&key)));
+    journal.in_order(&[1, 2, 3]);
+    let acts = journal.messages.split_off(journal.messages.len() - 3);
+    let signed = |place: usize| {
+        let mut message = acts[place - 1].message.clone();
+        message.attributes.signature =
+            Some(key.sign(&zhoubao_contract::hash(&message)).to_string());
+        message
+    };
+    let third = acts[2].message.clone();
+    let mut stray = third.clone();
+    stray.attributes.prevhash = Some("ab".repeat(32));
+    stray.attributes.hash = Some(zhoubao_contract::hash(&stray).to_string());
+    for message in [signed(1), stray, third, signed(2), signed(3)] {
+        journal.store(message);
+    }
+    let last = journal.position();
+    let (model, changes) = journal.fold();
+    assert_eq!(changes.heads["terminal.w01"].number, 3);
+    let settled: Vec<_> = changes.settled.iter().map(|it| (it.number, it.by, it.message)).collect();
+    assert_eq!(settled, [(3, last, Some(last - 2))]);
+    // The other one still waits.
+    let mut model = model;
+    let again = Incoming::read(journal.messages.last().unwrap().clone(), &hall());
+    assert_eq!(model.needs(&[again]).messages, [last - 3]);
+}
+
+#[test]
+fn two_events_of_a_line_are_let_in_one_after_the_other() {
+    let mut journal = Journal::new();
+    journal.in_order(&[1, 3, 5]);
+    let last = journal.position();
+    journal.settle("terminal.w01#3", last - 1, true, "office");
+    journal.settle("terminal.w01#5", last, true, "office");
+    let (consulted, _, counts, _) = outcome(&journal);
+    assert_eq!((consulted, counts.held, counts.flagged), (3, 2, 0));
+}
+
+#[test]
 fn of_two_held_contents_the_one_that_follows_is_taken() {
     let mut journal = Journal::new();
     journal.in_order(&[1, 2, 3]);
