@@ -23,7 +23,7 @@ import urllib.request
 
 # Whoever holds every right gets beyond the gate on every route; the others meet it.
 EVERYBODY = {
-    "everything": ["ADMINISTER", "EDIT", "SIGN", "RECORD", "CORRECT", "LATE_ENTRY", "SUBMIT", "INSPECT", "RELEASE"],
+    "everything": ["ADMINISTER", "AUTHORIZE", "EDIT", "SIGN", "RECORD", "CORRECT", "LATE_ENTRY", "SUBMIT", "INSPECT", "RELEASE"],
     "administrator": ["ADMINISTER"],
     "editor": ["EDIT"],
     "approver": ["SIGN"],

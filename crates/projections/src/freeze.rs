@@ -105,9 +105,8 @@ impl Model {
             return Ok(());
         }
         let Some(it) = self.book.issues.get(&issue).cloned() else { return Ok(()) };
-        // A signed issue never changes, whatever its line says afterwards.
-        let is_frozen = it.freeze.is_some_and(|it| it.cut == cut && it.heads == heads);
-        if it.stage != Stage::Frozen || !is_frozen {
+        // An issue that was handed on keeps its freeze, whatever its line says afterwards.
+        if it.stage != Stage::Frozen {
             return Ok(());
         }
         if actual != heads

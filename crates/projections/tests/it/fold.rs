@@ -1,13 +1,13 @@
 //! Given a journal, when it is folded, then this counts and that does not.
 
-use jiff::civil::date;
+use jiff::civil::{Date, date};
 use zhoubao_contract::{Draft, encode, hash};
 use zhoubao_domain::calendar::Period;
 use zhoubao_domain::code::Code;
 use zhoubao_domain::event::{
     Act, AuthorizationChange, Event, IssueEvent, Kind, Replacement, Setup, Tally, TerminalHead,
 };
-use zhoubao_domain::figure::{Cause, Definition, FigureKey, Partition, Span};
+use zhoubao_domain::figure::{Cause, Definition, FigureKey, Figures, Partition, Span};
 use zhoubao_domain::id::{Digest, EventRef, SetupTopic, Stream};
 use zhoubao_projections::freeze::{AloneNeeds, FreezeFound, figures_digest};
 use zhoubao_projections::model::{Incoming, Model};
@@ -349,29 +349,41 @@ fn freeze_naming(
     named: impl Fn(u64) -> u64,
 ) -> (Model, Changes) {
     if number == 1 {
-        let definitions = vec![Definition {
-            key: "accepted".into(),
-            title: "受理".into(),
-            unit: "件".into(),
-            meaning: "cases accepted".into(),
-            kinds: vec![Accepted],
-        }];
-        journal.setup(SetupTopic::Figures, "standard", Setup::Figures { definitions });
-        let body = journal.messages.last().unwrap().message.body.clone();
-        use sha2::Digest as _;
-        let figures = Digest::new(sha2::Sha256::digest(&body).into());
-        let opened = IssueEvent::Opened {
-            issue: "i5".parse().unwrap(),
-            period: Period::new(date(2023, 2, 6), date(2023, 2, 10)).unwrap(),
-            template: figures,
-            checklist: figures,
-            figures,
-            calendars: vec![],
-            series: None,
-            parameters: std::collections::BTreeMap::new(),
-        };
-        journal.put("issues", "02-11T08:00", "office", Event::Issue(opened));
+        open(journal, "i5", (date(2023, 2, 6), date(2023, 2, 10)));
     }
+    let frozen = frozen(journal, "i5", cut, named);
+    journal.put("issues", "02-13T08:00", "office", frozen);
+    fold_freeze(journal, cut)
+}
+
+/// Opens an issue whose figure is 受理.
+fn open(journal: &mut Journal, issue: &str, (first, last): (Date, Date)) {
+    let definitions = vec![Definition {
+        key: "accepted".into(),
+        title: "受理".into(),
+        unit: "件".into(),
+        meaning: "cases accepted".into(),
+        kinds: vec![Accepted],
+    }];
+    journal.setup(SetupTopic::Figures, "standard", Setup::Figures { definitions });
+    let body = journal.messages.last().unwrap().message.body.clone();
+    use sha2::Digest as _;
+    let figures = Digest::new(sha2::Sha256::digest(&body).into());
+    let opened = IssueEvent::Opened {
+        issue: issue.parse().unwrap(),
+        period: Period::new(first, last).unwrap(),
+        template: figures,
+        checklist: figures,
+        figures,
+        calendars: vec![],
+        series: None,
+        parameters: std::collections::BTreeMap::new(),
+    };
+    journal.put("issues", "02-11T08:00", "office", Event::Issue(opened));
+}
+
+/// A freeze with the heads at its cut, which it names as `named` says.
+fn frozen(journal: &Journal, issue: &str, cut: u64, named: impl Fn(u64) -> u64) -> Event {
     let heads = journal
         .messages
         .iter()
@@ -391,13 +403,16 @@ fn freeze_naming(
         .into_iter()
         .map(|(terminal, number)| TerminalHead { terminal, number: named(number) })
         .collect();
-    let frozen = IssueEvent::Frozen { issue: "i5".parse().unwrap(), cut, heads, tree: None };
-    journal.put("issues", "02-13T08:00", "office", Event::Issue(frozen));
-    fold_freeze(journal, cut)
+    Event::Issue(IssueEvent::Frozen { issue: issue.parse().unwrap(), cut, heads, tree: None })
 }
 
 /// Folds everything before the last message, then that freeze by itself, as the projector does.
 fn fold_freeze(journal: &mut Journal, cut: u64) -> (Model, Changes) {
+    fold_freeze_after(journal, cut, Figures::new())
+}
+
+/// The same with the figures of the issue before.
+fn fold_freeze_after(journal: &mut Journal, cut: u64, previous: Figures) -> (Model, Changes) {
     let last = journal.messages.pop().unwrap();
     let (mut model, changes) = journal.fold();
     let incoming = Incoming::read(last.clone(), &hall());
@@ -408,7 +423,7 @@ fn fold_freeze(journal: &mut Journal, cut: u64) -> (Model, Changes) {
     let found = FreezeFound {
         cells: changes.tallies.clone(),
         segments: changes.segments.values().filter(|it| it.last_position > cut).cloned().collect(),
-        previous: Default::default(),
+        previous,
         adjustments: changes.adjustments.iter().map(|(_, it)| it.clone()).collect(),
     };
     model.supply(Found::default());
@@ -557,6 +572,125 @@ fn a_freeze_of_an_issue_that_is_signed_changes_no_figure() {
     let cut = journal.position();
     let (_, again) = freeze(&mut journal, cut, 2);
     assert_eq!((&again.figures, &again.exceptions), (&vec![], &vec![]));
+}
+
+#[test]
+fn a_freeze_that_comes_again_or_after_the_issue_was_handed_on_changes_no_figure() {
+    let mut journal = Journal::new();
+    journal.act("02-06T09:00", Accepted, "c1");
+    let cut = journal.position();
+    let _ = freeze(&mut journal, cut, 1);
+    let nothing = |journal: &mut Journal, cut| {
+        let (_, again) = fold_freeze(journal, cut);
+        assert_eq!((&again.figures, &again.adjustments), (&vec![], &vec![]));
+        assert_eq!(again.exceptions, []);
+    };
+    let message = journal.messages.last().unwrap().message.clone();
+    journal.store(message);
+    nothing(&mut journal, cut);
+    // Once it is with the leader its figures stay.
+    let submitted = IssueEvent::Submitted { issue: "i5".parse().unwrap() };
+    journal.put("issues", "02-14T08:00", "office", Event::Issue(submitted));
+    let same = frozen(&journal, "i5", cut, |number| number);
+    journal.put("issues", "02-14T09:00", "office", same);
+    nothing(&mut journal, cut);
+}
+
+#[test]
+fn a_window_that_began_after_the_cut_has_no_head_at_it() {
+    let mut journal = Journal::new();
+    journal.act("02-06T09:00", Accepted, "c1");
+    let cut = journal.position();
+    journal.act_on("terminal.w02", "02-07T09:00", Accepted, "c2");
+    let (_, frozen) = freeze(&mut journal, cut, 1);
+    assert_eq!(frozen.exceptions, []);
+}
+
+#[test]
+fn the_next_issue_takes_the_adjustments_up_to_its_cut_and_what_is_of_its_own_days_after_it() {
+    let mut journal = Journal::new();
+    journal.act("02-01T09:00", Accepted, "c1");
+    let cut = journal.position();
+    open(&mut journal, "i4", (date(2023, 1, 30), date(2023, 2, 3)));
+    let first = frozen(&journal, "i4", cut, |number| number);
+    journal.put("issues", "02-04T08:00", "office", first);
+    let (_, fourth) = fold_freeze(&mut journal, cut);
+    // Told late of the fourth, of the fifth itself, and after the cut of the fifth of both.
+    journal.act("02-02T09:00", Accepted, "c2");
+    journal.act("02-06T09:00", Accepted, "c3");
+    let cut = journal.position();
+    journal.act("02-03T09:00", Accepted, "c4");
+    journal.act("02-07T09:00", Accepted, "c5");
+    open(&mut journal, "i5", (date(2023, 2, 6), date(2023, 2, 10)));
+    let second = frozen(&journal, "i5", cut, |number| number);
+    journal.put("issues", "02-13T08:00", "office", second);
+    let previous = fourth.figures[0].figures.clone();
+    let (_, fifth) = fold_freeze_after(&mut journal, cut, previous);
+    let of = |span| accepted(&fifth, span);
+    assert_eq!((of(Span::Carried), of(Span::Adjustment), of(Span::Week)), (1, 1, 1));
+    assert_eq!(of(Span::Year), 3);
+    let late: Vec<_> = fifth.adjustments.iter().map(|(_, it)| (it.day, it.amount)).collect();
+    assert_eq!(late, [(date(2023, 2, 7), 1)], "the one of the fourth is an adjustment already");
+}
+
+#[test]
+fn what_was_voided_between_two_freezes_is_adjusted_once() {
+    let mut journal = Journal::new();
+    let first = journal.act("02-06T09:00", Accepted, "c1");
+    let cut = journal.position();
+    let _ = freeze(&mut journal, cut, 1);
+    let voided = Event::Voided { original: first, reason: "重复".to_owned() };
+    journal.put("terminal.w01", "02-07T09:00", "office", voided);
+    let (_, before) = journal.fold();
+    let causes: Vec<_> = before.adjustments.iter().map(|(_, it)| it.cause).collect();
+    assert_eq!(causes, [Cause::Voiding]);
+    let (_, frozen) = freeze(&mut journal, cut, 2);
+    assert_eq!((accepted(&frozen, Span::Week), frozen.adjustments), (1, vec![]));
+}
+
+#[test]
+fn a_sign_off_of_other_figures_than_those_of_the_record_is_shown() {
+    let mut journal = Journal::new();
+    journal.act("02-06T09:00", Accepted, "c1");
+    let cut = journal.position();
+    let (_, frozen) = freeze(&mut journal, cut, 1);
+    let figures = frozen.figures[0].figures.clone();
+    let issue = || "i5".parse().unwrap();
+    let submitted = IssueEvent::Submitted { issue: issue() };
+    journal.put("issues", "02-14T08:00", "office", Event::Issue(submitted));
+    let signed = IssueEvent::SignedOff {
+        issue: issue(),
+        year: 2023,
+        number: 1,
+        running_number: 1,
+        issued_on: date(2023, 2, 20),
+        figures: figures_digest(&figures),
+        document: Digest::new([1; 32]),
+    };
+    let (mut model, _) = journal.fold();
+    let draft = journal.draft("issues", at("02-20T08:00"), "leader", Event::Issue(signed));
+    let message = zhoubao_contract::encode(&draft);
+    journal.store(message);
+    let incoming = || Incoming::read(journal.messages.last().unwrap().clone(), &hall());
+    assert_eq!(model.alone_needs(&incoming()), AloneNeeds::Figures(issue()));
+    let mut fold = |figures: &Figures| {
+        model.supply(Found::default());
+        model.fold_sign_off(incoming(), "incarnation", figures);
+        let found: Vec<_> =
+            model.take().0.exceptions.iter().map(|it| (it.standing, it.code)).collect();
+        found
+    };
+    let mut other = figures.clone();
+    other.values_mut().next().unwrap().amount += 1;
+    assert_eq!(fold(&other), [(Warned, Code::SignedFiguresDiffer)]);
+    // A repeat says nothing, whatever the figures are by then.
+    assert_eq!(fold(&other), []);
+    let mut before = Journal::new();
+    before.messages = journal.messages[..journal.messages.len() - 1].to_vec();
+    let (mut model, _) = before.fold();
+    model.supply(Found::default());
+    model.fold_sign_off(incoming(), "incarnation", &figures);
+    assert_eq!(model.take().0.exceptions, []);
 }
 
 #[test]
