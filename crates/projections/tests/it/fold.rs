@@ -209,6 +209,19 @@ fn a_repeat_counts_once_and_another_content_under_the_number_is_a_fork() {
 }
 
 #[test]
+fn the_first_event_of_a_line_follows_nothing() {
+    for (previous, standing) in [([0; 32], None), ([9; 32], Some(Quarantined))] {
+        let mut journal = Journal::new();
+        let stream: Stream = "terminal.w02".parse().unwrap();
+        journal.ends.insert(stream, (0, Some(Digest::new(previous))));
+        journal.act_on("terminal.w02", "02-06T09:10", Consulted, "");
+        let found: Vec<_> =
+            standing.map(|it| ("terminal.w02#1", it, Code::BrokenChain)).into_iter().collect();
+        journal.check([i64::from(standing.is_none()), 0, 0, 0], &found);
+    }
+}
+
+#[test]
 fn a_gap_is_held_and_a_broken_chain_quarantined_while_the_rest_goes_on() {
     let mut journal = Journal::new();
     journal.act("02-06T09:10", Consulted, "");

@@ -6,3 +6,4 @@ mod cover;
 mod early;
 mod fold;
 mod journal;
+mod needs;
