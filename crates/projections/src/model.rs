@@ -495,8 +495,6 @@ impl Model {
         let recorded = Recorded {
             position: release.position,
             identity: release.identity.clone(),
-            hash: release.hash,
-            previous: release.previous,
             ..second.clone()
         };
         self.of_window(&recorded, window, Cause::Release);

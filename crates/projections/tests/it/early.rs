@@ -262,6 +262,10 @@ fn of_two_contents_of_a_number_a_person_lets_the_second_count_beside_the_first()
     assert_eq!((consulted, accepted), (2, 1));
     let open: Vec<_> = changes.settled.iter().map(|it| it.message).collect();
     assert_eq!(open, [Some(one)], "the other one still waits");
+    // In the record it stands where the release does.
+    let row = changes.segments.values().find(|it| it.stream == "quarantine").unwrap();
+    let start = format!("1\t{}\t", journal.position());
+    assert!(row.entries.starts_with(&start), "{}", row.entries);
     journal.settle("terminal.w01#2", other, false, "office");
     assert_eq!(outcome(&journal).1, 1);
 }

@@ -209,6 +209,25 @@ fn a_repeat_counts_once_and_another_content_under_the_number_is_a_fork() {
 }
 
 #[test]
+fn a_register_is_corrected_by_a_new_change_only() {
+    let mut journal = Journal::new();
+    let (original, reason) =
+        ("authorization.tax#1".parse::<EventRef>().unwrap(), "录错".to_owned());
+    let voided = Event::Voided { original: original.clone(), reason: reason.clone() };
+    journal.put("authorization.tax", "02-07T09:00", "office", voided);
+    let replacement = Replacement::default();
+    let corrected = Event::Corrected { original, replacement, reason };
+    journal.put("authorization.tax", "02-07T09:01", "office", corrected);
+    journal.check(
+        [0, 0, 0, 0],
+        &[
+            ("authorization.tax#2", Flagged, Code::NotFound),
+            ("authorization.tax#3", Flagged, Code::NotFound),
+        ],
+    );
+}
+
+#[test]
 fn the_first_event_of_a_line_follows_nothing() {
     for (previous, standing) in [([0; 32], None), ([9; 32], Some(Quarantined))] {
         let mut journal = Journal::new();
