@@ -209,6 +209,54 @@ fn a_repeat_counts_once_and_another_content_under_the_number_is_a_fork() {
 }
 
 #[test]
+fn a_day_is_closed_by_its_end_and_the_last_close_says_what_was_counted() {
+    let mut journal = Journal::new();
+    // Everything here is recorded on the 20th.
+    for (day, consulted) in [(6, 1), (6, 2), (20, 3), (21, 4)] {
+        let tally = Tally { consulted, ..Tally::default() };
+        let closed = Event::DayClosed { day: date(2023, 2, day), tally };
+        journal.put("terminal.w01", "02-20T09:00", "clerk", closed);
+    }
+    let first = journal.position() - 3;
+    journal.check([0, 0, 0, 0], &[("terminal.w01#4", Flagged, Code::FutureTime)]);
+    let (model, changes) = journal.fold();
+    let closes = changes
+        .day_closes
+        .iter()
+        .map(|((window, day), it)| (window.to_string(), *day, it.tally.consulted, it.position));
+    let mut closes: Vec<_> = closes.collect();
+    closes.sort();
+    let w01 = || "w01".to_owned();
+    assert_eq!(
+        closes,
+        [(w01(), date(2023, 2, 6), 2, first), (w01(), date(2023, 2, 20), 3, first + 2)]
+    );
+    assert_eq!(model.checkpoint().unwrap().counts.flagged, 1);
+}
+
+#[test]
+fn a_window_records_a_change_of_the_register_where_its_person_may() {
+    let mut journal = Journal::new();
+    let withdrawn = || Event::AuthorizationChanged {
+        department: "tax".parse().unwrap(),
+        effective: date(2023, 2, 8),
+        change: AuthorizationChange::DepartmentWithdrawn,
+    };
+    journal.put("terminal.w01", "02-07T09:00", "clerk", withdrawn());
+    journal.act("02-09T09:00", Accepted, "c1");
+    journal.check([0, 1, 0, 0], &[("terminal.w01#1", Flagged, Code::NoRight)]);
+    journal.put("terminal.w01", "02-07T09:01", "office", withdrawn());
+    journal.act("02-09T09:01", Accepted, "c2");
+    journal.check(
+        [0, 1, 0, 0],
+        &[
+            ("terminal.w01#1", Flagged, Code::NoRight),
+            ("terminal.w01#4", Flagged, Code::NotAuthorised),
+        ],
+    );
+}
+
+#[test]
 fn a_register_is_corrected_by_a_new_change_only() {
     let mut journal = Journal::new();
     let (original, reason) =
