@@ -417,6 +417,68 @@ fn a_flagged_event_counts_from_its_release_on() {
     assert_eq!(settled, [(1, journal.position(), None)]);
 }
 
+#[test]
+fn the_record_says_of_every_effect_by_which_event_and_where_it_came() {
+    let mut journal = Journal::new();
+    let base = journal.position();
+    let reason = || "核实".to_owned();
+    let first = journal.act("02-06T09:00", Accepted, "c1");
+    let replacement =
+        Replacement { occurred_at: Some(at("02-06T10:00")), ..Replacement::default() };
+    let corrected = Event::Corrected { original: first.clone(), replacement, reason: reason() };
+    journal.put("terminal.w01", "02-06T11:00", "clerk", corrected);
+    journal.put(
+        "terminal.w01",
+        "02-06T12:00",
+        "clerk",
+        Event::Voided { original: first.clone(), reason: reason() },
+    );
+    let flagged = journal.act("02-06T13:00", Issued, "c9");
+    let release = |original: &EventRef| Event::Released {
+        original: original.clone(),
+        position: None,
+        reason: reason(),
+    };
+    journal.put("quarantine", "02-07T09:00", "office", release(&flagged));
+    let (_, changes) = journal.fold();
+    let entries = changes.segments.values().map(|it| (it.stream.as_str(), it.entries.as_str()));
+    let lines: Vec<_> = entries
+        .flat_map(|(stream, all)| all.lines().map(move |it| (stream, it)))
+        .map(|(stream, line)| {
+            let fields: Vec<_> = line.split('\t').collect();
+            let place = fields[1].parse::<u64>().unwrap() - base;
+            let hour = (fields[2].parse::<i64>().unwrap() / 3_600_000_000 + 8) % 24;
+            format!("{stream} {} +{place} {hour}h {}", fields[0], fields[3..].join(" "))
+        })
+        .collect();
+    // Number, position, hour, kind, sign, amount, window, department, matter, case, code, what it amends.
+    let expected = [
+        "quarantine 1 +5 13h I 1 1 w01 tax  c9  terminal.w01#4",
+        "terminal.w01 1 +1 9h A 1 1 w01 tax  c1  ",
+        "terminal.w01 2 +2 9h A -1 1 w01 tax  c1  terminal.w01#1",
+        "terminal.w01 2 +2 10h A 1 1 w01 tax  c1  terminal.w01#1",
+        "terminal.w01 3 +3 10h A -1 1 w01 tax  c1  terminal.w01#1",
+        "terminal.w01 3 +3 9h A 0 1 w01 tax  c1  terminal.w01#1",
+        "terminal.w01 4 +4 13h I 0 1 w01 tax  c9 E.103 ",
+    ];
+    assert_eq!(lines, expected);
+    let now = |it: &EventRef| {
+        let it = &changes.amendments[it].current;
+        (it.number, it.position - base, it.sign, it.amends.clone())
+    };
+    assert_eq!([now(&first), now(&flagged)], [(1, 3, 0, None), (4, 5, 1, None)]);
+    // What counts, what was voided, and what never was an act are settled by nobody.
+    let before = changes.tallies;
+    let closed = Event::DayClosed { day: date(2023, 2, 21), tally: Tally::default() };
+    let closed = journal.put("terminal.w01", "02-20T09:00", "clerk", closed);
+    for original in [&flagged, &first, &closed] {
+        journal.put("quarantine", "02-08T09:00", "office", release(original));
+        let (_, changes) = journal.fold();
+        assert_eq!(changes.exceptions.last().unwrap().code, Code::NotFound, "{original}");
+        assert_eq!(changes.tallies, before, "{original}");
+    }
+}
+
 /// Opens and freezes an issue for 6–10 February with everything so far.
 fn freeze(journal: &mut Journal, cut: u64, number: u64) -> (Model, Changes) {
     freeze_naming(journal, cut, number, |number| number)
@@ -711,6 +773,63 @@ fn the_next_issue_takes_the_adjustments_up_to_its_cut_and_what_is_of_its_own_day
     assert_eq!(of(Span::Year), 3);
     let late: Vec<_> = fifth.adjustments.iter().map(|(_, it)| (it.day, it.amount)).collect();
     assert_eq!(late, [(date(2023, 2, 7), 1)], "the one of the fourth is an adjustment already");
+}
+
+#[test]
+fn a_correction_is_not_corrected_itself_but_its_original_again() {
+    let mut journal = Journal::new();
+    let original = journal.act("02-06T09:00", Accepted, "c1");
+    let replacement =
+        Replacement { occurred_at: Some(at("02-06T10:00")), ..Replacement::default() };
+    let corrected = Event::Corrected { original, replacement, reason: "录错".to_owned() };
+    let correction = journal.put("terminal.w01", "02-06T11:00", "clerk", corrected);
+    let voided = Event::Voided { original: correction, reason: "录错".to_owned() };
+    journal.put("terminal.w01", "02-06T12:00", "clerk", voided);
+    journal.check([0, 1, 0, 0], &[("terminal.w01#3", Flagged, Code::NotFound)]);
+}
+
+#[test]
+fn the_adjustments_of_one_event_have_places_of_their_own() {
+    let mut journal = Journal::new();
+    let first = journal.act("02-06T09:00", Accepted, "c1");
+    let cut = journal.position();
+    let _ = freeze(&mut journal, cut, 1);
+    let replacement =
+        Replacement { occurred_at: Some(at("02-07T09:00")), ..Replacement::default() };
+    let corrected = Event::Corrected { original: first, replacement, reason: "录错".to_owned() };
+    journal.put("terminal.w01", "02-08T09:00", "office", corrected);
+    journal.act("02-08T09:00", Accepted, "c2");
+    let (_, changes) = journal.fold();
+    let adjustments: Vec<_> =
+        changes.adjustments.iter().map(|(place, it)| (*place, it.day, it.amount)).collect();
+    let day = |day| date(2023, 2, day);
+    assert_eq!(adjustments, [(0, day(6), -1), (1, day(7), 1), (0, day(8), 1)]);
+}
+
+#[test]
+fn a_warning_is_of_the_event_and_not_of_its_voiding() {
+    let mut journal = Journal::new();
+    let opening = IssueEvent::OpeningFigures {
+        through: date(2023, 1, 31),
+        year_to_date: Tally::default(),
+        last_number: 4,
+        last_running_number: 424,
+    };
+    journal.put("issues", "02-01T08:00", "office", Event::Issue(opening));
+    let original = journal.act("02-06T09:10", Issued, "old");
+    let voided = Event::Voided { original, reason: "重复".to_owned() };
+    journal.put("terminal.w01", "02-06T10:00", "clerk", voided);
+    let (_, changes) = journal.fold();
+    let row = changes.segments.values().find(|it| it.stream == "terminal.w01").unwrap();
+    let codes: Vec<_> = row
+        .entries
+        .lines()
+        .map(|it| {
+            let fields: Vec<_> = it.split('\t').collect();
+            (fields[4], fields[10])
+        })
+        .collect();
+    assert_eq!(codes, [("1", Code::UnknownCaseAllowed.text()), ("-1", ""), ("0", "")]);
 }
 
 #[test]
