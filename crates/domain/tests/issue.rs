@@ -609,6 +609,11 @@ fn standings_of_findings_have_their_words() {
 }
 
 #[test]
+fn a_submission_has_at_most_24_kilobytes() {
+    assert_eq!(zhoubao_domain::event::SUBMISSION_BYTES_MAX, 24_576);
+}
+
+#[test]
 fn stages_have_their_words() {
     use Stage::{Frozen, Open, Published, SignedOff, Submitted, Voided};
     let words = [Open, Frozen, Submitted, SignedOff, Published, Voided].map(Stage::word);
