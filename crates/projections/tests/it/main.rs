@@ -7,3 +7,4 @@ mod early;
 mod fold;
 mod journal;
 mod needs;
+mod rows;
