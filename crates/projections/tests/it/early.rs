@@ -197,6 +197,23 @@ fn two_events_of_a_line_are_let_in_one_after_the_other() {
 }
 
 #[test]
+fn a_held_event_is_let_in_after_a_flagged_one_was() {
+    let mut journal = Journal::new();
+    let flagged = journal.act("02-06T09:10", Kind::Issued, "c9");
+    journal.act("02-06T09:11", Kind::Consulted, "");
+    let lost = journal.messages.pop();
+    assert!(lost.is_some());
+    journal.act("02-06T09:12", Kind::Consulted, "");
+    let held = journal.position();
+    let released =
+        Event::Released { original: flagged, position: None, reason: "核实".to_owned() };
+    journal.put("quarantine", "02-10T09:00", "office", released);
+    journal.settle("terminal.w01#3", held, true, "office");
+    let (consulted, _, counts, _) = outcome(&journal);
+    assert_eq!((consulted, counts.held, counts.flagged), (1, 1, 1));
+}
+
+#[test]
 fn of_two_held_contents_the_one_that_follows_is_taken() {
     let mut journal = Journal::new();
     journal.in_order(&[1, 2, 3]);
