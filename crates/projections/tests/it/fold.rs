@@ -762,6 +762,7 @@ fn the_next_issue_takes_the_adjustments_up_to_its_cut_and_what_is_of_its_own_day
     journal.act("02-06T09:00", Accepted, "c3");
     let cut = journal.position();
     journal.act("02-03T09:00", Accepted, "c4");
+    journal.act("02-03T10:00", Accepted, "c6");
     journal.act("02-07T09:00", Accepted, "c5");
     open(&mut journal, "i5", (date(2023, 2, 6), date(2023, 2, 10)));
     let second = frozen(&journal, "i5", cut, |number| number);
@@ -772,7 +773,7 @@ fn the_next_issue_takes_the_adjustments_up_to_its_cut_and_what_is_of_its_own_day
     assert_eq!((of(Span::Carried), of(Span::Adjustment), of(Span::Week)), (1, 1, 1));
     assert_eq!(of(Span::Year), 3);
     let late: Vec<_> = fifth.adjustments.iter().map(|(_, it)| (it.day, it.amount)).collect();
-    assert_eq!(late, [(date(2023, 2, 7), 1)], "the one of the fourth is an adjustment already");
+    assert_eq!(late, [(date(2023, 2, 7), 1)], "those of the fourth are adjustments already");
 }
 
 #[test]
