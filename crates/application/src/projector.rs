@@ -24,7 +24,7 @@ use tokio::sync::mpsc;
 use tracing::Instrument as _;
 use zhoubao_contract::Stored;
 use zhoubao_domain::code::Code;
-use zhoubao_domain::id::{Digest, EventRef, HallCode, Subject};
+use zhoubao_domain::id::{Digest, EventRef, HallCode, Stream, Subject};
 use zhoubao_projections::early::passes_over;
 use zhoubao_projections::entry::ParseEntryError;
 use zhoubao_projections::freeze::{AloneNeeds, FreezeFound};
@@ -543,12 +543,9 @@ pub(crate) async fn look_up(
             found.messages.extend(stored.map(|it| Incoming::read(it, hall)));
         }
         if !needs.named.is_empty() {
-            let open = retry(|| store.exceptions(hall, true)).await?.into_iter();
-            let waits = |it: &ExceptionRow| {
-                matches!(it.standing, Standing::Held | Standing::Quarantined)
-                    && needs.named.contains(&it.position)
-            };
-            found.waiting = open.filter(waits).map(|it| it.position).collect();
+            let named = keys(&needs.named);
+            found.waiting = retry(|| store.exceptions_of(hall, &named)).await?;
+            found.waiting.retain(|it| it.settled.is_none());
         }
         let more = model.needs_of_early(&found.messages);
         if !more.is_empty() {
@@ -568,15 +565,19 @@ pub(crate) async fn look_up(
     Ok(found)
 }
 
+fn keys(events: &[EventRef]) -> Vec<(Stream, u64)> {
+    events.iter().map(|it| (it.stream.clone(), it.number)).collect()
+}
+
 async fn first_hashes(
     journal: &dyn Journal,
     store: &dyn ReadModels,
     hall: &HallCode,
     repeats: Vec<EventRef>,
 ) -> Result<Vec<(EventRef, Digest)>, ProjectError> {
-    let keys: Vec<_> = repeats.iter().map(|it| (it.stream.clone(), it.number)).collect();
+    let keys = keys(&repeats);
     let positions = retry(|| store.positions(hall, &keys)).await?;
-    let exceptions = retry(|| store.exceptions(hall, false)).await?;
+    let exceptions = retry(|| store.exceptions_of(hall, &keys)).await?;
     let mut passed_over: HashMap<(&str, u64), Vec<&ExceptionRow>> = HashMap::new();
     for it in exceptions.iter().filter(|it| passes_over(it.code)) {
         passed_over.entry((&it.stream, it.number)).or_default().push(it);

@@ -85,7 +85,8 @@ pub struct SnapshotQuery {
     pub first: Date,
     /// Last day.
     pub last: Date,
-    /// Segments with entries after this position are in it whatever their days; `None`: not asked for.
+    /// Segments with entries after this position are in it whatever their days, and before one that has no others the
+    /// segment with the line's head at the position; `None`: not asked for.
     pub after: Option<u64>,
     /// Adjustments after this position; `None`: not asked for.
     pub adjustments_after: Option<u64>,
@@ -158,6 +159,13 @@ pub trait ReadModels: Send + Sync {
         &self,
         hall: &HallCode,
         open: bool,
+    ) -> Result<Vec<ExceptionRow>, StoreError>;
+
+    /// Those under these numbers, ascending by position.
+    async fn exceptions_of(
+        &self,
+        hall: &HallCode,
+        events: &[(Stream, u64)],
     ) -> Result<Vec<ExceptionRow>, StoreError>;
 
     /// Those of one line that are not settled, ascending by position.

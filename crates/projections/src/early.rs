@@ -6,7 +6,7 @@
 //!  #17   #17 with another content          ─► a person releases it: it counts beside the first, under the release
 //! ```
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use zhoubao_domain::code::Code;
 use zhoubao_domain::event::{Event, Recorded};
@@ -15,7 +15,7 @@ use zhoubao_domain::id::{Digest, EventRef, Stream};
 use zhoubao_domain::planted;
 
 use crate::model::{Incoming, Model};
-use crate::rows::Standing;
+use crate::rows::{ExceptionRow, Standing};
 
 /// Whether a line does not take a message of which this was said: its number stays free for the true one.
 #[must_use]
@@ -33,8 +33,8 @@ pub(crate) struct Early {
     held: HashMap<Stream, BTreeMap<u64, Vec<u64>>>,
     /// Messages that were looked up, and those that were held in this run.
     messages: HashMap<u64, Incoming>,
-    /// Positions that a person names and that still wait.
-    waiting: HashSet<u64>,
+    /// What was open at the positions that a person names.
+    waiting: Vec<ExceptionRow>,
 }
 
 impl Early {
@@ -64,9 +64,9 @@ impl Early {
         self.messages.insert(incoming.position, incoming.clone());
     }
 
-    pub(crate) fn supply(&mut self, messages: Vec<Incoming>, waiting: Vec<u64>) {
+    pub(crate) fn supply(&mut self, messages: Vec<Incoming>, waiting: Vec<ExceptionRow>) {
         self.messages = messages.into_iter().map(|it| (it.position, it)).collect();
-        self.waiting = waiting.into_iter().collect();
+        self.waiting = waiting;
     }
 
     /// Positions of what is held under a number with this very content, which its line has taken now.
@@ -136,7 +136,7 @@ impl Model {
         }
     }
 
-    /// A person lets a message in that its line did not take when it came, or rejects it for good.
+    /// A person lets in what is held or quarantined at a position, or rejects it for good.
     pub(crate) fn settle_early(
         &mut self,
         recorded: &Recorded,
@@ -148,41 +148,34 @@ impl Model {
         if !self.may_settle(recorded, reason) {
             return false;
         }
-        let stream = original.stream.to_string();
-        let settled = self.changes.settled.iter().any(|it| {
-            it.stream == stream
-                && it.number == original.number
-                && it.message.is_none_or(|it| it == position)
-        });
-        let waits = self.early.waiting.contains(&position)
-            || self.changes.exceptions.iter().any(|it| {
-                it.position == position
-                    && matches!(it.standing, Standing::Held | Standing::Quarantined)
-            });
-        let message = self.early.messages.get(&position).cloned();
-        let message = message.filter(|it| waits && !settled && it.identity() == Some(original));
-        let Some(message) = message else {
+        let Some(code) = self.waits(original, position) else {
             let detail = format!("{original} @{position} 无待处理 is not waiting");
             return self.flag(recorded, Code::NotFound, detail);
         };
-        if release && message.outcome.is_err() {
+        if !release {
+            self.early.forget(original, position);
+            self.settle_message(original, Some(position), recorded.position);
+            self.count_one();
+            return true;
+        }
+        if !passes_over(code) {
+            // Its line took it, so it is the event of its number.
+            return self.settle(recorded, original, reason);
+        }
+        let message = self.early.messages.get(&position).cloned();
+        let Some(message) = message.filter(|it| it.outcome.is_ok()) else {
             let detail =
                 format!("{original} @{position} 无法读出 cannot be read, so it cannot count");
             return self.flag(recorded, Code::Malformed, detail);
-        }
+        };
         let number = self.head(&original.stream).map_or(0, |it| it.number);
         match (&message.outcome, &original.stream) {
-            _ if !release => {
-                self.early.forget(original, position);
-                self.settle_message(original, Some(position), recorded.position);
-            }
             (Ok(second), Stream::Terminal(terminal)) if original.number <= number => {
                 // Its number is taken.
                 let window = self.registry.terminals.get(terminal).map(|it| it.window.clone());
                 let is_fact = matches!(second.event, Event::AuthorizationChanged { .. });
                 let Some(window) = window.filter(|_| !is_fact) else {
-                    let detail = format!("{original} 须重新录入 is to be entered anew");
-                    return self.flag(recorded, Code::NotFound, detail);
+                    return self.must_be_entered_anew(recorded, original);
                 };
                 self.settle_message(original, Some(position), recorded.position);
                 self.accept_under(second, window, recorded);
@@ -192,13 +185,24 @@ impl Model {
                 self.take_early(&message, original, recorded.position, Cause::Release);
                 self.drain(&original.stream, recorded.position);
             }
-            _ => {
-                let detail = format!("{original} 须重新录入 is to be entered anew");
-                return self.flag(recorded, Code::NotFound, detail);
-            }
+            _ => return self.must_be_entered_anew(recorded, original),
         }
         self.count_one();
         true
+    }
+
+    /// What was said of an event that still waits at a position.
+    fn waits(&self, original: &EventRef, position: u64) -> Option<Code> {
+        let stream = original.stream.to_string();
+        let rows = self.early.waiting.iter().chain(&self.changes.exceptions);
+        let mut open = rows.filter(|row| {
+            row.position == position
+                && row.number == original.number
+                && row.stream == stream
+                && matches!(row.standing, Standing::Held | Standing::Quarantined)
+                && !self.changes.settled.iter().any(|it| it.settles(row))
+        });
+        open.next().map(|it| it.code)
     }
 
     /// The line takes a message that came before. What it came to then is told already, so no count changes.

@@ -34,7 +34,7 @@ pub struct FreezeNeeds {
 pub struct FreezeFound {
     /// Sums of the days asked for.
     pub cells: BTreeMap<TallyCell, TallyValue>,
-    /// Segments with entries after the cut.
+    /// Segments with entries after the cut, and those with the heads of their lines at it.
     pub segments: Vec<SegmentRow>,
     /// The previous issue's figures.
     pub previous: Figures,
@@ -198,8 +198,8 @@ impl Model {
         self.head(&Stream::Issues).is_some_and(|it| it.number > before && it.hash == hash)
     }
 
-    /// The last number of each terminal at the cut: the last one that the rows have before it, else the one before
-    /// their first.
+    /// The last number of each terminal at the cut: the last one that the rows have before it, where a line has rows.
+    /// The number before the first one after it may have been given up.
     fn heads_at(
         &self,
         cut: u64,
@@ -210,20 +210,18 @@ impl Model {
             .map(|(terminal, head)| (Stream::Terminal(terminal.clone()).to_string(), head.number))
             .collect();
         for row in segments {
-            let (mut before, mut after) = (None, None);
+            if let Some(number) = heads.get_mut(&row.stream) {
+                *number = 0;
+            }
+        }
+        for row in segments {
             for entry in recount::entries(row) {
                 let entry = entry?;
-                if entry.position > cut {
-                    after = after.or(Some(entry.number));
-                } else {
-                    before = Some(entry.number);
+                if entry.position <= cut
+                    && let Some(number) = heads.get_mut(&row.stream)
+                {
+                    *number = (*number).max(entry.number);
                 }
-            }
-            // Numbers that were given up lie between the two.
-            if let Some(after) = after
-                && let Some(number) = heads.get_mut(&row.stream)
-            {
-                *number = (*number).min(before.unwrap_or(after - 1));
             }
         }
         Ok(heads

@@ -254,7 +254,7 @@ impl Model {
                     self.wanted.insert(original.clone());
                     needs.originals.push(original.clone());
                     if let Some(position) = position {
-                        needs.named.push(*position);
+                        needs.named.push(original.clone());
                         needs.messages.push(*position);
                         if lines.insert(&original.stream) {
                             needs.messages.extend(self.early.of(&original.stream));
@@ -905,24 +905,30 @@ impl Model {
         true
     }
 
-    fn settle(&mut self, recorded: &Recorded, original: &EventRef, reason: &str) -> bool {
+    pub(crate) fn settle(
+        &mut self,
+        recorded: &Recorded,
+        original: &EventRef,
+        reason: &str,
+    ) -> bool {
         if !self.may_settle(recorded, reason) {
             return false;
         }
         let known = self.originals.get(original).cloned();
         let Some(known) = known.filter(|it| {
             let current = it.current.as_ref().unwrap_or(&it.entry);
-            current.act.is_some() && current.sign == 0 && current.code.is_some()
+            current.sign == 0 && current.code.is_some()
         }) else {
-            return self.flag(
-                recorded,
-                Code::NotFound,
-                format!("{original} 无待处理 is not waiting"),
-            );
+            let detail = format!("{original} 无待处理 is not waiting");
+            return self.flag(recorded, Code::NotFound, detail);
         };
+        let released = matches!(recorded.event, Event::Released { .. });
+        if released && known.current.as_ref().unwrap_or(&known.entry).act.is_none() {
+            return self.must_be_entered_anew(recorded, original);
+        }
         self.counts.counted += 1;
         self.settle_exceptions(original, recorded.position);
-        if matches!(recorded.event, Event::Released { .. }) {
+        if released {
             let mut next = Entry {
                 number: recorded.identity.number,
                 position: match planted!(ReleaseAtOldPosition) {
@@ -943,6 +949,16 @@ impl Model {
             self.record(&recorded.identity, next, Some(Cause::Release));
         }
         true
+    }
+
+    /// What no release makes count.
+    pub(crate) fn must_be_entered_anew(
+        &mut self,
+        recorded: &Recorded,
+        original: &EventRef,
+    ) -> bool {
+        let detail = format!("{original} 须重新录入 is to be entered anew");
+        self.flag(recorded, Code::NotFound, detail)
     }
 
     /// Settles what is open of one message, or of all messages of a number.

@@ -171,13 +171,14 @@ pub struct Settlement {
 }
 
 impl Settlement {
-    /// Whether an earlier exception of the number is one of these.
+    /// Whether an exception is one of these.
     #[must_use]
     pub fn settles(&self, row: &ExceptionRow) -> bool {
-        match self.message {
+        let is_meant = match self.message {
             Some(position) => position == row.position,
             None => !passes_over(row.code),
-        }
+        };
+        is_meant && row.position < self.by && row.number == self.number && row.stream == self.stream
     }
 }
 
@@ -267,8 +268,8 @@ pub struct Needs {
     /// Positions of messages that came before and may be taken now: held ones whose time has come, and those that a
     /// person names.
     pub messages: Vec<u64>,
-    /// Of these the ones that a person names: whether they still wait must be known.
-    pub named: Vec<u64>,
+    /// Events of which a person names a message: whether it still waits must be known.
+    pub named: Vec<EventRef>,
 }
 
 impl Needs {
@@ -302,6 +303,6 @@ pub struct Found {
     pub hashes: Vec<(EventRef, Digest)>,
     /// Messages that came before.
     pub messages: Vec<Incoming>,
-    /// Of the positions that a person names, those that still wait.
-    pub waiting: Vec<u64>,
+    /// What is open of the events that a person names by position.
+    pub waiting: Vec<ExceptionRow>,
 }

@@ -238,14 +238,8 @@ impl Rows {
         let mut settled: Vec<_> = changes.settled.iter().collect();
         settled.sort_by_key(|it| it.by);
         for it in settled {
-            for row in self.exceptions.range_mut(..(it.by, 0)).map(|(_, row)| row) {
-                if row.settled.is_none()
-                    && row.stream == it.stream
-                    && row.number == it.number
-                    && it.settles(row)
-                {
-                    row.settled = Some(it.by);
-                }
+            for row in self.exceptions.values_mut().filter(|row| it.settles(row)) {
+                row.settled = row.settled.or(Some(it.by));
             }
         }
         self.facts.extend(changes.facts.iter().map(|it| (it.position, it.clone())));
@@ -303,9 +297,14 @@ impl Rows {
 
     fn snapshot(&self, query: &SnapshotQuery) -> Snapshot {
         let days = query.first..=query.last;
+        // The one before a segment that begins after the position holds the line's head at it.
+        let is_before = |row: &SegmentRow, after: u64| {
+            let mut later = self.segments_of(&row.stream).filter(|it| it.segment > row.segment);
+            later.next().is_some_and(|it| it.first_position > after)
+        };
         let of_day = |row: &&SegmentRow| {
             (row.last_day >= query.first && row.first_day <= query.last && query.segments)
-                || query.after.is_some_and(|it| row.last_position > it)
+                || query.after.is_some_and(|it| row.last_position > it || is_before(row, it))
         };
         Snapshot {
             checkpoint: self.checkpoint.clone(),
@@ -487,6 +486,20 @@ impl ReadModels for MemoryStore {
             let asked = rows.exceptions.values().filter(|it| !open || it.settled.is_none());
             Ok(asked.cloned().collect())
         })
+    }
+
+    async fn exceptions_of(
+        &self,
+        hall: &HallCode,
+        events: &[(Stream, u64)],
+    ) -> Result<Vec<ExceptionRow>, StoreError> {
+        let asked: Vec<_> =
+            events.iter().map(|(line, number)| (line.to_string(), *number)).collect();
+        let mut rows = self.exceptions(hall, false).await?;
+        rows.retain(|it| {
+            asked.iter().any(|(line, number)| it.number == *number && it.stream == *line)
+        });
+        Ok(rows)
     }
 
     async fn open_exceptions_of(

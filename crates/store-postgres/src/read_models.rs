@@ -202,6 +202,29 @@ impl ReadModels for PostgresReadModels {
         .await
     }
 
+    async fn exceptions_of(
+        &self,
+        hall: &HallCode,
+        events: &[(Stream, u64)],
+    ) -> Result<Vec<ExceptionRow>, StoreError> {
+        let streams: Vec<_> = events.iter().map(|(stream, _)| stream.to_string()).collect();
+        let numbers: Vec<_> = events.iter().map(|(_, number)| big(*number)).collect();
+        self.within(async {
+            let rows = sqlx::query_file_as!(
+                ExceptionText,
+                "queries/exceptions_of_numbers.sql",
+                hall_number(hall),
+                &streams,
+                &numbers
+            )
+            .fetch_all(&self.pool)
+            .await
+            .map_err(store_error)?;
+            rows.into_iter().map(ExceptionText::read).collect()
+        })
+        .await
+    }
+
     async fn open_exceptions_of(
         &self,
         hall: &HallCode,

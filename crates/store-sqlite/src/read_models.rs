@@ -327,6 +327,15 @@ impl ReadModels for SqliteReadModels {
         view::exceptions(&mut connection, hall_number(hall), open).await
     }
 
+    async fn exceptions_of(
+        &self,
+        hall: &HallCode,
+        events: &[(Stream, u64)],
+    ) -> Result<Vec<ExceptionRow>, StoreError> {
+        let mut connection = self.readers.acquire().await.map_err(fault)?;
+        view::exceptions_of(&mut connection, hall_number(hall), events).await
+    }
+
     async fn open_exceptions_of(
         &self,
         hall: &HallCode,

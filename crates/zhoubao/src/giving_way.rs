@@ -165,6 +165,14 @@ impl ReadModels for GivingWay {
         self.store().await?.get()?.exceptions(hall, open).await
     }
 
+    async fn exceptions_of(
+        &self,
+        hall: &HallCode,
+        events: &[(Stream, u64)],
+    ) -> Result<Vec<ExceptionRow>, StoreError> {
+        self.store().await?.get()?.exceptions_of(hall, events).await
+    }
+
     async fn open_exceptions_of(
         &self,
         hall: &HallCode,

@@ -100,7 +100,7 @@ class Hall:
         breaks = False
         if read.previous is not None:
             breaks = read.previous != (head["hash"] if head else "0" * 64)
-        if breaks or (read.fault is not None and read.fault.code == "E.108"):
+        if breaks or is_altered(read):
             self.exception(read.position, identity, "quarantined", "E.108")
             return
         self.advance(read, identity, read.position)
@@ -167,15 +167,15 @@ class Hall:
             if self.messages[position].hash == head["hash"]:
                 self.forget((stream, head["number"]), position)
                 self.settle((stream, head["number"]), position, at)
-        run, before, number = [], None, head["number"] + 1
+        run, hashed, number = [], head["hash"], head["number"] + 1
         while number in self.held.get(stream, {}):
             fitting = [self.messages[it] for it in self.held[stream][number]]
-            if before is not None:
-                fitting = [it for it in fitting if it.previous == before.hash]
+            # Of several contents of a number the first that follows.
+            fitting = [it for it in fitting if it.previous in (None, hashed) and not is_altered(it)]
             if not fitting:
                 break
-            before = fitting[0]
-            run.append(before)
+            hashed = fitting[0].hash
+            run.append(fitting[0])
             number += 1
         covered = 0
         for place, read in enumerate(run):
@@ -184,8 +184,6 @@ class Hall:
                 if fault is not None:
                     return
                 covered = place + count
-            if read.previous is not None and read.previous != self.heads[stream]["hash"]:
-                return
             self.take_early(read, read.identity(), at, "late")
 
     def forget(self, identity, position):
@@ -213,21 +211,21 @@ class Hall:
         if not self.may_settle(read, at):
             return False
         original, position = event["original"], event["position"]
-        waits = any(
-            it["settled"] is None and it["standing"] in ("held", "quarantined")
-            for it in self.exceptions
-            if it["position"] == position
-        )
-        message = self.messages.get(position)
-        if not waits or message is None or message.identity() != original:
+        code = next((
+            it["code"] for it in self.open_exceptions.get(original, [])
+            if it["position"] == position and it["settled"] is None and it["standing"] in ("held", "quarantined")
+        ), None)
+        if code is None:
             return self.flag(own, at, "E.112")
-        if releases and message.fault is not None:
-            return self.flag(own, at, "E.102")
-        stream, number = original
+        if releases and code not in NOT_TAKEN:
+            return self.settle_flagged(read, at)
+        message, (stream, number) = self.messages[position], original
         last = self.heads[stream]["number"] if stream in self.heads else 0
         if not releases:
             self.forget(original, position)
             self.settle(original, position, at)
+        elif message.fault is not None:
+            return self.flag(own, at, "E.102")
         elif stream.startswith("terminal.") and number <= last:
             terminal = self.terminals.get(stream[9:])
             if terminal is None or message.event["type"] == "AuthorizationChanged":
@@ -419,7 +417,9 @@ class Hall:
         if not self.may_settle(read, at):
             return False
         now = self.current.get(original, self.originals.get(original))
-        if now is None or now["act"] is None or now["sign"] != 0 or now["code"] is None:
+        if now is None or now["sign"] != 0 or now["code"] is None:
+            return self.flag(own, at, "E.112")
+        if read.event["type"] == "Released" and now["act"] is None:
             return self.flag(own, at, "E.112")
         self.counts["counted"] += 1
         self.settle(original, None, at)
@@ -729,6 +729,11 @@ class Hall:
 
 def same_adjustment(it):
     return (it["position"], it["day"], it["kind"], it["amount"], it["events"])
+
+
+def is_altered(read):
+    """Its bytes are not those that were hashed."""
+    return read.fault is not None and read.fault.code == "E.108"
 
 
 def follows(before, read):

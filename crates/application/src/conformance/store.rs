@@ -731,13 +731,8 @@ impl Expected {
         }
         self.exceptions.extend(changes.exceptions.iter().cloned());
         for it in &changes.settled {
-            let of = |row: &&mut ExceptionRow| {
-                row.stream == it.stream && row.number == it.number && it.settles(row)
-            };
-            for row in self.exceptions.iter_mut().filter(of) {
-                if row.settled.is_none() && row.position < it.by {
-                    row.settled = Some(it.by);
-                }
+            for row in self.exceptions.iter_mut().filter(|row| it.settles(row)) {
+                row.settled = row.settled.or(Some(it.by));
             }
         }
         self.facts.extend(changes.facts.iter().cloned());
@@ -1225,6 +1220,17 @@ pub async fn given_a_history_when_read_then_all_rows_are_what_was_committed(
         let Ok(line) = line.parse() else { continue };
         assert_eq!(store.open_exceptions_of(&hall, &line).await.expect("read"), of_line);
     }
+    // Under every third number, and one of which nothing was said.
+    let named = expected.exceptions.iter().step_by(3);
+    let named = named.filter_map(|it| Some((it.stream.parse().ok()?, it.number)));
+    let asked: Vec<(Stream, u64)> = named.chain([(Stream::Issues, 9_999)]).collect();
+    let mut under = expected.exceptions.clone();
+    under.retain(|it| {
+        asked.iter().any(|of| (of.0.to_string(), of.1) == (it.stream.clone(), it.number))
+    });
+    assert!(!under.is_empty() && under.len() < expected.exceptions.len());
+    assert_eq!(store.exceptions_of(&hall, &asked).await.expect("read"), under);
+    assert_eq!(store.exceptions_of(&hall, &[]).await.expect("read"), []);
     for (id, row) in &expected.cases {
         assert_eq!(store.case(&hall, id).await.expect("read").as_ref(), Some(row));
     }
@@ -1475,12 +1481,21 @@ pub async fn given_a_position_when_snapped_then_later_segments_are_in_it(
     let history = History::typical(&hall, 10, 2_000);
     let expected = project(&*store, &history, whole(90)).await;
     let key = |it: &SegmentRow| (it.stream.clone(), it.segment);
-    for cut in [0, history.position() / 2, history.position() - 5, history.position()] {
+    let segments = || expected.segments.values();
+    let pairs =
+        || segments().zip(segments().skip(1)).filter(|(one, next)| one.stream == next.stream);
+    // Where a line begins a row.
+    let border = pairs().next().expect("a long line").1.first_position - 1;
+    for cut in [0, history.position() / 2, border, history.position() - 5, history.position()] {
         let query = SnapshotQuery { after: Some(cut), adjustments_after: Some(cut), ..nothing() };
         let snapshot = store.snapshot(&hall, &query).await.expect("read");
         let found: BTreeSet<_> = snapshot.segments.iter().map(key).collect();
-        let later = expected.segments.values().filter(|it| it.last_position > cut);
-        assert_eq!(found, later.map(key).collect(), "after {cut}");
+        let mut asked: BTreeSet<_> =
+            segments().filter(|it| it.last_position > cut).map(key).collect();
+        // And where a line had its head.
+        let heads = pairs().filter(|(_, next)| next.first_position > cut);
+        asked.extend(heads.map(|(one, _)| key(one)));
+        assert_eq!(found, asked, "after {cut}");
         let later = expected.adjustments.values().filter(|it| it.position > cut);
         assert_eq!(snapshot.adjustments, later.cloned().collect::<Vec<_>>(), "after {cut}");
         // Sums of now, less what came after the cut, are the sums at the cut.

@@ -288,6 +288,75 @@ fn of_two_contents_of_a_number_a_person_lets_the_second_count_beside_the_first()
 }
 
 #[test]
+fn another_content_waits_when_the_event_of_its_number_was_let_in_on_the_same_page() {
+    let mut journal = Journal::new();
+    journal.in_order(&[1]);
+    let flagged = journal.act("02-06T09:10", Kind::Issued, "c9");
+    let fork = journal.fork(flagged.number);
+    let released =
+        Event::Released { original: flagged, position: None, reason: "核实".to_owned() };
+    journal.put("quarantine", "02-10T09:00", "office", released);
+    let before = outcome(&journal);
+    assert_eq!((before.1, before.2.flagged, before.2.quarantined), (0, 1, 1));
+    journal.settle("terminal.w01#2", fork, true, "office");
+    let (_, accepted, counts, _) = outcome(&journal);
+    assert_eq!((accepted, counts.flagged), (1, 1));
+}
+
+#[test]
+fn what_cannot_be_read_and_came_early_is_rejected_where_its_line_took_it() {
+    let mut journal = Journal::new();
+    journal.in_order(&[1, 2, 3]);
+    let third = journal.messages.pop().unwrap();
+    let second = journal.messages.pop().unwrap();
+    let mut unread = third.message;
+    unread.body = b"{\"department\":\"tax\",\"people\":0}".to_vec();
+    unread.attributes.hash = Some(zhoubao_contract::hash(&unread).to_string());
+    journal.store(unread);
+    let held = journal.position();
+    journal.store(second.message);
+    let taken = journal.position();
+    let (consulted, _, counts, changes) = outcome(&journal);
+    let last = changes.exceptions.last().unwrap();
+    assert_eq!((last.position, last.number, last.standing), (taken, 3, Standing::Quarantined));
+    assert_eq!((consulted, counts.held), (2, 1));
+    // Neither does it count, nor once more what stands at that position itself.
+    for (number, position) in [(3, held), (3, taken), (2, taken)] {
+        journal.settle(&format!("terminal.w01#{number}"), position, true, "office");
+        let (consulted, _, _, changes) = outcome(&journal);
+        let last = changes.exceptions.last().unwrap();
+        assert_eq!((consulted, last.code), (2, Code::NotFound), "#{number} @{position}");
+    }
+    journal.settle("terminal.w01#3", taken, false, "office");
+    let settled = outcome(&journal).3.settled;
+    let settled: Vec<_> = settled.iter().map(|it| (it.number, it.message)).collect();
+    assert_eq!(settled, [(3, Some(held)), (3, Some(taken))]);
+}
+
+#[test]
+fn a_change_of_authorization_that_was_flagged_is_rejected_and_never_released() {
+    let mut journal = Journal::new();
+    let change = Event::AuthorizationChanged {
+        department: "tax".parse().unwrap(),
+        effective: jiff::civil::date(2023, 2, 6),
+        change: zhoubao_domain::event::AuthorizationChange::DepartmentWithdrawn,
+    };
+    let original = journal.put("terminal.w01", "02-06T09:10", "clerk", change);
+    let mut settle = |release: bool| {
+        let (original, reason) = (original.clone(), "核实".to_owned());
+        let event = match release {
+            true => Event::Released { original, position: None, reason },
+            false => Event::Rejected { original, position: None, reason },
+        };
+        journal.put("quarantine", "02-10T09:00", "office", event);
+        let (_, _, counts, changes) = outcome(&journal);
+        (counts.flagged, changes.settled.len())
+    };
+    assert_eq!(settle(true), (2, 0));
+    assert_eq!(settle(false), (2, 1));
+}
+
+#[test]
 fn what_does_not_wait_is_not_settled() {
     let mut journal = Journal::new();
     journal.in_order(&[1, 2]);

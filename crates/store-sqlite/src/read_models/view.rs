@@ -14,6 +14,7 @@ use zhoubao_projections::rows::{
     CaseRow, Checkpoint, Counts, DayCloseRow, ExceptionRow, FactRow, Head, SegmentRow, Standing,
 };
 
+use super::array::Rows;
 use super::convert::{self, day_number};
 use super::fault::fault;
 
@@ -286,6 +287,30 @@ pub(super) async fn exceptions(
         .fetch_all(connection)
         .await
         .map_err(fault)?;
+    rows.into_iter().map(ExceptionText::read).collect()
+}
+
+pub(super) async fn exceptions_of(
+    connection: &mut SqliteConnection,
+    hall: i64,
+    asked: &[(Stream, u64)],
+) -> Result<Vec<ExceptionRow>, StoreError> {
+    let mut numbers = Rows::default();
+    for (stream, number) in asked {
+        numbers.row(|row| {
+            row.id(stream).number(*number);
+        });
+    }
+    let numbers = numbers.into_json();
+    let rows = sqlx::query_file_as!(
+        ExceptionText,
+        "queries/read/exceptions_of_numbers.sql",
+        hall,
+        numbers
+    )
+    .fetch_all(connection)
+    .await
+    .map_err(fault)?;
     rows.into_iter().map(ExceptionText::read).collect()
 }
 
