@@ -19,7 +19,7 @@ use zhoubao_application::desk::By;
 use zhoubao_application::weekly;
 use zhoubao_composer::txt;
 use zhoubao_contract::decode;
-use zhoubao_domain::event::{AuthorizationChange, Event, IssueEvent};
+use zhoubao_domain::event::{AuthorizationChange, Event, InspectionResult, IssueEvent};
 use zhoubao_domain::id::{DepartmentId, ObjectId, Stream};
 use zhoubao_domain::time::hall_zone;
 use zhoubao_test_support::NatsServer;
@@ -141,7 +141,8 @@ async fn what_is_signed_is_published_with_every_file_and_put_right_by_a_new_vers
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_of_the_register_is_printed_once_whenever_it_is_recorded() -> anyhow::Result<()> {
+async fn a_change_of_the_register_and_a_finding_are_printed_once_whenever_they_are_recorded()
+-> anyhow::Result<()> {
     let hall = Hall::in_files()?;
     let sample = sample()?;
     let desk = hall.context().desk().await?;
@@ -172,14 +173,35 @@ async fn a_change_of_the_register_is_printed_once_whenever_it_is_recorded() -> a
     record("education", first.period.last(), signed("2023-31"), between).await?;
     record("science", between, AuthorizationChange::DepartmentAuthorised, between).await?;
     record("civil", second.period.first(), signed("2023-32"), second.period.first()).await?;
+    // An inspector typed in a round of the first issue's last day when it was signed, and went round on a day off.
+    let items: Vec<_> = first.inspection.results.iter().map(|it| it.item.clone()).collect();
+    for (id, day, finding) in [
+        ("round-late", first.period.last(), "咨询台无人值守。"),
+        ("round-off", between, "大门未锁。"),
+    ] {
+        let result = |(nth, item): (usize, &String)| InspectionResult {
+            item: item.clone(),
+            findings: if nth == 0 { vec![finding.to_owned()] } else { vec![] },
+            remark: None,
+        };
+        let results = items.iter().enumerate().map(result).collect();
+        let at = Some(hall_zone().to_timestamp(Date::at(between, 10, 0, 0, 0))?);
+        let by = By { actor: Some(sample.people.inspector.clone()), at, ..By::default() };
+        desk.inspect(id.parse()?, day, results, by).await?;
+    }
     assert_eq!(printed(&first.issue).await?, of_first);
     player.week(second).await?;
     player.finish(second).await?;
     player.week(third).await?;
     player.finish(third).await?;
     let (of_second, of_third) = (printed(&second.issue).await?, printed(&third.issue).await?);
-    for told in ["科技厅新增授权。", "教育厅、民政厅重新签定《四川省行政审批授权书》。"]
-    {
+    let dated = |day: Date, finding: &str| format!("{}月{}日{finding}", day.month(), day.day());
+    for told in [
+        "科技厅新增授权。",
+        "教育厅、民政厅重新签定《四川省行政审批授权书》。",
+        &dated(first.period.last(), "咨询台无人值守"),
+        &dated(between, "大门未锁"),
+    ] {
         assert!(of_second.contains(told) && !of_third.contains(told), "{of_second}");
     }
     Ok(())

@@ -44,6 +44,8 @@ impl Filed {
 /// An inspection round.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Round {
+    /// Its position.
+    pub position: u64,
     /// Its day.
     pub day: Date,
     /// Results by item.
@@ -185,7 +187,7 @@ impl Known {
                 }
             }
             (Event::InspectionHeld { day, results, .. }, _) => {
-                self.rounds.push(Round { day, results });
+                self.rounds.push(Round { position: fact.position, day, results });
             }
             (Event::StatisticsImported { source, level, period, classes }, _) => {
                 let position = fact.position;

@@ -24,7 +24,7 @@ use zhoubao_projections::freeze::figures_digest;
 use zhoubao_projections::recount;
 
 use crate::desk::{By, Desk, DeskError, check_news, facts, filed};
-use crate::known::{Known, Version};
+use crate::known::{Known, Round, Version};
 use crate::store::{ReadModels, Snapshot, SnapshotQuery, StoreError};
 use crate::tree;
 use crate::writer::Receipt;
@@ -695,23 +695,38 @@ impl Gather<'_> {
         news.collect()
     }
 
+    /// What the rounds of the period say; and of earlier ones that no issue has told of what they found, with the day.
+    /// That all is well is said by a round of the period only.
     fn inspection(&self) -> Option<Vec<InspectionResult>> {
-        let mut rounds =
-            self.then.rounds.iter().filter(|it| self.issue.period.contains(it.day)).peekable();
-        rounds.peek()?;
+        let period = self.issue.period;
+        let told = |it: &&Round| period.tells(self.reported, it.day, it.position);
+        let mut held = false;
         let mut results: Vec<InspectionResult> = vec![];
-        for result in rounds.flat_map(|it| &it.results) {
-            match results.iter_mut().find(|it| it.item == result.item) {
-                Some(it) => {
-                    it.findings.extend(result.findings.iter().cloned());
-                    if result.remark.is_some() {
-                        it.remark.clone_from(&result.remark);
+        for round in self.then.rounds.iter().filter(told) {
+            let is_earlier = !period.contains(round.day);
+            held |= !is_earlier;
+            for result in &round.results {
+                let mut result = result.clone();
+                if is_earlier {
+                    let (month, day) = (round.day.month(), round.day.day());
+                    for it in &mut result.findings {
+                        *it = format!("{month}月{day}日{it}");
                     }
+                    if result.findings.is_empty() {
+                        continue;
+                    }
+                    result.remark = None;
                 }
-                None => results.push(result.clone()),
+                match results.iter_mut().find(|it| it.item == result.item) {
+                    Some(it) => {
+                        it.findings.append(&mut result.findings);
+                        it.remark = result.remark.or(it.remark.take());
+                    }
+                    None => results.push(result),
+                }
             }
         }
-        Some(results)
+        (held || !results.is_empty()).then_some(results)
     }
 
     fn coverage_holes(&self) -> Result<Vec<CoverageHole>, Refusal> {

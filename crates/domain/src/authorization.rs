@@ -114,23 +114,12 @@ impl Register {
         self.departments.keys().filter(|it| self.is_authorised(it, day)).collect()
     }
 
-    /// Changes that an issue has to report: those that hold from a day after the previous period on (a day
-    /// between the periods included), and those that were recorded after the previous issue's cut, even
-    /// where they hold from an earlier day. In the order in which they were recorded.
-    ///
-    /// `previous`: last day and cut of the issue before; without one, the changes of the period itself.
+    /// Changes that an issue has to tell ([`Period::tells`]), in the order in which they were recorded.
     #[must_use]
     pub fn changes_since(&self, previous: Option<(Date, u64)>, period: Period) -> Vec<&Entry> {
-        let mut changes: Vec<_> = self
-            .departments
-            .values()
-            .flatten()
-            .filter(|it| it.effective <= period.last())
-            .filter(|it| match previous {
-                Some((last, cut)) => it.effective > last || it.position > cut,
-                None => it.effective >= period.first(),
-            })
-            .collect();
+        let changes = self.departments.values().flatten();
+        let mut changes: Vec<_> =
+            changes.filter(|it| period.tells(previous, it.effective, it.position)).collect();
         changes.sort_by_key(|it| it.position);
         changes
     }

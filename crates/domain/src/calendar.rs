@@ -427,6 +427,20 @@ impl Period {
         Ok(Self { first, last })
     }
 
+    /// Whether an issue of this period tells what is of `day` and was recorded at `position`: what is of a day after
+    /// the issue before (a day between the periods included), and what was recorded after its cut, even where it is
+    /// of an earlier day.
+    ///
+    /// `previous`: last day and cut of the issue before; without one, what is of the period itself is told.
+    #[must_use]
+    pub fn tells(&self, previous: Option<(Date, u64)>, day: Date, position: u64) -> bool {
+        let is_new = match previous {
+            Some((last, cut)) => day > last || position > cut,
+            None => day >= self.first,
+        };
+        is_new && day <= self.last
+    }
+
     /// Whether this is one whole month of the calendar.
     fn is_month(&self) -> bool {
         self.first.first_of_month() == self.first && self.first.last_of_month() == self.last
