@@ -286,11 +286,11 @@ async fn it_reads_the_read_models_of_postgresql() -> anyhow::Result<()> {
 /// others, corrected, voided, flagged and released, and a set-up that changes meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 async fn it_agrees_on_weeks_in_which_everything_goes_wrong() -> anyhow::Result<()> {
-    for seed in ["3", "12"] {
+    for seed in ["2", "3"] {
         let hall = Hall::in_files()?;
         hall.set_up().await?;
         let journal = text(&hall.dir().join("journal.db"));
-        let simulate = ["simulate.py", &journal, "--weeks", "6", "--seed", seed];
+        let simulate = ["simulate.py", &journal, "--weeks", "9", "--seed", seed];
         let simulated = python(&simulate, &[]).await?.ok().json()?;
         for kind in ["flagged", "quarantined", "held", "repeated"] {
             assert!(simulated[kind].as_u64() > Some(5), "seed {seed}: {simulated}");
