@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::ensure;
+use async_nats::ConnectOptions;
 use futures_util::future::try_join_all;
 use tokio::time::{Instant, sleep};
 use zhoubao_test_support::{NatsServer, eventually};
@@ -70,8 +71,10 @@ fn addresses(nodes: &[NatsServer], user: &str) -> String {
 
 /// The node that decides what is appended to the hall's stream.
 async fn leader(nodes: &[NatsServer]) -> anyhow::Result<usize> {
-    let client =
-        async_nats::connect(addresses(nodes, "hall").split(',').collect::<Vec<_>>()).await?;
+    // The client does not send the names that addresses have.
+    let login = ConnectOptions::with_user_and_password("hall".into(), "hall".into());
+    let addresses = addresses(nodes, "hall");
+    let client = login.connect(addresses.split(',').collect::<Vec<_>>()).await?;
     let subject = format!("$JS.API.STREAM.INFO.HALL_{}", sample()?.hall);
     eventually("a leader", LONG, async || {
         let Ok(answer) = client.request(subject.clone(), "".into()).await else { return Ok(None) };
