@@ -135,6 +135,31 @@ impl Person {
         .await
     }
 
+    /// 附件: what is taken and what is not is said at once; one is taken away again.
+    async fn attaches(&self, hall: &Hall) -> anyhow::Result<()> {
+        let files = self.browser.client.find(Locator::Css("#files")).await?;
+        for (name, content, said) in [
+            ("扫描件.pdf", "%PDF-1.7\n%%EOF\n", "扫描件.pdf，已附上"),
+            ("二.pdf", "%PDF-1.7\n%\n%%EOF\n", "二.pdf，已附上"),
+            ("照片.jpg", "no picture", "照片.jpg，未附上"),
+        ] {
+            let path = hall.dir().join(name);
+            std::fs::write(&path, content)?;
+            files.send_keys(&path.display().to_string()).await?;
+            eventually(said, WAIT_MAX, async || {
+                Ok(self.text().await?.contains(said).then_some(()))
+            })
+            .await?;
+        }
+        let page = self.text().await?;
+        assert!(page.contains("E.123"), "{page}");
+        self.looks("submissions-attached").await?;
+        self.clicks_only("#attached li:nth-child(2) button").await?;
+        let named = "return document.querySelector('[name=attachments]').value.split(' ').length";
+        assert_eq!(self.browser.ask(named).await?, 1);
+        Ok(())
+    }
+
     async fn clicks_only(&self, button: &str) -> anyhow::Result<()> {
         self.browser.client.find(Locator::Css(button)).await?.click().await?;
         Ok(())
@@ -169,9 +194,12 @@ async fn an_issue_is_made_by_two_people_in_two_browsers() -> anyhow::Result<()> 
         client.find(Locator::Css(field)).await?.select_by_value(value).await?;
     }
     client.find(Locator::Css("#text")).await?.send_keys(&SLIPPED.join("\n")).await?;
+    department.attaches(&hall).await?;
     assert!(department.clicks("//main", "报送").await?);
     let page = department.text().await?;
-    assert!(page.contains("已报送"), "{page}");
+    assert!(page.contains("已报送") && page.contains("附件 1"), "{page}");
+    let link = "return (await fetch(document.querySelector('.news a').href)).status";
+    assert_eq!(department.browser.ask(link).await?, 200);
     department.looks("submissions-filed").await?;
 
     // 开期, 采用, 冻结.

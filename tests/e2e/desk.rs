@@ -17,7 +17,7 @@ use crate::web::{Answer, PASSWORD, Service, Visitor};
 
 /// A person with what his requests have to hold.
 pub(crate) struct Person {
-    visitor: Visitor,
+    pub(crate) visitor: Visitor,
     csrf: String,
 }
 

@@ -5,6 +5,7 @@
 
 mod admin;
 mod archive;
+mod attachments;
 mod bench;
 mod board;
 mod broker_down;

@@ -1,5 +1,6 @@
 //! The desk's use cases: load, decide, append, retry, answer with the position.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +10,11 @@ use tokio::time::Instant;
 use zhoubao_composer::{Template, submission};
 use zhoubao_contract::hash;
 use zhoubao_domain::code::Code;
-use zhoubao_domain::event::{Event, Refusal, Right, SUBMISSION_BYTES_MAX, Setup, TreeHash};
+use zhoubao_domain::event::{
+    ATTACHMENTS_MAX, Event, Refusal, Right, SUBMISSION_BYTES_MAX, Setup, TreeHash,
+};
 use zhoubao_domain::figure::Definition;
-use zhoubao_domain::id::{HallCode, ObjectId, SetupTopic, Stream, UserId};
+use zhoubao_domain::id::{Digest, HallCode, ObjectId, SetupTopic, Stream, UserId};
 use zhoubao_domain::issue::{self, Command, Stage};
 use zhoubao_projections::cover::COVERED_MAX;
 use zhoubao_projections::model::{Incoming, Model};
@@ -411,11 +414,12 @@ pub fn check(
             check_setup(known, id, setup)
         }
         (Event::AuthorizationChanged { department, .. }, _) => known_department(known, department),
-        (Event::SubmissionFiled { department, text, section, .. }, _) => {
+        (Event::SubmissionFiled { department, text, section, attachments }, _) => {
             known_department(known, department)?;
             if section.trim().is_empty() {
                 return Err(Refusal::new(Code::Malformed, "稿件须有栏目 a section is required"));
             }
+            check_attachments(attachments)?;
             check_news(known, text)
         }
         (
@@ -457,6 +461,20 @@ pub(crate) fn check_news(known: &Known, text: &str) -> Result<(), Refusal> {
         return Err(Refusal::new(Code::Malformed, "稿件须有正文 a text is required"));
     }
     submission::check(text, definitions(known))
+}
+
+/// How many attachments there may be, each once.
+fn check_attachments(attachments: &[Digest]) -> Result<(), Refusal> {
+    let refused = |detail| Err(Refusal::new(Code::Attachment, detail));
+    if attachments.len() > ATTACHMENTS_MAX {
+        let count = attachments.len();
+        return refused(format!("附件 {count} 个 attachments, at most {ATTACHMENTS_MAX}"));
+    }
+    let mut seen = BTreeSet::new();
+    match attachments.iter().find(|it| !seen.insert(*it)) {
+        Some(twice) => refused(format!("附件重复 the attachment {twice} is named twice")),
+        None => Ok(()),
+    }
 }
 
 pub(crate) fn filed<'a>(known: &'a Known, id: &ObjectId) -> Result<&'a Filed, Refusal> {

@@ -25,6 +25,8 @@ pub struct Filed {
     pub department: DepartmentId,
     /// The text.
     pub text: String,
+    /// Attachments in the store of files.
+    pub attachments: Vec<Digest>,
     /// When it was filed.
     pub filed_at: Timestamp,
     /// By whom.
@@ -173,12 +175,13 @@ impl Known {
                 }
             }
             (
-                Event::SubmissionFiled { section, department, text, .. },
+                Event::SubmissionFiled { section, department, text, attachments },
                 Stream::Desk(DeskTopic::Submission, id),
             ) => {
                 let filed_at = fact.occurred_at;
                 let by = fact.actor.as_deref().and_then(|it| it.parse().ok());
-                let filed = Filed { section, department, text, filed_at, by, returned: None };
+                let filed =
+                    Filed { section, department, text, attachments, filed_at, by, returned: None };
                 self.submissions.insert(id.clone(), filed);
             }
             (Event::SubmissionReturned { reason }, Stream::Desk(_, id)) => {

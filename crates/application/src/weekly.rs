@@ -752,6 +752,21 @@ impl Gather<'_> {
     }
 }
 
+/// News of a department, to be filed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct News {
+    /// The section, by key or heading.
+    pub section: String,
+    /// The department, by id, name or alias.
+    pub department: String,
+    /// The text.
+    pub text: String,
+    /// Attachments, which the store of files has.
+    pub attachments: Vec<Digest>,
+    /// Also where the issue in work takes no more.
+    pub late: bool,
+}
+
 impl Desk {
     /// Freezes an issue at the position that the read models have reached.
     ///
@@ -914,30 +929,32 @@ impl Desk {
         .await
     }
 
-    /// Files news of a department, named by id, name or alias, for a section, named by key or heading; `late`: also where the issue in work takes no
-    /// more.
+    /// Files news of a department.
     ///
     /// # Errors
     ///
-    /// E.101 where no template has such a section, or nobody knows the department; E.504; a refusal of the desk, such as E.122.
-    pub async fn file(
-        &self,
-        id: ObjectId,
-        section: &str,
-        department: &str,
-        text: String,
-        late: bool,
-        by: By,
-    ) -> Result<Receipt, DeskError> {
+    /// Those of [`news`](Self::news); a refusal of the desk, such as E.122, or E.123 above eight attachments.
+    pub async fn file(&self, id: ObjectId, news: News, by: By) -> Result<Receipt, DeskError> {
+        let event = self.news(news, &by).await?;
+        self.record(Stream::Desk(DeskTopic::Submission, id), event, by).await
+    }
+
+    /// The event of news that are filed now.
+    ///
+    /// # Errors
+    ///
+    /// E.101 where no template has such a section, or nobody knows the department; E.504.
+    pub async fn news(&self, news: News, by: &By) -> Result<Event, DeskError> {
+        let News { section, department, text, attachments, late } = news;
         let known = self.known().await?;
-        let named = known.registry.department_named(department).cloned();
+        let named = known.registry.department_named(&department).cloned();
         let unknown = |_| {
             let detail = format!("没有部门 there is no department `{department}`");
             Refusal::new(Code::UnknownReference, detail)
         };
         let department = named.map_or_else(|| department.parse().map_err(unknown), Ok)?;
         let sections = sections(&known);
-        let found = sections.iter().find(|(key, heading)| key == section || heading == section);
+        let found = sections.iter().find(|(key, heading)| *key == section || *heading == section);
         let Some((section, _)) = found.cloned() else {
             let there: Vec<_> = sections.iter().map(|(key, _)| key.as_str()).collect();
             let there = there.join(", ");
@@ -953,15 +970,14 @@ impl Desk {
             let detail = format!("期 {issue} 已于 {until} 截稿 took no more news from then on");
             return Err(Refusal::new(Code::FilingClosed, detail).into());
         }
-        let event = Event::SubmissionFiled { section, department, text, attachments: vec![] };
-        self.record(Stream::Desk(DeskTopic::Submission, id), event, by).await
+        Ok(Event::SubmissionFiled { section, department, text, attachments })
     }
 
     /// Records an inspection round over the checklist in force.
     ///
     /// # Errors
     ///
-    /// E.102 where an item has no result or two; a refusal of the desk.
+    /// Those of [`round`](Self::round); a refusal of the desk.
     pub async fn inspect(
         &self,
         id: ObjectId,
@@ -969,6 +985,20 @@ impl Desk {
         results: Vec<InspectionResult>,
         by: By,
     ) -> Result<Receipt, DeskError> {
+        let event = self.round(day, results).await?;
+        self.record(Stream::Desk(DeskTopic::Inspection, id), event, by).await
+    }
+
+    /// The event of an inspection round over the checklist in force.
+    ///
+    /// # Errors
+    ///
+    /// E.102 where an item has no result or two.
+    pub async fn round(
+        &self,
+        day: Date,
+        results: Vec<InspectionResult>,
+    ) -> Result<Event, DeskError> {
         let known = self.known().await?;
         let (checklist, items) = checklist(&known)?;
         for item in items {
@@ -977,8 +1007,7 @@ impl Desk {
                 return Err(Refusal::new(Code::Malformed, detail).into());
             }
         }
-        let event = Event::InspectionHeld { day, checklist, results };
-        self.record(Stream::Desk(DeskTopic::Inspection, id), event, by).await
+        Ok(Event::InspectionHeld { day, checklist, results })
     }
 
     /// The facts without waiting for the journal's end.

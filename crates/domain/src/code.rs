@@ -165,6 +165,10 @@ codes! {
         "稿件含有校验码正确的18位身份证号，或手机号码。日志不删除任何内容，所以不收；此前已收的，所在期不能签发。" / "A submission has an 18-digit identity number with the right check digit, or a mobile number. The journal deletes nothing, so that it is not filed; one that was filed before keeps its issue from being signed.",
         "去掉号码后重新报送；已报送的，用原编号重新报送替换。" / "Leave the number out and file the text again; what is filed already is replaced by filing it again under its own id.",
         "138******00 in the news of a department";
+    Attachment = "E.123", "附件不能接收 attachment not taken",
+        "附件不是 PNG、JPEG、PDF、DOCX、XLSX、OFD，已损坏，解开后过大，或多于8个。未保存。" / "An attachment is no PNG, JPEG, PDF, DOCX, XLSX or OFD, is broken, is larger than it looks when it is unpacked, or there are more than 8. Nothing is stored.",
+        "用原来的程序打开后另存，或转成 PDF，再附上。" / "Open it with its own program and save it anew, or make a PDF of it; then attach that.",
+        "a photograph whose transfer was cut off";
     UnknownKind = "E.130", "未知事件类型 kind not understood yet",
         "事件类型或某一取值比本程序新。暂存，不跳过。" / "The event's type or one of its enumerated values is newer than this program. Held, not skipped.",
         "升级程序并重建，即可读入。" / "Update the program and rebuild: the event is then read.",

@@ -69,6 +69,12 @@ pub const PARAMETERS_MAX: usize = 50;
 /// Largest text of a submission, in bytes of UTF-8 (design §2).
 pub const SUBMISSION_BYTES_MAX: usize = 24 * 1024;
 
+/// Most attachments of a submission.
+pub const ATTACHMENTS_MAX: usize = 8;
+
+/// Largest attachment, in bytes.
+pub const ATTACHMENT_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 /// An amount for each counted kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tally {

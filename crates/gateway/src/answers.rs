@@ -475,6 +475,17 @@ pub(crate) struct SubmissionRow {
     pub reason: Option<String>,
     /// The words in which the issue prints it, where the editor changed them.
     pub edited: Option<Edited>,
+    /// SHA-256 of each attachment.
+    pub attachments: Vec<String>,
+}
+
+/// A file that was attached (附件).
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Attached {
+    /// Its name in `attachments` of the news.
+    pub sha256: String,
+    /// What it is: `png`, `jpg`, `pdf`, `docx`, `xlsx` or `ofd`.
+    pub kind: &'static str,
 }
 
 /// Other words for news (改稿).

@@ -15,6 +15,7 @@ pub(crate) const ASSETS: &[(&str, &str, &str)] = &[
     ("desk.css", "text/css; charset=utf-8", include_str!("../assets/desk.css")),
     ("board.js", "text/javascript; charset=utf-8", include_str!("../assets/board.js")),
     ("verify.js", "text/javascript; charset=utf-8", include_str!("../assets/verify.js")),
+    ("attach.js", "text/javascript; charset=utf-8", include_str!("../assets/attach.js")),
     ("keys.js", "text/javascript; charset=utf-8", include_str!("../assets/keys.js")),
     ("seal.svg", "image/svg+xml", include_str!("../assets/seal.svg")),
     ("replay.js", "text/javascript; charset=utf-8", include_str!("../assets/replay.js")),

@@ -24,7 +24,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use zhoubao_application::desk::By;
 use zhoubao_application::known::Known;
-use zhoubao_application::weekly::{self, NewIssue, Which};
+use zhoubao_application::weekly::{self, NewIssue, News, Which};
 use zhoubao_application::writer::Receipt;
 use zhoubao_composer::submission::check_characters;
 use zhoubao_contract::event_from_json;
@@ -38,6 +38,7 @@ use zhoubao_domain::time::hall_day;
 use crate::Gateway;
 use crate::access::{BODY_BYTES_MAX, Who};
 use crate::answers::Done;
+use crate::attachment;
 use crate::extract::{Form, Path};
 use crate::openapi::Day;
 use crate::pages::{self, Place};
@@ -362,6 +363,14 @@ fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     }
 }
 
+/// A list of words, which a form says as one text.
+fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::String(it) => Ok(it.split_whitespace().map(str::to_owned).collect()),
+        other => serde_json::from_value(other).map_err(D::Error::custom),
+    }
+}
+
 fn parsed<T: std::str::FromStr, E: serde::de::Error>(value: &Value) -> Result<T, E> {
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     text.trim().parse().map_err(|_| E::custom(format!("`{text}` is no number")))
@@ -613,6 +622,10 @@ pub(crate) struct File {
     department: String,
     #[serde(default)]
     text: String,
+    /// SHA-256 of what was attached before, in the order in which it is shown.
+    #[serde(default, deserialize_with = "words")]
+    #[schemars(with = "Vec<String>")]
+    attachments: Vec<String>,
     /// For the next issue, where the one in work takes no more (E.504).
     #[serde(default, deserialize_with = "flag")]
     late: bool,
@@ -628,11 +641,12 @@ impl Deed for File {
         by: By,
     ) -> Result<Option<Receipt>, Problem> {
         let new = new_id('n', &by)?;
-        let filed = gateway
-            .desk
-            .file(new, &self.section, &self.department, self.text, self.late, by)
-            .await?;
-        Ok(Some(filed))
+        let Self { section, department, text, late, .. } = self;
+        let attachments: Vec<Digest> =
+            self.attachments.iter().map(|it| id(it)).collect::<Result<_, _>>()?;
+        attachment::are_kept(&*gateway.blobs, &attachments).await?;
+        let news = News { section, department, text, attachments, late };
+        Ok(Some(gateway.desk.file(new, news, by).await?))
     }
 }
 

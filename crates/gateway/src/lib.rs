@@ -8,6 +8,7 @@ pub mod access;
 mod answers;
 mod assets;
 pub mod asyncapi;
+pub mod attachment;
 mod audit;
 pub mod codes;
 mod commands;

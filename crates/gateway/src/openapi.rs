@@ -19,6 +19,8 @@ enum Body {
     Command(SchemaOf),
     /// Events, one a line.
     Events,
+    /// The bytes of a file.
+    File,
 }
 
 /// What a route is for a program.
@@ -54,6 +56,11 @@ impl Operation {
     /// With parameters behind the question mark.
     pub(crate) fn asked<Q: JsonSchema>(self) -> Self {
         Self { query: Some(schema::<Q>), ..self }
+    }
+
+    /// With a file as its body.
+    pub(crate) fn with_file(self) -> Self {
+        Self { body: Body::File, ..self }
     }
 
     /// With events in its body.
@@ -137,6 +144,10 @@ fn described(route: &Route, operation: &Operation, generator: &mut SchemaGenerat
                 "schema": { "type": "string" },
             }));
             described["requestBody"] = json!({ "content": { JSON: { "schema": reference } } });
+        }
+        Body::File => {
+            let content = json!({ "application/octet-stream": {} });
+            described["requestBody"] = json!({ "required": true, "content": content });
         }
         Body::Events => {
             let media = "application/x-ndjson";

@@ -14,6 +14,7 @@ use zhoubao_domain::code::Code;
 use zhoubao_domain::event::Refusal;
 
 use crate::answers::ProblemDetails;
+use crate::attachment::AttachError;
 
 /// A request that was not done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -173,6 +174,15 @@ impl From<DeskError> for Problem {
 impl From<WeeklyError> for Problem {
     fn from(error: WeeklyError) -> Self {
         DeskError::from(error).into()
+    }
+}
+
+impl From<AttachError> for Problem {
+    fn from(error: AttachError) -> Self {
+        match error {
+            AttachError::Refused(it) => it.into(),
+            AttachError::Blobs(it) => it.into(),
+        }
     }
 }
 

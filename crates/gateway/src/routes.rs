@@ -185,6 +185,18 @@ pub fn routes() -> Vec<Route> {
         shown("/v1/submissions", NEWS, get(submissions::data))
             .described(says::<answers::SubmissionList>("报送 news").asked::<After>()),
         command::<File>("/v1/submissions", SUBMIT),
+        done("/v1/attachments", SUBMIT, post(submissions::attach)).described(
+            says::<answers::Attached>(
+                "附件 checks and keeps a file, for news that name it afterwards",
+            )
+            .with_file(),
+        ),
+        shown(
+            "/v1/submissions/{submission}/attachments/{sha256}",
+            NEWS,
+            get(submissions::attached),
+        )
+        .described(Operation::answers_with("一份附件 an attachment", "application/octet-stream")),
         command::<Withdraw>("/v1/submissions/{submission}/withdraw", SUBMIT),
         command::<ReturnSubmission>("/v1/submissions/{submission}/return", EDIT),
         command::<Inspect>("/v1/inspections", INSPECT),

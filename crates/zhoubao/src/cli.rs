@@ -143,6 +143,11 @@ pub enum Command {
         zhoubao import calls calls.csv --source 热线平台 --from 2023-02-06 --to 2023-02-12 --by u100 --dry-run\n\n\
         同一时段再次导入，以后一次为准 of two imports for the same days the later one holds")]
     Import(ImportArgs),
+    /// 稿件和巡查 news of departments with their attachments, and inspection rounds
+    #[command(after_help = "例 examples:\n  zhoubao desk list\n  \
+        zhoubao desk file --section news --department 市场监管局 --text news.txt --attach photo.jpg --by u301\n  \
+        zhoubao desk inspect --day 2023-02-08 --results round.json --by u401")]
+    Desk(DeskArgs),
     /// 期刊 the life of the hall's issues: open, freeze, submit, sign, publish
     #[command(
         after_help = "例 examples:\n  zhoubao issue list\n  zhoubao issue open 2023-w06 --by u100\n  \
@@ -1208,6 +1213,87 @@ pub struct DecideArgs {
     /// 确认 does it without a question: needed where nobody can be asked
     #[arg(long)]
     pub yes: bool,
+}
+
+/// Arguments of `desk`.
+#[derive(Debug, Clone, Args)]
+pub struct DeskArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: DeskAction,
+}
+
+/// What `desk` does.
+#[derive(Debug, Clone, Subcommand)]
+pub enum DeskAction {
+    /// 列出稿件 lists the news, the latest first
+    #[command(after_help = "例 example:\n  zhoubao desk list --json")]
+    List,
+    /// 报送 files news of a department for the issue in work
+    #[command(after_help = "例 examples:\n  \
+        zhoubao desk file --section news --department 市场监管局 --text news.txt --by u301\n  \
+        zhoubao desk file --section news --department d12 --text - --attach photo.jpg --attach scan.pdf --by u301 < news.txt")]
+    File {
+        /// 栏目 key or heading of the section
+        #[arg(long)]
+        section: String,
+        /// 报送单位 the department: id, name or former name
+        #[arg(long)]
+        department: String,
+        /// 正文 a file with the text; `-`: standard input
+        #[arg(long, value_name = "PATH")]
+        text: PathBuf,
+        /// 附件 a PNG, JPEG, PDF, DOCX, XLSX or OFD of at most 8 MB; up to eight
+        #[arg(long, value_name = "PATH")]
+        attach: Vec<PathBuf>,
+        /// 替换 files anew what was filed under this id
+        #[arg(long, value_name = "ID")]
+        submission: Option<ObjectId>,
+        /// 报送下一期 for the next issue, where the one in work takes no more
+        #[arg(long)]
+        late: bool,
+        /// Who files it.
+        #[command(flatten)]
+        by: ByArgs,
+    },
+    /// 退回 gives news back to the department
+    #[command(
+        after_help = "例 example:\n  zhoubao desk return n-3f0a --reason 请补充办理时限 --by u100"
+    )]
+    Return {
+        /// The submission.
+        submission: ObjectId,
+        /// 原因 why
+        #[arg(long)]
+        reason: String,
+        /// Who returns it.
+        #[command(flatten)]
+        by: ByArgs,
+    },
+    /// 取附件 writes the attachments of news into a folder
+    #[command(after_help = "例 example:\n  zhoubao desk attachments n-3f0a --out files/")]
+    Attachments {
+        /// The submission.
+        submission: ObjectId,
+        /// 文件夹 where they are put
+        #[arg(long, value_name = "FOLDER")]
+        out: PathBuf,
+    },
+    /// 巡查 records an inspection round over the checklist
+    #[command(after_help = "例 example:\n  \
+        zhoubao desk inspect --day 2023-02-08 --results round.json --by u401\n\n\
+        结果 the results: [{\"item\": \"窗口纪律\", \"findings\": [\"咨询台无人值守。\"]}, {\"item\": \"环境卫生\", \"findings\": []}]")]
+    Inspect {
+        /// 日期 the day of the round
+        #[arg(long, value_name = "DATE")]
+        day: Date,
+        /// 结果 a JSON file with every item of the checklist: `item`, `findings`, `remark`; `-`: standard input
+        #[arg(long, value_name = "PATH")]
+        results: PathBuf,
+        /// Who went round.
+        #[command(flatten)]
+        by: ByArgs,
+    },
 }
 
 /// Arguments of `issue`.

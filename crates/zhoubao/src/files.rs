@@ -34,6 +34,17 @@ pub fn sync_name(path: &Path) -> std::io::Result<()> {
 ///
 /// E.121 where there is more of it; when it cannot be read or is not UTF-8.
 pub fn read_text(path: &Path, max_bytes: u64) -> Result<String, Failure> {
+    String::from_utf8(read(path, max_bytes)?).map_err(|_| {
+        Failure::coded(Code::Malformed, format!("`{}` 不是 UTF-8 is not UTF-8", path.display()))
+    })
+}
+
+/// Reads at most so many bytes.
+///
+/// # Errors
+///
+/// E.121 where there is more of it; when it cannot be read.
+pub fn read(path: &Path, max_bytes: u64) -> Result<Vec<u8>, Failure> {
     let failed = |error: std::io::Error| Failure::file(path, &error);
     let mut bytes = vec![];
     File::open(path)
@@ -45,9 +56,7 @@ pub fn read_text(path: &Path, max_bytes: u64) -> Result<String, Failure> {
         let message = format!("`{}` has more than {max_bytes} bytes", path.display());
         return Err(Failure::coded(Code::TooLarge, message));
     }
-    String::from_utf8(bytes).map_err(|_| {
-        Failure::coded(Code::Malformed, format!("`{}` 不是 UTF-8 is not UTF-8", path.display()))
-    })
+    Ok(bytes)
 }
 
 /// Puts a file in the place of the one before: nobody ever reads half of it.

@@ -147,6 +147,7 @@ pub async fn dispatch(ctx: &Context, command: Command) -> Result<(), Failure> {
         Command::Terminal(args) => Box::pin(commands::terminal::run(ctx, args)).await,
         Command::Compose(args) => Box::pin(commands::compose::run(ctx, args)).await,
         Command::Import(args) => Box::pin(commands::import::run(ctx, args)).await,
+        Command::Desk(args) => Box::pin(commands::desk::run(ctx, args)).await,
         Command::Issue(args) => Box::pin(commands::issue::run(ctx, args)).await,
         Command::Stats(args) => Box::pin(commands::stats::run(ctx, args)).await,
         Command::Trace(args) => Box::pin(commands::trace::run(ctx, args)).await,

@@ -189,6 +189,8 @@ struct News {
     next_order: u32,
     /// What the editor changed in this issue, and why.
     edited: Option<(Vec<Run>, String)>,
+    /// Where each attachment is.
+    attachments: Vec<String>,
     /// SHA-256 of the filed text.
     of: String,
     /// What stands in the form for other words, with its reason; and whether it was just refused.
@@ -505,6 +507,7 @@ fn tray(
             order: issue.submissions.iter().find(|(_, own)| own == id).map(|(order, _)| *order),
             next_order: next_order.saturating_add(1),
             edited: shown.map(|edit| (changed(&it.text, &edit.text), edit.reason.clone())),
+            attachments: super::submissions::places(id, it),
             of: it.digest().to_string(),
             words: words.to_owned(),
             reason: reason.to_owned(),

@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::Json;
-use axum::extract::{Extension, State};
-use axum::response::Response;
+use axum::body::to_bytes;
+use axum::extract::{Extension, Request, State};
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::response::{IntoResponse as _, Response};
 use jiff::Timestamp;
 use zhoubao_application::known::{Filed, Known};
 use zhoubao_application::weekly;
 use zhoubao_domain::code::Code;
-use zhoubao_domain::event::{Right, SUBMISSION_BYTES_MAX};
+use zhoubao_domain::event::{ATTACHMENT_BYTES_MAX, ATTACHMENTS_MAX, Right, SUBMISSION_BYTES_MAX};
 use zhoubao_domain::id::ObjectId;
 use zhoubao_domain::time::hall_zone;
 
@@ -19,9 +21,10 @@ use super::words::{Run, changed};
 use super::{Frame, Told, new_key, page as shown};
 use crate::Gateway;
 use crate::access::Who;
-use crate::answers::{Edited, SubmissionList, SubmissionRow};
+use crate::answers::{Attached, Edited, SubmissionList, SubmissionRow};
+use crate::attachment;
 use crate::commands::{After, Fields, field};
-use crate::extract::Query;
+use crate::extract::{Path, Query};
 use crate::problem::Problem;
 
 struct Row {
@@ -35,6 +38,8 @@ struct Row {
     why: String,
     /// What the editor changed, and why.
     edited: Option<(Vec<Run>, String)>,
+    /// Where each attachment is.
+    attachments: Vec<String>,
     may_withdraw: bool,
     may_return: bool,
     key: String,
@@ -50,6 +55,10 @@ struct ListPage {
     closed: bool,
     key: String,
     kilobytes_max: usize,
+    attachments_max: usize,
+    megabytes_max: usize,
+    /// What was attached before the form was refused, as the form names it.
+    attachments: String,
     sections: Vec<(String, String, bool)>,
     departments: Vec<(String, String, bool)>,
     text: String,
@@ -62,6 +71,12 @@ pub(crate) fn moment(at: Timestamp) -> String {
     let it = hall_zone().to_datetime(at);
     let (month, day, hour, minute) = (it.month(), it.day(), it.hour(), it.minute());
     format!("{}年{month}月{day}日 {hour:02}:{minute:02}", it.year())
+}
+
+/// Where the attachments of news are.
+pub(crate) fn places(id: &ObjectId, it: &Filed) -> Vec<String> {
+    let place = |digest| format!("/v1/submissions/{id}/attachments/{digest}");
+    it.attachments.iter().map(place).collect()
 }
 
 /// What became of news.
@@ -127,6 +142,7 @@ pub(crate) async fn list_page(
                 .edit_of(id)
                 .filter(|edit| edit.text != it.text)
                 .map(|edit| (changed(&it.text, &edit.text), edit.reason.clone())),
+            attachments: places(id, it),
             may_withdraw: word == "filed" && it.by == who.user && who.may(Right::Submit),
             may_return: !is_out && who.may(Right::Edit),
             key: new_key(gateway)?,
@@ -154,11 +170,47 @@ pub(crate) async fn list_page(
         closed,
         key: new_key(gateway)?,
         kilobytes_max: SUBMISSION_BYTES_MAX / 1024,
+        attachments_max: ATTACHMENTS_MAX,
+        megabytes_max: ATTACHMENT_BYTES_MAX / (1024 * 1024),
+        attachments: field(fields, "attachments").to_owned(),
         sections: sections.collect(),
         departments: departments.collect(),
         text: field(fields, "text").to_owned(),
         rows,
     }))
+}
+
+/// `POST /v1/attachments`.
+pub(crate) async fn attach(
+    State(gateway): State<Arc<Gateway>>,
+    request: Request,
+) -> Result<Json<Attached>, Problem> {
+    let bytes = to_bytes(request.into_body(), ATTACHMENT_BYTES_MAX).await.map_err(|_| {
+        let detail = format!("附件过大 an attachment has at most {ATTACHMENT_BYTES_MAX} bytes");
+        Problem::coded(Code::TooLarge, detail)
+    })?;
+    let (digest, kind) = attachment::attach(&*gateway.blobs, bytes.to_vec()).await?;
+    Ok(Json(Attached { sha256: digest.to_string(), kind: kind.ending() }))
+}
+
+/// `GET /v1/submissions/{submission}/attachments/{sha256}`.
+pub(crate) async fn attached(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(who): Extension<Who>,
+    Path((submission, wanted)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let known = gateway.desk.known_so_far().await?;
+    let news = visible(&known, &who).into_iter().find(|(id, _)| id.as_str() == submission);
+    let found = news.and_then(|(_, it)| it.attachments.iter().find(|it| it.to_string() == wanted));
+    let found = found.ok_or_else(|| Problem::not_found("attachment"))?;
+    let bytes = gateway.blobs.get(found).await?;
+    let bytes = bytes.ok_or_else(|| Problem::not_found("file of the attachment"))?;
+    let ending = attachment::kind(&bytes).map_or("bin", attachment::Kind::ending);
+    // Nothing of it is run by the browser as a page of ours: it is saved.
+    let saved = format!("attachment; filename=\"{}.{ending}\"", &wanted[..12.min(wanted.len())]);
+    let headers =
+        [(CONTENT_TYPE, "application/octet-stream".to_owned()), (CONTENT_DISPOSITION, saved)];
+    Ok((headers, bytes).into_response())
 }
 
 /// `GET /v1/submissions`.
@@ -182,6 +234,7 @@ pub(crate) async fn data(
         edited: known
             .edit_of(id)
             .map(|it| Edited { text: it.text.clone(), reason: it.reason.clone() }),
+        attachments: it.attachments.iter().map(ToString::to_string).collect(),
     });
     Ok(Json(SubmissionList { submissions: rows.collect() }))
 }

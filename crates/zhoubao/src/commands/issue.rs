@@ -412,7 +412,7 @@ fn finding_value(issue: &Issue, found: &Finding) -> serde_json::Value {
     })
 }
 
-fn done(ctx: &Context, receipt: Option<Receipt>) -> Result<(), Failure> {
+pub(super) fn done(ctx: &Context, receipt: Option<Receipt>) -> Result<(), Failure> {
     match (receipt, ctx.output.is_json()) {
         (Some(it), true) => ctx.output.value(&json!({
             "position": it.position, "event": format!("{}#{}", it.stream, it.number),

@@ -8,6 +8,7 @@ pub mod bench;
 pub mod compose;
 pub mod config;
 pub mod demo;
+pub mod desk;
 mod diff_formats;
 pub mod doctor;
 pub mod drill;
