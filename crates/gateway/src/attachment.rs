@@ -174,15 +174,17 @@ pub async fn attach(blobs: &dyn Blobs, bytes: Vec<u8>) -> Result<(Digest, Kind),
     Ok((blobs.put(&bytes).await?, kind))
 }
 
-/// Whether each of these is kept, and may be an attachment.
+/// Whether each of these is kept, and may be an attachment; it was read to its end when it was kept.
 ///
 /// # Errors
 ///
-/// E.123 for one that is not there; those of [`check`].
+/// E.123 for one that is not there, or is something else; of the store of files.
 pub async fn are_kept(blobs: &dyn Blobs, digests: &[Digest]) -> Result<(), AttachError> {
     for digest in digests {
         let bytes = blobs.get(digest).await?;
-        looked_at(bytes.ok_or_else(|| refused(format!("没有 there is no file {digest}")))?).await?;
+        if bytes.is_none_or(|it| kind(&it).is_none()) {
+            return Err(refused(format!("没有 there is no attachment {digest}")).into());
+        }
     }
     Ok(())
 }
