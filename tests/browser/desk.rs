@@ -139,9 +139,9 @@ impl Person {
     async fn attaches(&self, hall: &Hall) -> anyhow::Result<()> {
         let files = self.browser.client.find(Locator::Css("#files")).await?;
         for (name, content, said) in [
-            ("扫描件.pdf", "%PDF-1.7\n%%EOF\n", "扫描件.pdf，已附上"),
-            ("二.pdf", "%PDF-1.7\n%\n%%EOF\n", "二.pdf，已附上"),
-            ("照片.jpg", "no picture", "照片.jpg，未附上"),
+            ("scan.pdf", "%PDF-1.7\n%%EOF\n", "scan.pdf，已附上"),
+            ("more.pdf", "%PDF-1.7\n%\n%%EOF\n", "more.pdf，已附上"),
+            ("photo.jpg", "no picture", "photo.jpg，未附上"),
         ] {
             let path = hall.dir().join(name);
             std::fs::write(&path, content)?;

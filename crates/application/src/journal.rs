@@ -13,7 +13,7 @@
 //! sequence): the incarnation is a random id written when the journal is made, so another or shorter journal
 //! is never taken for this one.
 //!
-//! Adapters: [`crate::memory::MemoryJournal`], SQLite and NATS; all pass `conformance::journal`. Readers use
+//! Adapters: [`crate::memory::MemoryJournal`], SQLite and NATS; all pass `zhoubao_conformance::journal`. Readers use
 //! [`crate::follow::Follower`], writers of long lines [`append_in_order`].
 
 use std::collections::HashSet;

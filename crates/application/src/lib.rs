@@ -1,6 +1,6 @@
 //! Ports, use cases and the loops of projector and composer: what HTTP and the command line both call.
 //!
-//! Ports are traits with an in-memory adapter here and a conformance suite each (feature `conformance`);
+//! Ports are traits with an in-memory adapter here and a suite each in `zhoubao-conformance`;
 //! real adapters are crates of their own and never depend on each other.
 
 pub mod audit;
@@ -29,11 +29,3 @@ pub mod tree;
 pub mod way;
 pub mod weekly;
 pub mod writer;
-
-/// One suite for each port: what every adapter must do.
-#[cfg(feature = "conformance")]
-pub mod conformance {
-    pub mod blobs;
-    pub mod journal;
-    pub mod store;
-}

@@ -514,7 +514,7 @@ async fn commit_until_known(
 }
 
 /// Looks up what a run of messages needs ([`Model::needs`]), the journal's part included.
-pub(crate) async fn look_up(
+pub async fn look_up(
     journal: &dyn Journal,
     store: &dyn ReadModels,
     hall: &HallCode,
@@ -606,7 +606,7 @@ async fn first_hashes(
 }
 
 /// A held message of an exception row.
-pub(crate) fn held(row: ExceptionRow) -> Option<(EventRef, u64)> {
+pub fn held(row: ExceptionRow) -> Option<(EventRef, u64)> {
     let stream = row.stream.parse().ok().filter(|_| row.code == Code::SequenceGap)?;
     Some((EventRef { stream, number: row.number }, row.position))
 }

@@ -1,6 +1,5 @@
 //! The follower over a journal with planted faults; time stands still but for the waiting.
 
-#![cfg(feature = "conformance")]
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 use std::sync::{Arc, Mutex};
@@ -8,12 +7,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use zhoubao_application::clock::{FixedClock, SystemClock};
-use zhoubao_application::conformance::journal::{fresh_incarnation, hall, line, terminal};
 use zhoubao_application::follow::{Checkpoint, FollowError, Follower, Page, Report};
 use zhoubao_application::journal::{
     AppendError, Expectation, Journal, append_in_order, head_or_start,
 };
 use zhoubao_application::memory::{Lost, MemoryJournal};
+use zhoubao_conformance::journal::{fresh_incarnation, hall, line, terminal};
 use zhoubao_contract::hash;
 use zhoubao_domain::code::Code;
 

@@ -1,16 +1,14 @@
 //! The memory journal passes the suite of its port, also behind a group commit.
 
-#![cfg(feature = "conformance")]
-
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use zhoubao_application::clock::SystemClock;
 use zhoubao_application::committer::Committer;
-use zhoubao_application::conformance::journal::{Fixture, fresh_incarnation, hall};
 use zhoubao_application::journal::Journal;
-use zhoubao_application::journal_conformance;
 use zhoubao_application::memory::MemoryJournal;
+use zhoubao_conformance::journal::{Fixture, fresh_incarnation, hall};
+use zhoubao_conformance::journal_conformance;
 
 struct Memory(MemoryJournal);
 

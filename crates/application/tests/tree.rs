@@ -1,15 +1,14 @@
 //! The tree over a journal that grows, and over one that lacks a message.
 
-#![cfg(feature = "conformance")]
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 use std::sync::Arc;
 
 use zhoubao_application::clock::SystemClock;
-use zhoubao_application::conformance::journal::{fresh_incarnation, hall, line, terminal};
 use zhoubao_application::journal::{Journal, JournalError, append_in_order};
 use zhoubao_application::memory::MemoryJournal;
 use zhoubao_application::tree::tree;
+use zhoubao_conformance::journal::{fresh_incarnation, hall, line, terminal};
 use zhoubao_contract::archive::leaf_line;
 use zhoubao_contract::merkle::{Peaks, leaf};
 use zhoubao_domain::code::Code;

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use zhoubao_application::clock::SystemClock;
-use zhoubao_application::conformance::journal::{event, hall, terminal};
 use zhoubao_application::journal::{
     AppendError, Expectation, Incarnation, Journal as _, Line as _, MESSAGE_BYTES_MAX,
 };
 use zhoubao_application::memory::MemoryJournal;
+use zhoubao_conformance::journal::{event, hall, terminal};
 use zhoubao_contract::{Message, hash};
 use zhoubao_domain::id::{Digest, Subject};
 use zhoubao_nats::{NatsJournal, NatsLine, Options, StreamOptions};

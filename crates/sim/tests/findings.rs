@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use zhoubao_application::clock::FixedClock;
-use zhoubao_application::conformance::journal::{fresh_incarnation, hall, line, terminal};
 use zhoubao_application::desk::{Desk, DeskError};
 use zhoubao_application::follow::FollowError;
 use zhoubao_application::journal::{Expectation, JournalError};
 use zhoubao_application::memory::MemoryJournal;
 use zhoubao_application::projector::{Goal, Progress, ProjectError, project};
+use zhoubao_conformance::journal::{fresh_incarnation, hall, line, terminal};
 use zhoubao_contract::{Message, hash};
 use zhoubao_domain::code::Code;
 use zhoubao_sim::store::MemoryStore;

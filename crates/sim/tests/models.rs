@@ -5,9 +5,9 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use zhoubao_application::conformance::store::StoreFactory;
 use zhoubao_application::store::ReadModels;
-use zhoubao_application::store_conformance;
+use zhoubao_conformance::store::StoreFactory;
+use zhoubao_conformance::store_conformance;
 use zhoubao_sim::store::MemoryStore;
 
 #[derive(Default)]

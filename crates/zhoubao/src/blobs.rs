@@ -84,7 +84,7 @@ impl Blobs for FolderBlobs {
 
 #[cfg(test)]
 mod tests {
-    use zhoubao_application::conformance::blobs::{
+    use zhoubao_conformance::blobs::{
         is_written_by_many_at_once, keeps_files, refuses_what_is_too_large,
     };
 

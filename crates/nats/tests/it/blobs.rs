@@ -3,10 +3,10 @@
 use futures_util::StreamExt as _;
 use tokio::io::AsyncReadExt as _;
 use zhoubao_application::blobs::{BlobError, Blobs, digest};
-use zhoubao_application::conformance::blobs::{
+use zhoubao_application::journal::Journal;
+use zhoubao_conformance::blobs::{
     is_written_by_many_at_once, keeps_files, refuses_what_is_too_large,
 };
-use zhoubao_application::journal::Journal;
 use zhoubao_domain::id::{Stream, Subject};
 use zhoubao_nats::{NatsBlobs, Options};
 use zhoubao_test_support::NatsServer;

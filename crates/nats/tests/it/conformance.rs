@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use tokio::sync::Mutex;
-use zhoubao_application::conformance::journal::Fixture;
 use zhoubao_application::journal::{Journal, JournalError};
+use zhoubao_conformance::journal::Fixture;
 use zhoubao_nats::NatsJournal;
 use zhoubao_test_support::NatsServer;
 
@@ -65,4 +65,4 @@ impl Fixture for Server {
     }
 }
 
-zhoubao_application::journal_conformance!(make);
+zhoubao_conformance::journal_conformance!(make);

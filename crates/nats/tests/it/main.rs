@@ -20,7 +20,7 @@ use zhoubao_domain::id::Subject;
 use zhoubao_nats::{NatsJournal, Options, StreamOptions};
 use zhoubao_test_support::NatsServer;
 
-pub(crate) use zhoubao_application::conformance::journal::{event, hall, line, terminal};
+pub(crate) use zhoubao_conformance::journal::{event, hall, line, terminal};
 
 /// Bytes that the streams of the tests may take.
 const BYTES_MAX: u64 = 1 << 30;

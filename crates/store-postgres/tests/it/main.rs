@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use zhoubao_application::conformance::store::StoreFactory;
 use zhoubao_application::store::{Commit, Epoch, ReadModels, SnapshotQuery, StoreError};
+use zhoubao_conformance::store::StoreFactory;
 use zhoubao_domain::case::Case;
 use zhoubao_domain::event::Kind;
 use zhoubao_domain::figure::{TallyCell, TallyValue};
@@ -51,7 +51,7 @@ mod conformance {
         super::Databases::default()
     }
 
-    zhoubao_application::store_conformance!(databases);
+    zhoubao_conformance::store_conformance!(databases);
 }
 
 fn hall() -> HallCode {

@@ -12,14 +12,14 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use tempfile::TempDir;
 use zhoubao_application::clock::{Clock, FixedClock, SystemClock};
-use zhoubao_application::conformance::journal::{
-    Fixture, Revivable, event, fresh_incarnation, hall, line, terminal,
-};
 use zhoubao_application::follow::{FollowError, Follower};
 use zhoubao_application::journal::{
     AppendError, Expectation, Journal, JournalError, append_in_order, head_or_start,
 };
-use zhoubao_application::journal_conformance;
+use zhoubao_conformance::journal::{
+    Fixture, Revivable, event, fresh_incarnation, hall, line, terminal,
+};
+use zhoubao_conformance::journal_conformance;
 use zhoubao_contract::hash;
 use zhoubao_domain::code::Code;
 use zhoubao_store_sqlite::journal::{Settings, SqliteJournal};

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Executor as _};
 use tempfile::TempDir;
-use zhoubao_application::conformance::journal::hall;
+use zhoubao_conformance::journal::hall;
 use zhoubao_contract::structured::{Incoming, parse};
 use zhoubao_contract::{Stored, decode, hash};
 use zhoubao_domain::code::Code;

@@ -9,11 +9,9 @@ use async_trait::async_trait;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 use tempfile::TempDir;
-use zhoubao_application::conformance::store::{
-    History, OTHER_HALL, Pages, StoreFactory, dump, hall, project,
-};
 use zhoubao_application::store::{Commit, ReadModels, StoreError};
-use zhoubao_application::store_conformance;
+use zhoubao_conformance::store::{History, OTHER_HALL, Pages, StoreFactory, dump, hall, project};
+use zhoubao_conformance::store_conformance;
 use zhoubao_domain::id::Digest;
 use zhoubao_projections::rows::{Changes, Checkpoint, Counts};
 use zhoubao_store_sqlite::read_models::SqliteReadModels;

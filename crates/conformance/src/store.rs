@@ -43,11 +43,13 @@ use zhoubao_projections::rows::{
     FiguresRow, Head, Needs, SEGMENT_NUMBERS, SegmentRow, Settlement, Standing,
 };
 
-use crate::journal::{
+use zhoubao_application::journal::{
     AppendError, Cursor, Expectation, Incarnation, Journal, JournalError, JournalState,
 };
-use crate::projector::{held, look_up};
-use crate::store::{Commit, Epoch, ReadModels, Seed, Snapshot, SnapshotQuery, StoreError, TABLES};
+use zhoubao_application::projector::{held, look_up};
+use zhoubao_application::store::{
+    Commit, Epoch, ReadModels, Seed, Snapshot, SnapshotQuery, StoreError, TABLES,
+};
 
 /// The hall of most cases.
 pub const HALL: &str = "510000";
@@ -119,7 +121,7 @@ macro_rules! store_conformance {
         $(
             #[tokio::test(flavor = "multi_thread")]
             async fn $case() {
-                $crate::conformance::store::$case(&$make().await).await;
+                $crate::store::$case(&$make().await).await;
             }
         )+
     };

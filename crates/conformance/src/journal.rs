@@ -15,9 +15,9 @@ use tokio::time::{Instant, timeout};
 use zhoubao_contract::{Attributes, Message, Stored, hash};
 use zhoubao_domain::id::{Digest, HallCode, Stream, Subject};
 
-use crate::clock::{Clock, SystemClock};
-use crate::follow::{Checkpoint, FollowError, Follower, PAGE_MESSAGES_MAX};
-use crate::journal::{
+use zhoubao_application::clock::{Clock, SystemClock};
+use zhoubao_application::follow::{Checkpoint, FollowError, Follower, PAGE_MESSAGES_MAX};
+use zhoubao_application::journal::{
     AppendError, BATCH_MESSAGES_MAX, Cursor, Expectation, Incarnation, Journal, JournalError,
     JournalState, MESSAGE_BYTES_MAX, append_in_order, head_or_start, size_bytes,
 };
@@ -94,7 +94,7 @@ macro_rules! journal_conformance {
         $(
             #[tokio::test(flavor = "multi_thread")]
             async fn $case() {
-                $crate::conformance::journal::$case(async || $make().await).await;
+                $crate::journal::$case(async || $make().await).await;
             }
         )+
     };

@@ -1,6 +1,6 @@
 //! What every store of files must do.
 
-use crate::blobs::{BLOB_BYTES_MAX, BlobError, Blobs, digest};
+use zhoubao_application::blobs::{BLOB_BYTES_MAX, BlobError, Blobs, digest};
 
 /// A file comes back as it was put, as often as it is asked for; what was never put is not there.
 ///
