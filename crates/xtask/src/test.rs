@@ -19,29 +19,19 @@ const CLIPPY: Step = ("clippy", || {
     let targets = ["clippy", "--workspace", "--all-targets", "--locked"];
     run(cargo_test(&targets).args(["--", "-D", "warnings"]))
 });
-/// Everything but the suites of the product.
-const OTHERS: &[&str] = &["--lib", "--bins", "--tests"];
-/// The suites of the product: real processes, real browsers.
-const PRODUCT_SUITES: &[&str] = &["--test", "e2e", "--test", "browser"];
-const BUILD: Step = ("build", || {
-    // One after the other: beside `--tests` cargo passes over a suite that is named.
-    for targets in [OTHERS, PRODUCT_SUITES] {
-        run(linting(&["test", "--workspace", "--no-run", "--locked"]).args(targets))?;
-    }
-    Ok(())
-});
+const BUILD: Step =
+    ("build", || run(&mut linting(&["test", "--workspace", "--no-run", "--locked"])));
 const DOC: Step = ("doc", || {
     let mut examples = linting(&["test", "--doc", "--workspace", "--locked"]);
     // It has company; what it says is of interest when it fails.
     output(rustdoc::documenting(&mut examples)?).map(drop)
 });
-const PRODUCT: Step = ("product", || {
-    // They wait for a disk, a server or a browser now and then: two for each core keep it busy.
+const TEST: Step = ("test", || {
+    let all = ["test", "--workspace", "--lib", "--bins", "--tests", "--locked"];
+    // Most tests wait for a disk, a server or a browser now and then: two for each core keep it busy.
     let threads = 2 * std::thread::available_parallelism().map_or(1, usize::from);
-    let mut suites = linting(&["test", "--workspace", "--locked"]);
-    run(suites.args(PRODUCT_SUITES).env("RUST_TEST_THREADS", threads.to_string()))
+    run(linting(&all).env("RUST_TEST_THREADS", threads.to_string()))
 });
-const TEST: Step = ("test", || run(linting(&["test", "--workspace", "--locked"]).args(OTHERS)));
 const FAULTS: Step = ("faults", || {
     // One after another: each has the machine's two cores to itself.
     let suite = ["test", "--workspace", "--test", "e2e", "--locked", "--", "faults::", "flood::"];
@@ -56,12 +46,12 @@ const BUGS: Step = ("bugs", || {
 /// Runs everything and prints how long each step took.
 pub(crate) fn all() -> Result<()> {
     // What waits for the network, a disk or a browser has something that computes beside it.
-    steps(&[&[&[FORMAT]], &[&[SETUP], &[BUILD]], &[&[PRODUCT], &[DOC, BUGS, TEST]]])
+    steps(&[&[&[FORMAT]], &[&[SETUP], &[BUILD]], &[&[TEST], &[DOC, BUGS]]])
 }
 
 /// Runs the tests only; a server that is missing fails the test that needs it.
 pub(crate) fn fast() -> Result<()> {
-    steps(&[&[&[BUILD]], &[&[PRODUCT], &[TEST]]])
+    steps(&[&[&[BUILD, TEST]]])
 }
 
 /// Breaks real processes, disks and connections while 200,000 events are recorded; needs root for the power cuts.
