@@ -145,7 +145,7 @@ pub enum Command {
     Import(ImportArgs),
     /// 稿件和巡查 news of departments with their attachments, and inspection rounds
     #[command(after_help = "例 examples:\n  zhoubao desk list\n  \
-        zhoubao desk file --section news --department 市场监管局 --text news.txt --attach photo.jpg --by u301\n  \
+        zhoubao desk file --section window-service --department 市场监管局 --text news.txt --attach photo.jpg --by u301\n  \
         zhoubao desk inspect --day 2023-02-08 --results round.json --by u401")]
     Desk(DeskArgs),
     /// 期刊 the life of the hall's issues: open, freeze, submit, sign, publish
@@ -1231,8 +1231,8 @@ pub enum DeskAction {
     List,
     /// 报送 files news of a department for the issue in work
     #[command(after_help = "例 examples:\n  \
-        zhoubao desk file --section news --department 市场监管局 --text news.txt --by u301\n  \
-        zhoubao desk file --section news --department d12 --text - --attach photo.jpg --attach scan.pdf --by u301 < news.txt")]
+        zhoubao desk file --section window-service --department 市场监管局 --text news.txt --by u301\n  \
+        zhoubao desk file --section window-service --department d12 --text - --attach photo.jpg --attach scan.pdf --by u301 < news.txt")]
     File {
         /// 栏目 key or heading of the section
         #[arg(long)]
