@@ -95,6 +95,16 @@ fn a_settlement_is_of_one_message_or_of_what_the_event_itself_came_to() {
         assert_eq!(of(None).settles(&row(7, code)), !passes_over(code), "{code}");
     }
     assert!(passes_over(Code::Fork) && !passes_over(Code::NotAuthorised));
+    // What comes with it or after it, and what is of another event, is none of its.
+    let it = row(98, Code::NotAuthorised);
+    assert!(of(None).settles(&it));
+    for other in [
+        row(99, Code::NotAuthorised),
+        ExceptionRow { number: 2, ..it.clone() },
+        ExceptionRow { stream: "terminal.w02".into(), ..it.clone() },
+    ] {
+        assert!(!of(None).settles(&other), "{other:?}");
+    }
 }
 
 #[test]
